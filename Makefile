@@ -1,0 +1,59 @@
+# `make` lists the targets; PYTHON=python3.12 chooses the interpreter that .venv is made with.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench mutants constraints clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with trueup, its extras and the tools (nothing to do when nothing changed)
+
+demo: setup ## find, prove, repair and take back a bot's week of ghosts on an embedded ledger
+	@$(BIN)/trueup demo
+
+test: setup ## run every test, on SQLite and on Postgres
+	@$(BIN)/python -m pytest -n 2
+
+check: setup ## lint, format, types, layers, tidiness
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/tidy
+
+format: setup ## put the code into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup ## measure speed against the bare engine
+	@$(BIN)/python -m bench
+
+mutants: setup ## change the core in thousands of small ways: does a test fail each time?
+	@TRUEUP_HYPOTHESIS=mutants $(BIN)/python -m tests.mutants run
+	@$(BIN)/python -m tests.mutants results
+
+constraints: ## resolve every dependency anew and pin it in constraints.txt
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
+	  && $(PYTHON) -m venv "$$folder" \
+	  && "$$folder/bin/pip" install --quiet '.[all,dev]' \
+	  && "$$folder/bin/pip" freeze --exclude trueup > constraints.txt
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) dist mutants .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "trueup needs Python 3.11 or later as $(PYTHON); choose another: make setup PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y python3-venv; } \
+	  || { echo "$(PYTHON) cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV): a minute or two, once."
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $@

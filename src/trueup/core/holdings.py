@@ -1,0 +1,99 @@
+"""What the venue holds of a symbol: its position legs or, on a spot venue without positions, a balance."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trueup.core.decimals import exactly
+from trueup.core.snapshot import Coverage, Feed, Leg, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What is held of one symbol.
+
+    `legs` are signed base quantities; `unknown` says why nothing is known. A hedged symbol is flat only if both legs
+    are, so its size (`gross`) is the sum of the legs' sizes and `signed` what they net to.
+    """
+
+    legs: tuple[Decimal, ...] = ()
+    mark_price: Decimal | None = None
+    unknown: str | None = None
+
+    @property
+    def gross(self) -> Decimal:
+        """Return the size held, without sign."""
+        return sum((abs(leg) for leg in self.legs), Decimal(0))
+
+    @property
+    def signed(self) -> Decimal:
+        """Return the net position, negative for short."""
+        return sum(self.legs, Decimal(0))
+
+    def is_flat(self, dust_abs: Decimal) -> bool:
+        """Say whether the symbol is known to hold at most dust, on each leg."""
+        return self.unknown is None and all(abs(leg) <= dust_abs for leg in self.legs)
+
+
+class Holdings:
+    """The holdings of a snapshot, by symbol."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._symbols = snapshot.symbols
+        self._legs: dict[str, list[Leg]] = defaultdict(list)
+        for leg in dict.fromkeys(snapshot.legs):
+            self._legs[self._symbols.token(leg.symbol)].append(leg)
+        self._held_contracts = {leg.symbol for leg in snapshot.legs if leg.qty and ":" in leg.symbol}
+        self._spelt = _spelling_by_token(snapshot)
+
+    @property
+    def coverage(self) -> Coverage:
+        """Return the coverage of the position feed: balances stand in where a spot venue has no positions."""
+        positions = self._snapshot.feed(Feed.POSITIONS)
+        return self._snapshot.feed(Feed.BALANCES) if self._from_balances else positions
+
+    @property
+    def _from_balances(self) -> bool:
+        return not self._snapshot.feed(Feed.POSITIONS).given and self._snapshot.feed(Feed.BALANCES).given
+
+    @exactly
+    def of(self, symbol: str) -> Holding:
+        """Return what is held of a symbol, by its token."""
+        token = self._symbols.token(symbol)
+        if not self.coverage.complete:
+            return Holding(unknown=f"the position feed is {self.coverage.state}: {self.coverage.reason or 'no reason'}")
+        if token in self._snapshot.unknown_symbols:
+            return Holding(unknown=self._snapshot.unknown_symbols[token])
+        return self._of_balance(symbol, token) if self._from_balances else self._of_legs(symbol, token)
+
+    def _of_legs(self, symbol: str, token: str) -> Holding:
+        legs = self._legs.get(token, [])
+        signs = [leg.qty > 0 for leg in legs if leg.qty]
+        if len(signs) != len(set(signs)):
+            return Holding(unknown=f"the venue lists {symbol} twice on one side: " + ", ".join(x.where for x in legs))
+        if not legs and (hidden := self._symbols.hidden_contracts(symbol, self._held_contracts)):
+            return Holding(unknown=f"{symbol} may mean {', '.join(hidden)}, which the venue holds")
+        marks = [leg.mark_price for leg in legs if leg.mark_price is not None]
+        return Holding(tuple(leg.qty for leg in legs), marks[0] if marks else None)
+
+    def _of_balance(self, symbol: str, token: str) -> Holding:
+        asset = self._symbols.base_asset(self._spelt.get(token, symbol) if "/" not in symbol else symbol)
+        if asset is None:
+            return Holding(unknown=f"the base asset of {symbol} is unclear, and the venue gives balances only")
+        if asset in self._snapshot.unknown_assets:
+            return Holding(unknown=self._snapshot.unknown_assets[asset])
+        return Holding(((self._snapshot.balances or {}).get(asset, Decimal(0)),))
+
+    def symbols(self) -> dict[str, str]:
+        """Return the symbols of which the venue holds something, by token, as the venue spells them."""
+        return {token: legs[0].symbol for token, legs in self._legs.items() if any(leg.qty for leg in legs)}
+
+
+def _spelling_by_token(snapshot: Snapshot) -> dict[str, str]:
+    """Return how the venue's own orders spell each symbol with a separator."""
+    spelt: dict[str, str] = {}
+    for symbol in dict.fromkeys([row.symbol for row in snapshot.orders] + [row.symbol for row in snapshot.fills]):
+        if any(separator in symbol for separator in "/-_"):
+            spelt.setdefault(snapshot.symbols.token(symbol), symbol)
+    return spelt

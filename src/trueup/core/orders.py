@@ -1,0 +1,203 @@
+"""A row of the bot's order ledger, read strictly.
+
+A row that cannot be read keeps its identity and says why (`defect`): it is excluded, and the trade that it belongs
+to stays unresolved.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from trueup.core.decimals import read_decimal, read_quantity
+from trueup.core.times import read_time
+
+
+class Side(StrEnum):
+    """Which way an order trades."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def opposite(self) -> "Side":
+        """Return the other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class Action(StrEnum):
+    """What an order does to its trade."""
+
+    ENTRY = "ENTRY"
+    EXIT = "EXIT"
+
+
+class StatusClass(StrEnum):
+    """What a status means for the books."""
+
+    FILLED = "filled"
+    WORKING = "working"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+FILLED = frozenset({"filled", "partially_filled"})
+WORKING = frozenset(
+    {
+        "new", "pending", "pending_new", "submitted", "accepted", "accepted_for_bidding", "open", "held",
+        "pending_cancel", "pending_replace", "pending_review",
+    }
+)  # fmt: skip
+DEAD = frozenset({"canceled", "cancelled", "expired", "rejected", "replaced", "failed"})
+
+_SIDES = {
+    "buy": Side.BUY, "long": Side.BUY, "buy_to_cover": Side.BUY, "buy_to_open": Side.BUY, "buy_to_close": Side.BUY,
+    "sell": Side.SELL, "short": Side.SELL, "sell_short": Side.SELL, "sell_to_close": Side.SELL,
+    "sell_to_open": Side.SELL,
+}  # fmt: skip
+
+QUANTITY_COLUMNS_DISAGREE = "quantity_columns_disagree"
+MALFORMED_LEDGER_ROW = "malformed_ledger_row"
+
+
+def word(text: object) -> str:
+    """Return a status or side in lower case with underscores, as statuses are compared."""
+    return "_".join(str(text).strip().lower().replace("-", " ").replace("_", " ").split())
+
+
+def status_class(status: object) -> StatusClass:
+    """Classify a status, whatever its case and separators."""
+    name = word(status) if status is not None else ""
+    if name in FILLED:
+        return StatusClass.FILLED
+    if name in WORKING:
+        return StatusClass.WORKING
+    return StatusClass.DEAD if name in DEAD else StatusClass.UNKNOWN
+
+
+def read_side(value: object) -> Side:
+    """Read a side; ValueError where it is neither a buy nor a sell."""
+    side = _SIDES.get(word(value))
+    if side is None:
+        raise ValueError(f"side {value!r} is neither buy nor sell")
+    return side
+
+
+def text_or_none(value: object) -> str | None:
+    """Return text without surrounding blanks, or None where nothing is left."""
+    if value is None:
+        return None
+    return str(value).strip() or None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerOrder:
+    """One row of the order ledger; quantities in base units, times in epoch milliseconds.
+
+    `qty` is what executed, for filled rows alone. `defect` is the reason why the row cannot be used
+    (`quantity_columns_disagree`, `malformed_ledger_row`) and `detail` says it in words.
+    """
+
+    order_id: str
+    profile_id: str
+    trade_id: str | None
+    symbol: str | None
+    status: StatusClass
+    user_id: str | None = None
+    side: Side | None = None
+    action: Action | None = None
+    qty: Decimal = Decimal(0)
+    price: Decimal | None = None
+    time_ms: int | None = None
+    exchange_order_id: str | None = None
+    client_order_id: str | None = None
+    sub_tag: str | None = None
+    source: str | None = None
+    defect: str | None = None
+    detail: str = ""
+
+
+def read_order(raw: Mapping[str, object]) -> LedgerOrder:
+    """Read one raw ledger row, by the native column names; it never raises."""
+    status = status_class(raw.get("status"))
+    row = _identity(raw, status)
+    if status in (StatusClass.WORKING, StatusClass.DEAD):
+        return row
+    if status is StatusClass.UNKNOWN:
+        return _defective(row, MALFORMED_LEDGER_ROW, f"status {raw.get('status')!r} is not known")
+    try:
+        return _filled(row, raw)
+    except _Disagree as disagreement:
+        return _defective(row, QUANTITY_COLUMNS_DISAGREE, str(disagreement))
+    except ValueError as error:
+        return _defective(row, MALFORMED_LEDGER_ROW, str(error))
+
+
+class _Disagree(ValueError):
+    pass
+
+
+def _identity(raw: Mapping[str, object], status: StatusClass) -> LedgerOrder:
+    trade_id = raw.get("trade_id")
+    return LedgerOrder(
+        order_id=str(raw.get("order_id")),
+        profile_id=str(raw.get("profile_id")),
+        trade_id=str(trade_id) if text_or_none(trade_id) else None,
+        symbol=text_or_none(raw.get("symbol")),
+        status=status,
+        user_id=text_or_none(raw.get("user_id")),
+        exchange_order_id=text_or_none(raw.get("exchange_order_id")),
+        client_order_id=text_or_none(raw.get("client_order_id")),
+        sub_tag=text_or_none(raw.get("sub_tag")),
+        source=text_or_none(raw.get("source")),
+    )
+
+
+def _defective(row: LedgerOrder, defect: str, detail: str) -> LedgerOrder:
+    return replace(row, defect=defect, detail=f"order {row.order_id}: {detail}")
+
+
+def _filled(row: LedgerOrder, raw: Mapping[str, object]) -> LedgerOrder:
+    return replace(
+        row,
+        qty=_quantity(raw),
+        side=read_side(raw.get("side")),
+        action=_action(raw.get("action")),
+        price=_price(raw.get("price")),
+        time_ms=_time(raw),
+    )
+
+
+def _quantity(raw: Mapping[str, object]) -> Decimal:
+    given = {name: read_quantity(raw[name]) for name in ("qty", "quantity") if raw.get(name) is not None}
+    if not given:
+        raise ValueError("qty and quantity are both empty on a filled row")
+    if len(given) == 2 and given["qty"] != given["quantity"]:
+        raise _Disagree(f"qty is {given['qty']} and quantity is {given['quantity']}")
+    return next(iter(given.values()))
+
+
+def _action(value: object) -> Action | None:
+    text = text_or_none(value)
+    if text is None:
+        return None
+    try:
+        return Action(text.upper())
+    except ValueError:
+        raise ValueError(f"action {value!r} is neither ENTRY nor EXIT") from None
+
+
+def _price(value: object) -> Decimal | None:
+    """Read a price that is informative only: one that cannot be read is none and blocks nothing."""
+    try:
+        price = read_decimal(value) if value is not None else None
+    except ValueError:
+        return None
+    return price if price is not None and price > 0 else None
+
+
+def _time(raw: Mapping[str, object]) -> int:
+    for name in ("timestamp", "filled_at", "created_at"):
+        if raw.get(name) is not None and str(raw[name]).strip():
+            return read_time(raw[name])
+    raise ValueError("timestamp, filled_at and created_at are all empty")

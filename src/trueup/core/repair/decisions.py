@@ -1,0 +1,267 @@
+"""The decision table: the cases of a trade, tried from the top, each with its reason and why it stands there.
+
+The trade's cases come first and book nothing; then what evidence covers is proposed; then the cases of what remains.
+The tables are data, and the documentation is printed from them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from trueup.core.decimals import NOTHING, plain
+from trueup.core.holdings import Holding
+from trueup.core.repair.attribution import Assigned
+from trueup.core.repair.excess import Excess
+from trueup.core.repair.policy import BackfillPolicy, Flatness
+from trueup.core.repair.rows import ExitRow, dust_row, evidence_row
+from trueup.core.repair.slices import Slice
+
+
+class Outcome(StrEnum):
+    """What is decided; BOOK is written as DRY_RUN, or as PENDING_APPLY and then APPLIED or SKIP_EXISTING."""
+
+    BOOK = "BOOK"
+    NO_GO = "NO_GO"
+    SKIP_PENDING_ORDER = "SKIP_PENDING_ORDER"
+    SKIP_ACTIVE_POSITION = "SKIP_ACTIVE_POSITION"
+
+
+ELIGIBLE = "eligible"
+ALREADY_EXISTS = "already_exists"
+REVERTED_BY_OPERATOR = "reverted_by_operator"
+POSITION_UNKNOWN = "venue_position_unknown"
+EVIDENCE_INCOMPLETE = "venue_evidence_incomplete"
+INCONCLUSIVE_REASONS = frozenset({POSITION_UNKNOWN, EVIDENCE_INCOMPLETE})
+"""The reasons that say that a feed which the answer needed failed or was incomplete."""
+
+
+@dataclass(slots=True)
+class Situation:
+    """All that one trade's decision depends on; what evidence covers and what remains follow from it."""
+
+    trade: Slice
+    assigned: list[Assigned]
+    holding: Holding
+    orders_complete: bool
+    conflict: bool
+    unmatched: int
+    policy: BackfillPolicy
+    excess: Excess
+    proposed: list[ExitRow] = field(init=False)
+    covered: Decimal = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Cover the trade with its evidence, oldest first, each up to the remainder."""
+        left = self.trade.open_qty
+        self.proposed = []
+        for item in self.assigned:
+            row = evidence_row(self.trade, item, min(item.evidence.qty, left))
+            if row.qty > NOTHING and left > NOTHING:
+                self.proposed.append(row)
+                left -= row.qty
+        self.covered = self.trade.open_qty - left
+
+    @property
+    def remaining(self) -> Decimal:
+        """Return what stays open after the evidence."""
+        return self.trade.open_qty - self.covered
+
+    @property
+    def has_remainder(self) -> bool:
+        """Say whether more than nothing stays open."""
+        return self.remaining > NOTHING
+
+    @property
+    def flat(self) -> bool:
+        """Say whether the venue holds at most dust of the symbol."""
+        return self.holding.is_flat(self.policy.dust_abs)
+
+    @property
+    def dust_threshold(self) -> Decimal:
+        """Return the size up to which the remainder is dust."""
+        return self.policy.dust_threshold(self.trade.open_qty)
+
+    @property
+    def overshoots(self) -> bool:
+        """Say whether booking the evidence would take the ledger past the venue's position."""
+        return bool(self.proposed) and not self.excess.covers(self.trade, self.covered)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of the table: when it holds, what is decided, the reason, and why."""
+
+    holds: Callable[[Situation], bool]
+    outcome: Outcome
+    reason: Callable[[Situation], str]
+    when: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is decided for a trade or a part of it; `exit` is the row to book, or the row that may not be booked."""
+
+    trade: Slice
+    outcome: Outcome
+    reason: str
+    exit: ExitRow | None = None
+    metadata: dict[str, object] = field(default_factory=dict)
+
+
+def _says(reason: str) -> Callable[[Situation], str]:
+    return lambda _: reason
+
+
+def _not_flat(s: Situation) -> str:
+    return f"exchange_not_flat:{plain(s.holding.gross)}"
+
+
+TRADE_CASES: tuple[Case, ...] = (
+    Case(
+        lambda s: s.trade.working,
+        Outcome.SKIP_PENDING_ORDER,
+        _says("pending_order_blocker"),
+        "the trade has a working order",
+        "The order may still fill and close the trade by itself.",
+    ),
+    Case(
+        lambda s: s.trade.defect is not None,
+        Outcome.NO_GO,
+        lambda s: s.trade.defect or "",
+        "rows of the trade cannot be read, or their quantity columns disagree",
+        "What is open of the trade is not known, so nothing can be proven about it.",
+    ),
+    Case(
+        lambda s: s.holding.unknown is not None,
+        Outcome.NO_GO,
+        _says(POSITION_UNKNOWN),
+        "the position feed is not complete",
+        "Unknown is not flat.",
+    ),
+    Case(
+        lambda s: s.has_remainder and not s.orders_complete,
+        Outcome.NO_GO,
+        _says(EVIDENCE_INCOMPLETE),
+        "a remainder, and the order feed is not complete",
+        "The missing evidence may be in the part of the feed that was not read.",
+    ),
+    Case(
+        lambda s: s.policy.flatness is Flatness.FLAT and not s.flat,
+        Outcome.SKIP_ACTIVE_POSITION,
+        _not_flat,
+        "`flat` policy, symbol not flat",
+        "The strictest policy books nothing while the venue holds anything of the symbol.",
+    ),
+    Case(
+        lambda s: s.policy.flatness is Flatness.EXPLAINED and s.overshoots,
+        Outcome.SKIP_ACTIVE_POSITION,
+        lambda s: f"would_overshoot_venue:{plain(s.excess.left[s.trade.token])}",
+        "`explained` policy, would overshoot",
+        "The exit would take the ledger's position past the venue's.",
+    ),
+)
+
+REMAINDER_CASES: tuple[Case, ...] = (
+    Case(
+        lambda s: s.conflict,
+        Outcome.NO_GO,
+        _says("attribution_conflict"),
+        "evidence names this trade and another one",
+        "A row that names two open trades proves neither.",
+    ),
+    Case(
+        lambda s: s.remaining <= s.dust_threshold and s.flat,
+        Outcome.BOOK,
+        _says(ELIGIBLE),
+        "remainder within the dust threshold, symbol flat",
+        "The venue is proven flat, so what is left of the trade is rounding or a fee taken in the base asset.",
+    ),
+    Case(
+        lambda s: not s.flat and not s.proposed,
+        Outcome.SKIP_ACTIVE_POSITION,
+        _not_flat,
+        "a remainder, symbol not flat, no evidence used",
+        "The venue still holds the symbol and nothing says that this trade was closed.",
+    ),
+    Case(
+        lambda s: s.remaining <= s.dust_threshold,
+        Outcome.SKIP_ACTIVE_POSITION,
+        _says("dust_remainder_blocked_exchange_not_flat"),
+        "remainder within the dust threshold, symbol not flat",
+        "Dust is written off only at a venue proven flat.",
+    ),
+    Case(
+        lambda _: True,
+        Outcome.NO_GO,
+        _says("missing_fill_evidence_for_large_remainder"),
+        "any other remainder",
+        "More is open than evidence covers; it is not guessed.",
+    ),
+)
+
+
+def decide(s: Situation, reverted: frozenset[tuple[str, str, str]]) -> list[Decision]:
+    """Decide one trade; what is booked is taken from the excess.
+
+    `reverted` are the profile, trade and exchange order ids of rows that an operator took back.
+    """
+    for case in TRADE_CASES:
+        if case.holds(s):
+            return [_refusal(s, case, used=0, remaining=s.trade.open_qty)]
+    decisions = [_booking(s, row, reverted) for row in s.proposed]
+    if s.has_remainder:
+        case = next(case for case in REMAINDER_CASES if case.holds(s))
+        if case.outcome is Outcome.BOOK:
+            last = s.assigned[-1] if s.assigned else None
+            decisions.append(_booking(s, dust_row(s.trade, s.remaining, last), reverted))
+        else:
+            decisions.append(_refusal(s, case, used=len(s.proposed), remaining=s.remaining))
+    for decision in decisions:
+        if decision.outcome is Outcome.BOOK and decision.exit is not None:
+            s.excess.take(s.trade, decision.exit.qty)
+    return decisions
+
+
+def _booking(s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str]]) -> Decision:
+    taken_back = (row.profile_id, row.trade_id, row.exchange_order_id) in reverted
+    metadata: dict[str, object] = {
+        "action": "EXIT",
+        "status": "filled",
+        "matchedBy": row.matched_by,
+        "exchangeSubTag": row.sub_tag,
+        "price_source": row.price_source,
+        "evidenceQty": plain(row.evidence_qty),
+        "fee": plain(row.fee) if row.fee is not None else None,
+        "feeAsset": row.fee_asset,
+    }
+    if taken_back:
+        return Decision(s.trade, Outcome.NO_GO, REVERTED_BY_OPERATOR, row, metadata | _facts(s, 0, s.trade.open_qty))
+    return Decision(s.trade, Outcome.BOOK, ELIGIBLE, row, metadata)
+
+
+def _refusal(s: Situation, case: Case, used: int, remaining: Decimal) -> Decision:
+    return Decision(s.trade, case.outcome, case.reason(s), None, _facts(s, used, remaining))
+
+
+def _facts(s: Situation, used: int, remaining: Decimal) -> dict[str, object]:
+    known = s.holding.unknown is None
+    detail = s.trade.detail or s.holding.unknown
+    return {
+        "openQty": plain(s.trade.open_qty),
+        "evidenceRows": len(s.assigned),
+        "evidenceRowsUsed": used,
+        "remaining": plain(remaining),
+        "dustThreshold": plain(s.dust_threshold),
+        "unmatchedEvidenceCount": s.unmatched,
+        "exchangeOpenQty": plain(s.holding.gross) if known else None,
+        "symbolIsFlat": s.flat if known else None,
+        "flatness": s.policy.flatness.value,
+        "dustAbsQty": plain(s.policy.dust_abs),
+        "dustRelPct": plain(s.policy.dust_rel),
+        "requireStrongAttribution": s.policy.strong_attribution,
+        "allowHeuristicMatch": s.policy.heuristic_match,
+        "lookbackMs": s.policy.lookback_ms,
+        "graceMs": s.policy.grace_ms,
+    } | ({"detail": detail} if detail else {})

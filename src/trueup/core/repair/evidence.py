@@ -1,0 +1,282 @@
+"""Evidence: the executed quantities that the venue reports, and what of them is still to be booked.
+
+Fills are primary where the venue gives them; orders annotate them with tags and client ids. An order that the venue
+lists twice with different content, or that the ledger books in a row which cannot be read, proves nothing.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from trueup.core.decimals import NOTHING, exactly, plain
+from trueup.core.orders import Side
+from trueup.core.repair.booked import Booked, BookedIndex
+from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.snapshot import Fill, Malformed, Snapshot, VenueOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one exchange order executed and the ledger has not booked: base units, epoch milliseconds.
+
+    `filled` is all that the order executed, `qty` what is left to book of it. `booked_to` are the trades (profile,
+    trade id) that the rest was booked to. `price` None is unknown, with `price_source` none.
+    """
+
+    exchange_order_id: str
+    symbol: str
+    token: str
+    side: Side
+    filled: Decimal
+    qty: Decimal
+    time_ms: int
+    price: Decimal | None = None
+    price_source: str = "none"
+    client_order_id: str | None = None
+    sub_tag: str | None = None
+    trade_id: str | None = None
+    fee: Decimal | None = None
+    fee_asset: str | None = None
+    booked_to: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """An order whose fills do not add up to what the order says: base units."""
+
+    exchange_order_id: str
+    symbol: str
+    order_qty: Decimal
+    fills_qty: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """An order or fill that the venue lists twice with different content, or that cannot be told apart."""
+
+    exchange_order_id: str
+    symbol: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceBook:
+    """All evidence of an account by symbol token, oldest first, and what was set aside."""
+
+    rows: dict[str, list[Evidence]] = field(default_factory=dict)
+    malformed: tuple[Malformed, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    outside_lookback: int = 0
+    booked: int = 0
+
+
+_Key = tuple[str, str]
+_ZERO = Decimal(0)
+
+
+@exactly
+def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy) -> EvidenceBook:
+    """Collect what the venue executed within the look-back, less what is booked already.
+
+    The clock is the snapshot's `as_of_ms`. Rows are ordered by time, then exchange order id.
+    """
+    latest = snapshot.as_of_ms + policy.grace_ms
+    malformed = [
+        Malformed(feed, row.where or row.id, "its time is later than the snapshot's by more than the grace")
+        for feed, rows in (("orders", snapshot.orders), ("fills", snapshot.fills))
+        for row in rows
+        if row.time_ms > latest
+    ]
+    orders, order_conflicts = _orders(snapshot, latest)
+    fills, fill_conflicts = _fills(snapshot, latest)
+    set_aside = {**order_conflicts, **fill_conflicts}
+    merged = {
+        key: _merge(orders.get(key), fills.get(key, []), snapshot)
+        for key in sorted(orders.keys() | fills.keys())
+        if key not in set_aside
+    }
+    executed = {key: row for key, (row, _) in merged.items() if row is not None}
+    before = _predecessors(orders)
+    own = _own_executions(executed, before, fills)
+    book = _still_to_book(own, _left_to_book(own, before, booked), policy, snapshot.as_of_ms, set_aside)
+    return replace(
+        book,
+        malformed=tuple(sorted(malformed)),
+        disagreements=tuple(difference for _, difference in merged.values() if difference is not None),
+    )
+
+
+def _orders(snapshot: Snapshot, latest: int) -> tuple[dict[_Key, VenueOrder], dict[_Key, Conflict]]:
+    """Return the venue's orders once each, and those that it lists with different content."""
+    orders: dict[_Key, VenueOrder] = {}
+    conflicts: dict[_Key, Conflict] = {}
+    for order in snapshot.orders:
+        if order.time_ms > latest:
+            continue
+        key = (snapshot.symbols.token(order.symbol), order.id)
+        if orders.setdefault(key, order) != order:
+            conflicts[key] = Conflict(order.id, order.symbol, "the venue lists this order twice, differently")
+    return orders, conflicts
+
+
+def _fills(snapshot: Snapshot, latest: int) -> tuple[dict[_Key, list[Fill]], dict[_Key, Conflict]]:
+    """Return the venue's fills once each by order, and the orders with a fill listed with different content."""
+    fills: dict[_Key, dict[str, Fill]] = defaultdict(dict)
+    conflicts: dict[_Key, Conflict] = {}
+    owner: dict[_Key, _Key] = {}
+    for fill in snapshot.fills:
+        if fill.time_ms > latest:
+            continue
+        token = snapshot.symbols.token(fill.symbol)
+        key = (token, fill.order_id)
+        first = owner.setdefault((token, fill.id), key)
+        if fills[first].setdefault(fill.id, fill) != fill:
+            for order_key in {first, key}:
+                conflicts[order_key] = Conflict(order_key[1], fill.symbol, f"fill {fill.id} is listed twice, differently")
+    sides = {key: {fill.side for fill in by_id.values()} for key, by_id in fills.items()}
+    for key, seen in sides.items():
+        if len(seen) > 1:
+            conflicts[key] = Conflict(key[1], next(iter(fills[key].values())).symbol, "its fills are on both sides")
+    return {key: sorted(by_id.values(), key=lambda f: (f.time_ms, f.id)) for key, by_id in fills.items()}, conflicts
+
+
+def _merge(
+    order: VenueOrder | None, fills: list[Fill], snapshot: Snapshot
+) -> tuple[Evidence | None, Disagreement | None]:
+    """Return what an order executed by its fills, else by itself, and where the two disagree."""
+    if not fills:
+        return (_by_order(order, snapshot), None) if order is not None and order.qty > NOTHING else (None, None)
+    total = sum((fill.qty for fill in fills), Decimal(0))
+    difference = None
+    if order is not None and abs(order.qty - total) > NOTHING:
+        difference = Disagreement(order.id, order.symbol, order.qty, total)
+    return _by_fills(order, fills, total, snapshot), difference
+
+
+def _by_order(order: VenueOrder, snapshot: Snapshot) -> Evidence:
+    return Evidence(
+        exchange_order_id=order.id, symbol=order.symbol, token=snapshot.symbols.token(order.symbol), side=order.side,
+        filled=order.qty, qty=order.qty, time_ms=order.time_ms, price=order.price, price_source=order.price_source,
+        client_order_id=order.client_order_id, sub_tag=order.sub_tag, trade_id=order.trade_id, fee=order.fee,
+        fee_asset=order.fee_asset,
+    )  # fmt: skip
+
+
+def _by_fills(order: VenueOrder | None, fills: list[Fill], total: Decimal, snapshot: Snapshot) -> Evidence | None:
+    if total <= NOTHING:
+        return None
+    last = fills[-1]
+    price = None
+    if all(fill.price is not None for fill in fills):
+        price = sum((fill.qty * (fill.price or 0) for fill in fills), Decimal(0)) / total
+    assets = {fill.fee_asset for fill in fills}
+    known_fees = len(assets) == 1 and all(fill.fee is not None for fill in fills)
+    return Evidence(
+        exchange_order_id=last.order_id,
+        symbol=last.symbol,
+        token=snapshot.symbols.token(last.symbol),
+        side=last.side,
+        filled=total,
+        qty=total,
+        time_ms=last.time_ms,
+        price=price,
+        price_source="fills" if price is not None else "none",
+        client_order_id=order.client_order_id if order else None,
+        sub_tag=order.sub_tag if order else None,
+        trade_id=order.trade_id if order else None,
+        fee=sum((fill.fee or Decimal(0) for fill in fills), Decimal(0)) if known_fees else None,
+        fee_asset=last.fee_asset if known_fees else None,
+    )
+
+
+def _predecessors(orders: dict[_Key, VenueOrder]) -> dict[_Key, _Key]:
+    """Return which order each replacing order replaced."""
+    before = {(token, order.replaced_by): (token, name) for (token, name), order in orders.items() if order.replaced_by}
+    before |= {key: (key[0], order.replaces) for key, order in orders.items() if order.replaces}
+    return before
+
+
+def _own_executions(
+    rows: dict[_Key, Evidence], before: dict[_Key, _Key], fills: dict[_Key, list[Fill]]
+) -> dict[_Key, Evidence]:
+    """Take out of a replacing order's quantity what it may carry forward from the order that it replaced.
+
+    Some venues let a replacing order start with its predecessor's executions, others with none. Without fills the
+    two readings cannot be told apart where the successor executed at least as much, so only the excess is its own.
+    """
+    own: dict[_Key, Evidence] = {}
+    for key, row in rows.items():
+        replaced = rows.get(before[key]) if key in before else None
+        carries = replaced is not None and key not in fills and row.filled >= replaced.filled
+        if replaced is not None and carries:
+            left = row.filled - replaced.filled
+            own[key] = replace(row, filled=left, qty=left)
+        else:
+            own[key] = row
+    return own
+
+
+def _left_to_book(
+    rows: dict[_Key, Evidence], before: dict[_Key, _Key], booked: BookedIndex
+) -> dict[_Key, tuple[Decimal, Booked]]:
+    """Return what is left of each order, and what books it.
+
+    What the ledger booked of a replacing order beyond that order's own executions belongs to its predecessors: a bot
+    that knows only the last order of a chain books the whole chain under it.
+    """
+    after = {old: new for new, old in before.items() if new in rows}
+    surplus: dict[_Key, Decimal] = {}
+    left: dict[_Key, tuple[Decimal, Booked]] = {}
+    for start in rows:
+        if start in surplus:
+            continue
+        chain = [start]
+        while (newer := after.get(chain[-1])) is not None and newer not in surplus and newer not in chain:
+            chain.append(newer)
+        for key in reversed(chain):
+            row = rows[key]
+            entry = booked.of(row.token, row.side, row.exchange_order_id, row.client_order_id)
+            newer = after.get(key)
+            beyond = surplus.get(newer, _ZERO) if newer is not None else _ZERO
+            rest = row.qty - entry.qty - beyond if entry.rows or beyond else row.qty
+            surplus[key] = max(-rest, _ZERO)
+            left[key] = (max(rest, _ZERO), entry)
+    return left
+
+
+def _still_to_book(
+    rows: dict[_Key, Evidence],
+    left: dict[_Key, tuple[Decimal, Booked]],
+    policy: BackfillPolicy,
+    now_ms: int,
+    conflicts: dict[_Key, Conflict],
+) -> EvidenceBook:
+    """Leave out what is booked, what is older than the look-back and what cannot be told, and order the rest."""
+    by_token: dict[str, list[Evidence]] = defaultdict(list)
+    outside = done = 0
+    for key, row in rows.items():
+        qty, entry = left[key]
+        if entry.unknown:
+            why = "a ledger row that books it cannot be read"
+            conflicts[key] = Conflict(row.exchange_order_id, row.symbol, why)
+        elif qty <= NOTHING:
+            done += 1
+        elif row.time_ms < now_ms - policy.lookback_ms:
+            outside += 1
+        else:
+            new = not entry.rows and qty == row.qty
+            by_token[row.token].append(row if new else replace(row, qty=qty, booked_to=frozenset(entry.trades)))
+    for found in by_token.values():
+        found.sort(key=lambda row: (row.time_ms, row.exchange_order_id))
+    return EvidenceBook(
+        rows=dict(by_token),
+        conflicts=tuple(conflicts[key] for key in sorted(conflicts)),
+        outside_lookback=outside,
+        booked=done,
+    )
+
+
+def describe(row: Evidence) -> str:
+    """Return one line that names a piece of evidence."""
+    return f"{row.side} {plain(row.qty)} of {row.symbol}, exchange order {row.exchange_order_id}"

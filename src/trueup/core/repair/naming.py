@@ -1,0 +1,128 @@
+"""Which open trades a piece of evidence names, by its trade id, its sub-tag and its client order id."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from trueup.core.repair.evidence import Evidence
+from trueup.core.repair.scope import Reading
+from trueup.core.repair.slices import Slice
+from trueup.core.tags import PREFIX_CHARS
+
+TradeKey = tuple[str, str]
+"""A trade of one symbol: profile id and trade id."""
+
+_AFTER_ALL = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class SubTagMatches:
+    """The open trades that a sub-tag may mean: a stretch of the profile's trades in the order of their names."""
+
+    trades: Sequence[tuple[str, TradeKey]] = ()
+    start: int = 0
+    end: int = 0
+
+    @property
+    def count(self) -> int:
+        """Return how many open trades the sub-tag matches."""
+        return self.end - self.start
+
+    @property
+    def only(self) -> TradeKey | None:
+        """Return the one open trade that it matches."""
+        return self.trades[self.start][1] if self.count == 1 else None
+
+    def contains(self, trade: TradeKey) -> bool:
+        """Say whether an open trade is among the matches."""
+        entry = (trade[1].lower(), trade)
+        at = bisect_left(self.trades, entry, self.start, self.end)
+        return at < self.end and self.trades[at] == entry
+
+
+_NONE: frozenset[TradeKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The open trades that each identifier of one piece of evidence matches.
+
+    None is an identifier that the evidence does not carry; an empty one matches no open trade.
+    """
+
+    trade_id: frozenset[TradeKey] | None = None
+    sub_tag: SubTagMatches | None = None
+    client_order_id: frozenset[TradeKey] | None = None
+
+    def by(self, method: str) -> TradeKey | None:
+        """Return the one open trade that an identifier matches: trade_id, sub_tag or client_order_id."""
+        if method == "sub_tag":
+            return self.sub_tag.only if self.sub_tag is not None else None
+        found = (self.trade_id if method == "trade_id" else self.client_order_id) or _NONE
+        return next(iter(found)) if len(found) == 1 else None
+
+    def in_conflict(self) -> frozenset[TradeKey]:
+        """Return the open trades between which the evidence cannot be decided, empty where it is in no conflict.
+
+        A sub-tag that begins the ids of several trades agrees with each of them. Any other identifier that matches
+        several trades, and two that name different ones, are a conflict.
+        """
+        exact = [self.trade_id or _NONE, self.client_order_id or _NONE]
+        named = exact[0] | exact[1]
+        if self.sub_tag is not None and self.sub_tag.only is not None:
+            named |= {self.sub_tag.only}
+        if len(named) > 1:
+            return named
+        several = self.sub_tag is not None and self.sub_tag.count > 1
+        outside = several and any(not self.sub_tag.contains(trade) for trade in named if self.sub_tag)
+        return named if outside else _NONE
+
+    def may_be(self, trade: TradeKey) -> bool:
+        """Say whether a heuristic may give the evidence to a trade: it names none, or several of which this is one."""
+        if self.trade_id is not None or self.client_order_id is not None:
+            return False
+        return self.sub_tag is None or (self.sub_tag.count > 1 and self.sub_tag.contains(trade))
+
+
+class TradeNames:
+    """The open trades of one symbol of one account, by their names."""
+
+    def __init__(self, trades: Iterable[Slice]) -> None:
+        self._by_id: dict[str, set[TradeKey]] = defaultdict(set)
+        self._by_lower: dict[TradeKey, set[TradeKey]] = defaultdict(set)
+        by_profile: dict[str, list[tuple[str, TradeKey]]] = defaultdict(list)
+        for trade in trades:
+            key = (trade.profile_id, trade.trade_id)
+            self._by_id[trade.trade_id].add(key)
+            self._by_lower[trade.profile_id, trade.trade_id.lower()].add(key)
+            by_profile[trade.profile_id].append((trade.trade_id.lower(), key))
+        self._sorted = {profile: sorted(names) for profile, names in by_profile.items()}
+
+    def named_by(self, row: Evidence, reading: Reading) -> Names:
+        """Return the open trades that a piece of evidence in scope names."""
+        by_trade_id = by_client = by_sub = None
+        if row.trade_id is not None:
+            found = self._by_id.get(row.trade_id, set())
+            by_trade_id = frozenset(key for key in found if reading.owner in (None, key[0]))
+        if reading.sub is not None and reading.sub.trades:
+            by_sub = self._by_sub_tag(row, reading, reading.sub.trades[0])
+        if reading.client is not None:
+            names = [(reading.owner or "", name) for name in reading.client.trades]
+            by_client = frozenset(key for name in names for key in self._by_lower.get(name, set()))
+        return Names(by_trade_id, by_sub, by_client)
+
+    def _by_sub_tag(self, row: Evidence, reading: Reading, tag: str) -> SubTagMatches:
+        names = self._sorted.get(reading.owner or "", [])
+        start = bisect_left(names, (tag,))
+        whole = len(tag) < PREFIX_CHARS or self._abbreviates_another(row, reading, tag)
+        last = (tag, (_AFTER_ALL, "")) if whole else (tag + _AFTER_ALL,)
+        return SubTagMatches(names, start, bisect_left(names, last, lo=start))
+
+    def _abbreviates_another(self, row: Evidence, reading: Reading, tag: str) -> bool:
+        """Say whether the tag is short for a trade that the evidence spells out elsewhere and that is not open."""
+        spelt = [row.trade_id.lower()] if row.trade_id else []
+        spelt += reading.client.trades if reading.client else ()
+        return any(name.startswith(tag) for name in spelt) and not any(
+            (reading.owner or "", name) in self._by_lower for name in spelt
+        )

@@ -1,0 +1,244 @@
+"""The plan of one account: from facts to decisions, with nothing read and nothing written.
+
+All profiles of an account are planned on one snapshot, since two of them could each stay within the venue's truth and
+overshoot it together. Invariants 3 (Conservation), 4 (Never past the truth), 5 (Unknown is not flat) and 9
+(Deterministic) are kept here: the same facts in any order give the same decisions and the same plan hash.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from hashlib import sha256
+
+from trueup.core.decimals import exactly
+from trueup.core.holdings import Holdings
+from trueup.core.repair.attribution import Attribution, attribute
+from trueup.core.repair.booked import BookedIndex
+from trueup.core.repair.decisions import ALREADY_EXISTS, Decision, Outcome, Situation, decide
+from trueup.core.repair.evidence import EvidenceBook, evidence_of
+from trueup.core.repair.excess import excess_of, ledger_positions
+from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.repair.rows import ExitRow, row_as_columns
+from trueup.core.repair.scope import Scope
+from trueup.core.repair.slices import Slice
+from trueup.core.snapshot import Feed, Snapshot
+from trueup.core.tags import TagReader
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which trades of an account a run is about; None is all."""
+
+    profiles: frozenset[str]
+    tokens: frozenset[str] | None = None
+    trade_ids: frozenset[str] | None = None
+
+    def includes(self, trade: Slice) -> bool:
+        """Say whether a run is about a trade."""
+        return (
+            trade.profile_id in self.profiles
+            and (self.tokens is None or trade.token in self.tokens)
+            and (self.trade_ids is None or trade.trade_id in self.trade_ids)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """Everything that the decisions about one account depend on.
+
+    `known_profiles` are the ids of all profiles, of any account; `managed` the tokens that each profile of this
+    account manages (None is every symbol); `slices` the slices of all profiles of the account; `reverted` the
+    profile, trade and exchange order ids of rows that an operator took back.
+    """
+
+    snapshot: Snapshot
+    slices: tuple[Slice, ...]
+    booked: BookedIndex
+    known_profiles: frozenset[str]
+    managed: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    reverted: frozenset[tuple[str, str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilePlan:
+    """The decisions about one profile.
+
+    `candidates` counts its open trades of managed symbols, `unmanaged` those of others; `dropped` counts evidence
+    out of scope, by reason.
+    """
+
+    profile_id: str
+    decisions: tuple[Decision, ...] = ()
+    candidates: int = 0
+    unmanaged: int = 0
+    unmatched: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[ExitRow]:
+        """Return the rows that are proposed."""
+        return [d.exit for d in self.decisions if d.outcome is Outcome.BOOK and d.exit is not None]
+
+    @property
+    def plan_hash(self) -> str:
+        """Return the digest of what the plan would do and what it refuses."""
+        parts = sorted(json.dumps(_signature(decision), sort_keys=True) for decision in self.decisions)
+        return sha256("\n".join([self.profile_id, *parts]).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPlan:
+    """The plans of an account's profiles, the evidence that they rest on, and its attribution by symbol token."""
+
+    profiles: Mapping[str, ProfilePlan]
+    evidence: EvidenceBook
+    attributions: Mapping[str, Attribution] = field(default_factory=dict)
+
+
+@exactly
+def plan_account(facts: AccountFacts, wanted: Wanted, policy: BackfillPolicy) -> AccountPlan:
+    """Plan the repairs of one account."""
+    evidence = evidence_of(facts.snapshot, facts.booked, policy)
+    candidates = [s for s in facts.slices if s.is_open and _is_managed(s, facts)]
+    attributions = _attributions(candidates, evidence, facts, policy)
+    decisions = _decisions([s for s in candidates if wanted.includes(s)], attributions, facts, policy)
+    profiles = {
+        profile: _profile_plan(profile, decisions[profile], attributions, facts) for profile in sorted(wanted.profiles)
+    }
+    return AccountPlan(profiles, evidence, attributions)
+
+
+def _is_managed(trade: Slice, facts: AccountFacts) -> bool:
+    tokens = facts.managed.get(trade.profile_id)
+    return tokens is None or trade.token in tokens
+
+
+BEGINNING = -(10**15)
+"""Before every time: a feed that reaches back to the beginning."""
+
+
+def _attributions(
+    candidates: list[Slice], evidence: EvidenceBook, facts: AccountFacts, policy: BackfillPolicy
+) -> dict[str, Attribution]:
+    reader = TagReader(policy.tag_prefix, facts.known_profiles)
+    by_token: dict[str, list[Slice]] = defaultdict(list)
+    for trade in candidates:
+        by_token[trade.token].append(trade)
+    return {
+        token: attribute(evidence.rows.get(token, []), by_token[token], reader, policy) for token in sorted(by_token)
+    }
+
+
+def _decisions(
+    trades: list[Slice], attributions: Mapping[str, Attribution], facts: AccountFacts, policy: BackfillPolicy
+) -> dict[str, list[Decision]]:
+    """Decide the trades in the order of their newest rows, oldest first: that is the order that takes the excess."""
+    holdings = Holdings(facts.snapshot)
+    held = {token: holdings.of(symbol) for token, symbol in {t.token: t.symbol for t in trades}.items()}
+    venue = {token: holding.signed for token, holding in held.items() if holding.unknown is None}
+    excess = excess_of(ledger_positions(facts.slices), venue)
+    unmatched = {
+        (token, profile): attributions[token].unmatched(profile)
+        for token, profile in {(trade.token, trade.profile_id) for trade in trades}
+    }
+    reach = order_feed_reach(facts.snapshot)
+    decisions: dict[str, list[Decision]] = defaultdict(list)
+    for trade in sorted(trades, key=lambda t: (t.newest_ms, t.profile_id, t.trade_id, t.token)):
+        found = attributions[trade.token]
+        key = (trade.profile_id, trade.trade_id)
+        situation = Situation(
+            trade=trade,
+            assigned=found.assigned.get(key, []),
+            holding=held[trade.token],
+            orders_complete=reach is not None and reach <= trade.newest_ms - policy.grace_ms,
+            conflict=key in found.blocked,
+            unmatched=unmatched[trade.token, trade.profile_id],
+            policy=policy,
+            excess=excess,
+        )
+        decisions[trade.profile_id] += decide(situation, facts.reverted)
+    return decisions
+
+
+def order_feed_reach(snapshot: Snapshot) -> int | None:
+    """Return the time from which on the order feed is complete, None where it is not.
+
+    Open orders and fills complete it where they are given; a section that is not given takes nothing away.
+    """
+    closed = snapshot.feed(Feed.CLOSED_ORDERS)
+    others = (snapshot.feed(Feed.OPEN_ORDERS), snapshot.feed(Feed.FILLS))
+    if not closed.complete or not all(feed.complete for feed in others if feed.given):
+        return None
+    return closed.since_ms if closed.since_ms is not None else BEGINNING
+
+
+def _profile_plan(
+    profile: str, decisions: list[Decision], attributions: Mapping[str, Attribution], facts: AccountFacts
+) -> ProfilePlan:
+    own = [trade for trade in facts.slices if trade.profile_id == profile and trade.is_open]
+    managed = [trade for trade in own if _is_managed(trade, facts)]
+    tokens = {trade.token for trade in managed}
+    dropped: Counter[str] = Counter(
+        reading.counts_for(profile).value for token in tokens for _, reading in attributions[token].dropped
+    )
+    dropped[Scope.FOREIGN.value] += sum(
+        item.evidence is not None
+        for token in tokens
+        for key, items in attributions[token].assigned.items()
+        for item in items
+        if key[0] != profile
+    )
+    return ProfilePlan(
+        profile_id=profile,
+        decisions=tuple(decisions),
+        candidates=len(managed),
+        unmanaged=len(own) - len(managed),
+        unmatched=sum(attributions[token].unmatched(profile) for token in tokens),
+        dropped={reason: count for reason, count in sorted(dropped.items()) if count},
+    )
+
+
+def mark_existing(plan: ProfilePlan, existing: frozenset[str]) -> ProfilePlan:
+    """Return the plan with the reason `already_exists` for rows whose id the ledger has already."""
+    return replace(
+        plan,
+        decisions=tuple(
+            replace(d, reason=ALREADY_EXISTS)
+            if d.outcome is Outcome.BOOK and d.exit is not None and d.exit.order_id in existing
+            else d
+            for d in plan.decisions
+        ),
+    )
+
+
+def document_hash(plans: Iterable[ProfilePlan]) -> str:
+    """Return the plan hash of a whole run: of all its profiles' plans."""
+    lines = sorted(f"{plan.profile_id}:{plan.plan_hash}" for plan in plans)
+    return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _signature(decision: Decision) -> dict[str, object]:
+    booked = decision.outcome is Outcome.BOOK
+    return {
+        "trade_id": decision.trade.trade_id,
+        "symbol": decision.trade.token,
+        "outcome": decision.outcome.value,
+        "reason": "" if booked else decision.reason,
+        "row": row_as_columns(decision.exit) if decision.exit is not None else None,
+    }
+
+
+def ledger_excess(facts: AccountFacts) -> dict[str, tuple[Decimal | None, Decimal | None]]:
+    """Return the ledger's and the venue's signed position of each symbol token; None is unknown."""
+    ledger = ledger_positions(facts.slices)
+    holdings = Holdings(facts.snapshot)
+    spelt = holdings.symbols() | {trade.token: trade.symbol for trade in facts.slices}
+    result: dict[str, tuple[Decimal | None, Decimal | None]] = {}
+    defective = {trade.token for trade in facts.slices if trade.defect is not None}
+    for token, symbol in sorted(spelt.items()):
+        holding = holdings.of(symbol)
+        ours = None if token in defective else ledger.get(token, Decimal(0))
+        result[token] = (ours, None if holding.unknown is not None else holding.signed)
+    return result

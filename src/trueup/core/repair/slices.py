@@ -1,0 +1,165 @@
+"""Open slices: what the ledger believes is still open of each trade (entries less exits)."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+
+from trueup.core.decimals import NOTHING, exactly, plain
+from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
+from trueup.core.symbols import Symbols
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One trade's books: quantities in base units, times in epoch milliseconds.
+
+    `token` is the symbol's token. `working` says that an order of the trade may still fill; `defect` that rows of it
+    cannot be read, so that its quantity is unknown. `entry_price` is the volume-weighted price of the entries, None
+    where one of them has no price. `fingerprint` changes with every change of the trade's filled or working rows.
+    """
+
+    profile_id: str
+    trade_id: str
+    symbol: str
+    token: str
+    user_id: str | None
+    entry_side: Side
+    entry_qty: Decimal
+    exit_qty: Decimal
+    newest_ms: int
+    opened_ms: int
+    entry_price: Decimal | None = None
+    working: bool = False
+    defect: str | None = None
+    detail: str = ""
+    fingerprint: str = ""
+
+    @property
+    def open_qty(self) -> Decimal:
+        """Return what is still open; negative where more was exited than entered."""
+        return self.entry_qty - self.exit_qty
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the trade is a candidate: something is open, or its rows cannot be read."""
+        return self.open_qty > NOTHING or self.defect is not None
+
+    @property
+    def exit_side(self) -> Side:
+        """Return the side of the orders that close the trade."""
+        return self.entry_side.opposite
+
+    @property
+    def signed_open(self) -> Decimal:
+        """Return the open quantity, negative for a short trade."""
+        return self.open_qty if self.entry_side is Side.BUY else -self.open_qty
+
+
+@exactly
+def slices_of(rows: Iterable[LedgerOrder], symbols: Symbols) -> list[Slice]:
+    """Return the slices of all trades that the rows name, by profile, trade and symbol, open or not.
+
+    Rows without trade id or symbol, and quantities up to 1e-8, belong to no slice (a working order blocks its trade
+    whatever its symbol). The order of the rows does not matter.
+    """
+    trades: dict[tuple[str, str], list[LedgerOrder]] = defaultdict(list)
+    for row in rows:
+        if row.trade_id is not None and row.status is not StatusClass.DEAD:
+            trades[row.profile_id, row.trade_id].append(row)
+    return [piece for key in sorted(trades) for piece in _trade_slices(trades[key], symbols)]
+
+
+def _trade_slices(rows: list[LedgerOrder], symbols: Symbols) -> list[Slice]:
+    working = any(row.status is StatusClass.WORKING for row in rows)
+    nameless = [row for row in rows if row.defect and not row.symbol]
+    by_token: dict[str, list[LedgerOrder]] = defaultdict(list)
+    for row in rows:
+        if row.status is not StatusClass.WORKING and row.symbol and (row.defect or row.qty > NOTHING):
+            by_token[symbols.token(row.symbol)].append(row)
+    mark = fingerprint(rows)
+    return [
+        piece
+        for token in sorted(by_token)
+        if (piece := _slice(by_token[token] + nameless, token, working, mark)) is not None
+    ]
+
+
+def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Slice | None:
+    """Return one slice of the rows of one trade and symbol."""
+    good = sorted((row for row in rows if row.defect is None), key=_by_time)
+    defective = sorted((row for row in rows if row.defect is not None), key=lambda row: row.order_id)
+    entry_side = _entry_side(good)
+    if entry_side is None and not defective:
+        return None
+    entry_side = entry_side or Side.BUY
+    entries = [row for row in good if action_of(row, entry_side) is Action.ENTRY]
+    exits = [row for row in good if action_of(row, entry_side) is Action.EXIT]
+    first = (entries or good or defective)[0]
+    return Slice(
+        profile_id=first.profile_id,
+        trade_id=first.trade_id or "",
+        symbol=next(row.symbol for row in (*entries, *rows) if row.symbol),
+        token=token,
+        user_id=first.user_id,
+        entry_side=entry_side,
+        entry_qty=sum((row.qty for row in entries), Decimal(0)),
+        exit_qty=sum((row.qty for row in exits), Decimal(0)),
+        newest_ms=max((row.time_ms or 0 for row in good), default=0),
+        opened_ms=min((row.time_ms or 0 for row in entries or good), default=0),
+        entry_price=average_price(entries),
+        working=working,
+        defect=min((row.defect for row in defective if row.defect), default=None),
+        detail="; ".join(row.detail for row in defective),
+        fingerprint=mark,
+    )
+
+
+def _by_time(row: LedgerOrder) -> tuple[int, str]:
+    return (row.time_ms or 0, row.order_id)
+
+
+def _entry_side(rows: list[LedgerOrder]) -> Side | None:
+    """Return the side of the first ENTRY in time; where none is named, what the exits or the first row imply."""
+    for row in rows:
+        if row.action is Action.ENTRY:
+            return row.side
+    for row in rows:
+        if row.action is Action.EXIT and row.side:
+            return row.side.opposite
+    return rows[0].side if rows else None
+
+
+def action_of(row: LedgerOrder, entry_side: Side) -> Action:
+    """Return what a row does to its trade: as it says, else by its side against the trade's entry side."""
+    if row.action is not None:
+        return row.action
+    return Action.ENTRY if row.side is entry_side else Action.EXIT
+
+
+@exactly
+def average_price(rows: Iterable[LedgerOrder]) -> Decimal | None:
+    """Return the volume-weighted price of rows; None where a row has no price or there is no row."""
+    qty = value = Decimal(0)
+    for row in rows:
+        if row.price is None:
+            return None
+        qty += row.qty
+        value += row.qty * row.price
+    return value / qty if qty else None
+
+
+def fingerprint(rows: Iterable[LedgerOrder], without: frozenset[str] = frozenset()) -> str:
+    """Return a digest of a trade's filled and working rows, leaving out some by their order ids."""
+    parts = sorted(
+        "|".join(
+            (
+                row.order_id, row.status, row.side or "", row.action or "", plain(row.qty),
+                plain(row.price) if row.price is not None else "", row.symbol or "", row.defect or "",
+            )
+        )
+        for row in rows
+        if row.order_id not in without and row.status in (StatusClass.FILLED, StatusClass.WORKING, StatusClass.UNKNOWN)
+    )  # fmt: skip
+    return sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,76 @@
+"""Times are whole milliseconds since 1970, UTC; finer times are cut."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_END = datetime(9999, 12, 31, tzinfo=UTC)
+
+SECONDS_BELOW = 100_000_000_000
+"""A number below this counts seconds, from it on milliseconds (as milliseconds it would be March 1973)."""
+
+MICROSECONDS_FROM = 100_000_000_000_000
+NANOSECONDS_FROM = 100_000_000_000_000_000
+
+
+def read_time(value: object) -> int:
+    """Read epoch milliseconds from a number (seconds to nanoseconds, by its size) or ISO 8601 text.
+
+    Text without an offset is UTC. ValueError says what is wrong.
+    """
+    if isinstance(value, datetime):
+        return of_datetime(value)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
+        raise ValueError(f"{value!r} is not a time")
+    text = repr(value) if isinstance(value, float) else str(value).strip()
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return _read_iso(text)
+    if not number.is_finite() or number <= 0 or number >= Decimal(10) ** 21:
+        raise ValueError(f"{value!r} is not a time")
+    ms = int(number * 1000) if number < SECONDS_BELOW else int(number)
+    if number >= NANOSECONDS_FROM:
+        ms = int(number) // 1_000_000
+    elif number >= MICROSECONDS_FROM:
+        ms = int(number) // 1000
+    if ms >= of_datetime(_END):
+        raise ValueError(f"{value!r} is not a time")
+    return ms
+
+
+def _read_iso(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a time (ISO 8601 or a number since 1970)") from None
+    ms = of_datetime(moment)
+    if ms <= 0:
+        raise ValueError(f"{text!r} is not a time after 1970")
+    return ms
+
+
+def of_datetime(moment: datetime) -> int:
+    """Return the epoch milliseconds of a datetime, cut; one without an offset is UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def to_datetime(ms: int) -> datetime:
+    """Return the UTC datetime of epoch milliseconds."""
+    return _EPOCH + ms * _MILLISECOND
+
+
+def iso(ms: int) -> str:
+    """Write epoch milliseconds as UTC ISO 8601 with milliseconds and Z."""
+    seconds, millis = divmod(ms, 1000)
+    days, second = divmod(seconds, 86_400)
+    return f"{_date(days)}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.{millis:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _date(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).date().isoformat()

@@ -1,0 +1,1 @@
+"""Venues: how what an exchange or broker claims becomes a snapshot."""

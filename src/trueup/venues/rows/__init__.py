@@ -1,0 +1,1 @@
+"""Rows as venues write them (native, Alpaca, ccxt unified), read strictly into the values of a snapshot."""
