@@ -41,8 +41,8 @@ arrange = file_mutation.function_trampoline_arrangement
 
 
 def skips_decorators_only(visitor: file_mutation.MutationVisitor, node: cst.CSTNode) -> bool:
-    bare = node.with_changes(decorators=()) if isinstance(node, cst.FunctionDef) else node
-    return skips(visitor, bare if bare.children != node.children else node)
+    decorated = isinstance(node, cst.FunctionDef) and bool(node.decorators)
+    return not decorated and skips(visitor, node)
 
 
 def arrange_decorated(function: cst.FunctionDef, *args: Any, **kwargs: Any) -> tuple[Any, Any, Any, Sequence[str]]:

@@ -70,7 +70,7 @@ def storable(name: str, value: str) -> str:
     """Return text without surrounding blanks; ValueError where a database could not hold or index it."""
     if len(value) > LONGEST_TEXT:
         raise ValueError(f"{name} {shown(value)} is longer than {LONGEST_TEXT} characters")
-    if any(category(c) in ("Cc", "Cs") for c in value):
+    if not value.isprintable() and any(category(c) in ("Cc", "Cs") for c in value):
         raise ValueError(f"{name} {shown(value)} holds a control character or half a surrogate pair")
     return value.strip()
 
@@ -154,6 +154,6 @@ def moment(name: str, value: object) -> int:
     if isinstance(value, (bool, Mapping, list)) or value is None:
         raise ValueError(f"{name} is {shown(value)}, not a time")
     try:
-        return read_time(value)
+        return read_time(storable(name, value) if isinstance(value, str) else value)
     except ValueError as error:
         raise ValueError(f"{name}: {printable(str(error), LONGEST_NUMBER)}") from None

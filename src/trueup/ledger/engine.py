@@ -1,0 +1,176 @@
+"""Connections: how each database is opened, and how its errors are told."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, NoSuchTableError, OperationalError
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
+
+from trueup.core.errors import CannotKnow, ConfigurationError, TrueupError
+
+BUSY_SECONDS = 5
+"""How long a statement waits for a lock before the program gives up and names the lock."""
+
+
+class Database:
+    """One database: reads see one moment, writes are one transaction each."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _parsed(url)
+        self.name = self.url.render_as_string(hide_password=True)
+        self._engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Say whether this is SQLite; otherwise it is Postgres."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def file(self) -> Path | None:
+        """Return SQLite's file, None for a database in memory and for Postgres."""
+        name = self.url.database
+        return Path(name) if self.is_sqlite and name and name != ":memory:" else None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that sees one moment and writes nothing."""
+        with self._told(), self._engine.connect() as connection:
+            if self.file is not None and not self.file.exists():
+                raise _missing(self.file)
+            if not self.is_sqlite:
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that is committed at its end, or rolled back where it raises."""
+        if self.file is not None and not self.file.exists():
+            raise _missing(self.file)
+        with self._told(), self._engine.connect() as connection:
+            with connection.execution_options(trueup_writes=True).begin():
+                yield connection
+
+    def create_file(self) -> None:
+        """Create SQLite's file where it is missing, and put it into WAL mode."""
+        if self.file is None:
+            return
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.file.touch()
+        except OSError as error:
+            raise ConfigurationError(f"{self.file} cannot be created: {error.strerror}.", "Check the path.") from None
+        with self._told(), self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except TrueupError:
+            raise
+        except SQLAlchemyError as error:
+            raise told(error, self.name) from error
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            "The ledger's URL cannot be read.", "Use sqlite:///PATH or postgresql://USER@HOST/DATABASE."
+        ) from None
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ConfigurationError(
+            f"trueup does not know the database {parsed.get_backend_name()!r}.", "Use SQLite or Postgres."
+        )
+    return parsed
+
+
+def _missing(file: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"There is no database at {file}.", "Check [ledger] url in trueup.toml, or run `trueup init` to create it."
+    )
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: object, _: object) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3: we begin transactions ourselves
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]  # a sqlite3 connection
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("trueup_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres(url: URL) -> Engine:
+    options = f"-c lock_timeout={BUSY_SECONDS}s -c timezone=UTC"
+    engine = create_engine(url, connect_args={"connect_timeout": 10, "options": options}, pool_pre_ping=True)
+
+    @event.listens_for(engine, "connect")
+    def refuse_lossy(connection: object, _: object) -> None:
+        with connection.cursor() as cursor:  # type: ignore[attr-defined]  # a psycopg connection
+            cursor.execute("SHOW synchronous_commit")
+            setting = cursor.fetchone()[0]
+        connection.rollback()  # type: ignore[attr-defined]  # a psycopg connection
+        if setting == "off":
+            raise ConfigurationError(
+                "Postgres runs with synchronous_commit=off: a commit could be lost in a crash after trueup said it"
+                " was done, and the audit would then not hold what the ledger holds.",
+                "Set synchronous_commit to on for this database or role.",
+            )
+
+    return engine
+
+
+def told(error: SQLAlchemyError, name: str) -> TrueupError:
+    """Return a database error as a sentence on what is wrong and one on what to do."""
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    low = reason.lower()
+    if "locked" in low or "lock timeout" in low or "lock_timeout" in low:
+        return CannotKnow(
+            f"The database {name} is locked: another program holds its write lock for over {BUSY_SECONDS} s ({reason}).",
+            "Find the program that keeps a transaction open, or try again.",
+        )
+    if "readonly" in low or "read-only" in low or "permission denied" in low or "must be owner" in low:
+        return ConfigurationError(
+            f"The database {name} may not be written: {reason}.",
+            "Grant the rights, or set [ledger] state_url to a database of trueup's own and use dry runs.",
+        )
+    if "not a database" in low or "malformed" in low or "disk i/o" in low:
+        return CannotKnow(f"The database {name} cannot be read: {reason}.", "Check the file, or restore it.")
+    if isinstance(error, IntegrityError):
+        return ConfigurationError(
+            f"The database {name} refused a row: {reason}.", "Nothing was written. See the column that it names."
+        )
+    if isinstance(error, (ProgrammingError, NoSuchTableError)) or "no such" in low:
+        return ConfigurationError(
+            f"The database {name} is not set up as expected: {reason}.", "Run `trueup init`, then `trueup doctor`."
+        )
+    if isinstance(error, (OperationalError, InterfaceError, DBAPIError)):
+        return CannotKnow(f"The database {name} cannot be used: {reason}.", "Check that it runs and can be reached.")
+    return CannotKnow(f"The database {name} cannot be used: {reason}.")
+
+
+def ping(database: Database) -> str:
+    """Return the database's version; raises what keeps it from answering."""
+    with database.reading() as connection:
+        statement = "SELECT sqlite_version()" if database.is_sqlite else "SHOW server_version"
+        return str(connection.execute(text(statement)).scalar_one())

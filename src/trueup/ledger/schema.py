@@ -1,0 +1,237 @@
+"""The tables: the native ledger (§ data in the docs) and trueup's own."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text
+
+from trueup.ledger.types import ExactDecimal, JsonText, UtcTime
+
+native = MetaData()
+own = MetaData()
+
+VERSION_TABLE = "trueup_schema"
+AUDIT = "reconciliation_backfill_audit"
+
+ORDER_COLUMNS = (
+    "order_id", "profile_id", "user_id", "symbol", "type", "side", "qty", "quantity", "price", "status", "timestamp",
+    "filled_at", "trade_id", "action", "source", "sub_tag", "client_order_id", "exchange_order_id", "order_qty",
+    "created_at", "updated_at",
+)  # fmt: skip
+REQUIRED_ORDER_COLUMNS = ("order_id", "symbol", "side", "status", "timestamp", "trade_id")
+"""What an attached orders table must have, with at least one of qty and quantity."""
+
+orders = Table(
+    "orders",
+    native,
+    Column("order_id", Text, primary_key=True),
+    Column("profile_id", Text, nullable=False),
+    Column("user_id", Text),
+    Column("symbol", Text),
+    Column("type", Text),
+    Column("side", Text),
+    Column("qty", ExactDecimal),
+    Column("quantity", ExactDecimal),
+    Column("price", ExactDecimal),
+    Column("status", Text),
+    Column("timestamp", BigInteger),
+    Column("filled_at", UtcTime),
+    Column("trade_id", Text),
+    Column("action", Text),
+    Column("source", Text),
+    Column("sub_tag", Text),
+    Column("client_order_id", Text),
+    Column("exchange_order_id", Text),
+    Column("order_qty", ExactDecimal),
+    Column("created_at", UtcTime),
+    Column("updated_at", UtcTime),
+    Index("idx_orders_trade_id", "trade_id"),
+    Index("idx_orders_profile_id_trade_id", "profile_id", "trade_id"),
+    Index("idx_orders_exchange_order_id", "exchange_order_id"),
+    Index("idx_orders_client_order_id", "client_order_id"),
+)
+
+positions = Table(
+    "positions",
+    native,
+    Column("profile_id", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("qty", ExactDecimal),
+    Column("avg_entry_price", ExactDecimal),
+    Column("updated_at", UtcTime),
+    PrimaryKeyConstraint("profile_id", "symbol", "side"),
+)
+
+trade_history = Table(
+    "trade_history",
+    native,
+    Column("id", Text, primary_key=True),
+    Column("profile_id", Text),
+    Column("user_id", Text),
+    Column("trade_id", Text),
+    Column("symbol", Text),
+    Column("side", Text),
+    Column("entry_qty", ExactDecimal),
+    Column("exit_qty", ExactDecimal),
+    Column("entry_price", ExactDecimal),
+    Column("exit_price", ExactDecimal),
+    Column("fees", ExactDecimal),
+    Column("realized_pnl", ExactDecimal),
+    Column("price_source", Text),
+    Column("opened_at", UtcTime),
+    Column("closed_at", UtcTime),
+    Index("idx_trade_history_trade_id", "trade_id"),
+)
+
+profiles = Table(
+    "profiles",
+    native,
+    Column("profile_id", Text, primary_key=True),
+    Column("user_id", Text),
+    Column("account", Text),
+    Column("managed_symbols", Text),
+    Column("allocated_capital", ExactDecimal),
+    Column("enabled", Boolean, nullable=False, server_default="1"),
+)
+
+capital_ledger = Table(
+    "capital_ledger",
+    native,
+    Column("profile_id", Text, primary_key=True),
+    Column("allocated", ExactDecimal),
+    Column("reserved", ExactDecimal),
+    Column("deployed", ExactDecimal),
+    Column("available", ExactDecimal),
+    Column("updated_at", UtcTime),
+)
+
+audit = Table(
+    AUDIT,
+    own,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("batch_id", Text, nullable=False),
+    Column("profile_id", Text, nullable=False),
+    Column("symbol", Text),
+    Column("trade_id", Text),
+    Column("exchange_order_id", Text),
+    Column("exchange_client_order_id", Text),
+    Column("backfill_order_id", Text),
+    Column("filled_qty", ExactDecimal),
+    Column("filled_price", ExactDecimal),
+    Column("filled_at", UtcTime),
+    Column("dry_run", Boolean, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("metadata", JsonText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("applied_at", UtcTime),
+    Column("reverted_at", UtcTime),
+    Column("actor", Text, nullable=False),
+    Column("plan_hash", Text, nullable=False),
+    Column("prev_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Index("idx_reconciliation_backfill_audit_batch_id", "batch_id"),
+    Index("idx_reconciliation_backfill_audit_exchange_order_id", "exchange_order_id"),
+    Index("idx_reconciliation_backfill_audit_profile_id_decision", "profile_id", "decision"),
+)
+
+reconcile_runs = Table(
+    "reconcile_runs",
+    own,
+    Column("run_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("audit_head", Text, nullable=False),
+    Column("summary", JsonText),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+)
+
+safety_modes = Table(
+    "safety_modes",
+    own,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("scope", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("previous_mode", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Index("idx_safety_modes_scope_seq", "scope", "seq"),
+)
+
+incidents = Table(
+    "incidents",
+    own,
+    Column("incident_id", Text, primary_key=True),
+    Column("scope", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("detail", JsonText),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("closed_at", UtcTime),
+)
+
+leases = Table(
+    "leases",
+    own,
+    Column("scope", Text, primary_key=True),
+    Column("owner", Text),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("next_run_at", BigInteger),
+)
+
+alerts = Table(
+    "alerts",
+    own,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("sent_at", UtcTime),
+)
+
+breaks = Table(
+    "breaks",
+    own,
+    Column("break_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("detail", JsonText),
+    Column("confirmations", Integer, nullable=False, server_default="0"),
+    Column("owner", Text),
+    Column("resolution", Text),
+    Column("first_seen_at", UtcTime, nullable=False),
+    Column("last_seen_at", UtcTime, nullable=False),
+    Column("resolved_at", UtcTime),
+)
+
+sign_offs = Table(
+    "sign_offs",
+    own,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("incident_id", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("note", Text),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+heartbeats = Table(
+    "heartbeats",
+    own,
+    Column("scope", Text, primary_key=True),
+    Column("beat_at", BigInteger, nullable=False),
+    Column("healthy", Boolean, nullable=False),
+    Column("streak", Integer, nullable=False, server_default="0"),
+)
+
+watermarks = Table(
+    "watermarks",
+    own,
+    Column("scope", Text, primary_key=True),
+    Column("feed", Text, primary_key=True),
+    Column("position", Text, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)

@@ -1,0 +1,256 @@
+"""What the use cases need from the outside world, as protocols; adapters implement them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol
+
+from trueup.core.audit import AuditDraft, AuditRow
+from trueup.core.modes import Mode
+from trueup.core.orders import LedgerOrder
+from trueup.core.repair.booked import Applied
+from trueup.core.repair.rows import ExitRow
+from trueup.core.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One bot instance; `managed_symbols` None is every symbol, capital in quote currency."""
+
+    profile_id: str
+    account: str | None
+    user_id: str | None = None
+    managed_symbols: tuple[str, ...] | None = None
+    allocated_capital: Decimal | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write to one scope, until `expires_ms`; a higher fence makes it void."""
+
+    scope: str
+    owner: str
+    fence: int
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChange:
+    """One entry of the modes' history; `at` is ISO 8601 with Z."""
+
+    scope: str
+    mode: Mode
+    previous: Mode
+    source: str
+    actor: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One row to book: the EXIT row, the audit row that announced it, and the trade's fingerprint at the plan.
+
+    `booked_before` is what the ledger had booked of the cited exchange order when it was planned.
+    """
+
+    row: ExitRow
+    pending: AuditDraft
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepairBatch:
+    """The bookings of one profile that are made in one transaction, under a lease.
+
+    `require_pause` are the scopes of which one must pause trading at that moment, empty where none needs to.
+    """
+
+    batch_id: str
+    profile: Profile
+    lease: Lease
+    bookings: tuple[Booking, ...]
+    require_pause: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RepairResult:
+    """How a batch ended: ids of the rows that were inserted and of those that were there already.
+
+    `stale` names the trades that changed since the plan; then nothing of the batch was written.
+    """
+
+    inserted: tuple[str, ...] = ()
+    existing: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    audit: tuple[AuditRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """One batch as the audit has it; quantities summed over its rows, times ISO 8601 with Z.
+
+    `state` is dry_run, applied, reverted, partly_reverted, pending (interrupted) or refused (nothing to book).
+    """
+
+    batch_id: str
+    profile_id: str
+    state: str
+    created_at: str
+    actor: str
+    rows: int
+    decisions: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UndoResult:
+    """How a revert or reapply ended: the order ids that changed, and those that were in that state already."""
+
+    batch_id: str
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    audit: tuple[AuditRow, ...] = ()
+
+
+class Clock(Protocol):
+    """The time, and names that nobody else gives."""
+
+    def now_ms(self) -> int:
+        """Return epoch milliseconds."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    def new_id(self, prefix: str) -> str:
+        """Return an id that was never given before: prefix, UTC time and some random characters."""
+        ...
+
+
+class Venue(Protocol):
+    """One account at its venue."""
+
+    def read(self) -> Snapshot:
+        """Read everything that the venue claims; CannotKnow where nothing could be read."""
+        ...
+
+
+class Ledger(Protocol):
+    """The bot's own books. Every method raises CannotKnow where the database cannot be read."""
+
+    def profiles(self) -> list[Profile]:
+        """Return all profiles, disabled ones included, by id."""
+        ...
+
+    def open_trade_rows(self, profile_ids: Sequence[str]) -> list[LedgerOrder]:
+        """Return the filled and working rows of every trade that may be open or cannot be read.
+
+        A superset is allowed: the core decides what is open.
+        """
+        ...
+
+    def trade_rows(self, trade_id: str, profile_ids: Sequence[str] | None = None) -> list[LedgerOrder]:
+        """Return all rows of a trade, dead ones included, oldest first."""
+        ...
+
+    def rows_booking(self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]) -> list[LedgerOrder]:
+        """Return the rows whose order id, exchange order id or client order id is among those given."""
+        ...
+
+    def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
+        """Return which of the order ids the ledger has already."""
+        ...
+
+    def book(self, batch: RepairBatch, *, rehearse: bool) -> RepairResult:
+        """Book a batch in one transaction with its audit and the derived tables; a rehearsal is rolled back.
+
+        Refused where the lease was lost or the pause ended.
+        """
+        ...
+
+    def revert(self, batch_id: str, lease: Lease, actor: str, reason: str) -> UndoResult:
+        """Set the batch's rows to canceled, in one transaction with the audit; Refused where a trade changed since."""
+        ...
+
+    def reapply(self, batch_id: str, lease: Lease, actor: str, reason: str) -> UndoResult:
+        """Put a reverted batch's rows back, in one transaction with the audit; Refused where a trade changed since."""
+        ...
+
+    def still_open(self, profile_id: str) -> list[LedgerOrder]:
+        """Return the rows of the profile's open trades, for the validation after a repair."""
+        ...
+
+
+class Journal(Protocol):
+    """trueup's own tables."""
+
+    def audit_exists(self) -> bool:
+        """Say whether the audit table is there."""
+        ...
+
+    def record(self, drafts: Sequence[AuditDraft]) -> list[AuditRow]:
+        """Append rows to the audit, in one transaction of their own."""
+        ...
+
+    def audit_rows(self, batch_id: str | None = None) -> Iterator[AuditRow]:
+        """Yield audit rows in the order of seq, all of them or one batch's."""
+        ...
+
+    def head(self) -> str:
+        """Return the hash of the newest audit row."""
+        ...
+
+    def applied(self, exchange_order_ids: Iterable[str]) -> list[Applied]:
+        """Return the repairs that were applied from these exchange orders and not reverted."""
+        ...
+
+    def reverted(self, profile_ids: Sequence[str]) -> frozenset[tuple[str, str, str]]:
+        """Return profile, trade and exchange order ids of the repairs that are reverted now."""
+        ...
+
+    def interrupted(self, profile_ids: Sequence[str]) -> list[AuditRow]:
+        """Return the PENDING_APPLY rows of batches that never ended."""
+        ...
+
+    def batches(self, profile_ids: Sequence[str] | None = None) -> list[BatchSummary]:
+        """Return all batches, newest first."""
+        ...
+
+    def begin_run(self, run_id: str, kind: str, scope: str) -> None:
+        """Record that a run began, with the audit head that it saw."""
+        ...
+
+    def end_run(self, run_id: str, status: str, summary: Mapping[str, object]) -> None:
+        """Record how a run ended: OK, MISMATCH or INCONCLUSIVE, with its summary."""
+        ...
+
+    def alert(self, kind: str, scope: str, text: str) -> None:
+        """Put an alert into the outbox; nothing happens where the table is missing."""
+        ...
+
+
+class Modes(Protocol):
+    """The safe modes in force, and their history."""
+
+    def current(self) -> dict[str, Mode]:
+        """Return the mode of every scope that has one."""
+        ...
+
+    def set(self, change: ModeChange) -> None:
+        """Put a mode in force and add it to the history; Refused where an open incident forbids to loosen it."""
+        ...
+
+    def history(self, limit: int) -> list[ModeChange]:
+        """Return the newest changes first."""
+        ...
+
+
+class Leases(Protocol):
+    """Who may write to which account."""
+
+    def hold(self, scope: str, wait_seconds: float) -> AbstractContextManager[Lease | None]:
+        """Hold a scope's lease, renewed until the end; None where another run holds it for longer than the wait."""
+        ...
