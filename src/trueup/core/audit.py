@@ -184,9 +184,7 @@ def _links_to(row: AuditRow) -> int:
     return about if isinstance(about, int) else -1
 
 
-def draft_of(
-    decision: Decision, batch_id: str, actor: str, plan_hash: str, *, dry_run: bool
-) -> AuditDraft:
+def draft_of(decision: Decision, batch_id: str, actor: str, plan_hash: str, *, dry_run: bool) -> AuditDraft:
     """Return the audit row of a decision: DRY_RUN or PENDING_APPLY for a booking, else the refusal itself."""
     booked = decision.outcome is Outcome.BOOK
     recorded = AuditDecision.DRY_RUN if dry_run else AuditDecision.PENDING_APPLY
@@ -211,7 +209,9 @@ def draft_of(
     )
 
 
-def settled(draft: AuditDraft, decision: AuditDecision, reason: str, applied_at: str | None, **more: object) -> AuditDraft:
+def settled(
+    draft: AuditDraft, decision: AuditDecision, reason: str, applied_at: str | None, **more: object
+) -> AuditDraft:
     """Return the row that records how a pending row ended."""
     metadata = {**draft.metadata, **more}
     return replace(draft, decision=decision, reason=reason, applied_at=applied_at, metadata=metadata)

@@ -59,7 +59,7 @@ def read_decimal(value: object) -> Decimal:
     exponent = number.as_tuple().exponent
     if number and (number.adjusted() >= LIMIT.adjusted() or not isinstance(exponent, int) or exponent < -FINEST):
         raise ValueError(f"{value!r} is outside what a quantity or price can be")
-    return number if number else Decimal(0)
+    return number or Decimal(0)
 
 
 def read_quantity(value: object) -> Decimal:

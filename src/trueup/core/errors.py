@@ -8,8 +8,8 @@ TrueupError                 every error that a user may see; carries what to do 
 Findings (breaks, malformed rows, unresolved trades) are values and never exceptions.
 """
 
-from difflib import get_close_matches
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class TrueupError(Exception):

@@ -83,9 +83,7 @@ class Symbols:
         if len(_parts(symbol)) != 1:
             return []
         wanted = self.token(symbol)
-        return sorted(
-            other for other in held if is_contract(other) and self.token(other.partition(":")[0]) == wanted
-        )
+        return sorted(other for other in held if is_contract(other) and self.token(other.partition(":")[0]) == wanted)
 
 
 def is_contract(symbol: str) -> bool:

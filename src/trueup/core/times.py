@@ -36,7 +36,7 @@ def read_time(value: object) -> int:
         ms = int(number) // 1_000_000
     elif number >= MICROSECONDS_FROM:
         ms = int(number) // 1000
-    if ms >= of_datetime(_END):
+    if not 0 < ms < of_datetime(_END):
         raise ValueError(f"{value!r} is not a time")
     return ms
 
@@ -47,8 +47,8 @@ def _read_iso(text: str) -> int:
     except ValueError:
         raise ValueError(f"{text!r} is not a time (ISO 8601 or a number since 1970)") from None
     ms = of_datetime(moment)
-    if ms <= 0:
-        raise ValueError(f"{text!r} is not a time after 1970")
+    if not 0 < ms < of_datetime(_END):
+        raise ValueError(f"{text!r} is not a time after 1970 and before 9999-12-31")
     return ms
 
 

@@ -1,14 +1,21 @@
 """Connections: how each database is opened, and how its errors are told."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, NoSuchTableError, OperationalError
-from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    NoSuchTableError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from trueup.core.errors import CannotKnow, ConfigurationError, TrueupError
 
@@ -38,24 +45,30 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a transaction that sees one moment and writes nothing."""
+        self._require_file()
         with self._told(), self._engine.connect() as connection:
-            if self.file is not None and not self.file.exists():
-                raise _missing(self.file)
+            reader = connection
             if not self.is_sqlite:
-                connection = connection.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
-            with connection.begin():
-                yield connection
+                reader = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with reader.begin():
+                yield reader
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open a transaction that is committed at its end, or rolled back where it raises."""
-        if self.file is not None and not self.file.exists():
-            raise _missing(self.file)
+        self._require_file()
         with self._told(), self._engine.connect() as connection:
-            with connection.execution_options(trueup_writes=True).begin():
-                yield connection
+            writer = connection.execution_options(trueup_writes=True)
+            with writer.begin():
+                yield writer
+
+    def _require_file(self) -> None:
+        """Refuse a missing SQLite file, which opening it would create."""
+        if self.file is not None and not self.file.exists():
+            raise ConfigurationError(
+                f"There is no database at {self.file}.",
+                "Check [ledger] url in trueup.toml, or run `trueup init` to create it.",
+            )
 
     def create_file(self) -> None:
         """Create SQLite's file where it is missing, and put it into WAL mode."""
@@ -66,8 +79,14 @@ class Database:
             self.file.touch()
         except OSError as error:
             raise ConfigurationError(f"{self.file} cannot be created: {error.strerror}.", "Check the path.") from None
-        with self._told(), self._engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        with self._told():
+            connection = self._engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA journal_mode=WAL")
+            except sqlite3.Error as error:
+                raise told(OperationalError("PRAGMA journal_mode=WAL", None, error), self.name) from error
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Close every connection."""
@@ -97,12 +116,6 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def _missing(file: Path) -> ConfigurationError:
-    return ConfigurationError(
-        f"There is no database at {file}.", "Check [ledger] url in trueup.toml, or run `trueup init` to create it."
-    )
-
-
 def _sqlite(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
@@ -115,6 +128,7 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("trueup_writes", False)
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
@@ -143,30 +157,46 @@ def _postgres(url: URL) -> Engine:
 def told(error: SQLAlchemyError, name: str) -> TrueupError:
     """Return a database error as a sentence on what is wrong and one on what to do."""
     reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    low = reason.lower()
-    if "locked" in low or "lock timeout" in low or "lock_timeout" in low:
-        return CannotKnow(
-            f"The database {name} is locked: another program holds its write lock for over {BUSY_SECONDS} s ({reason}).",
-            "Find the program that keeps a transaction open, or try again.",
-        )
-    if "readonly" in low or "read-only" in low or "permission denied" in low or "must be owner" in low:
-        return ConfigurationError(
-            f"The database {name} may not be written: {reason}.",
-            "Grant the rights, or set [ledger] state_url to a database of trueup's own and use dry runs.",
-        )
-    if "not a database" in low or "malformed" in low or "disk i/o" in low:
-        return CannotKnow(f"The database {name} cannot be read: {reason}.", "Check the file, or restore it.")
+    for signs, kind, what, do in _TELLTALE:
+        if any(sign in reason.lower() for sign in signs):
+            return kind(f"The database {name} {what} ({reason}).", do)
     if isinstance(error, IntegrityError):
+        what, do = "refused a row", "Nothing was written. See the column or constraint that it names."
+        return ConfigurationError(f"The database {name} {what} ({reason}).", do)
+    if isinstance(error, (ProgrammingError, NoSuchTableError)):
         return ConfigurationError(
-            f"The database {name} refused a row: {reason}.", "Nothing was written. See the column that it names."
+            f"The database {name} is not set up as expected ({reason}).", "Run `trueup init`, then `trueup doctor`."
         )
-    if isinstance(error, (ProgrammingError, NoSuchTableError)) or "no such" in low:
-        return ConfigurationError(
-            f"The database {name} is not set up as expected: {reason}.", "Run `trueup init`, then `trueup doctor`."
-        )
-    if isinstance(error, (OperationalError, InterfaceError, DBAPIError)):
-        return CannotKnow(f"The database {name} cannot be used: {reason}.", "Check that it runs and can be reached.")
-    return CannotKnow(f"The database {name} cannot be used: {reason}.")
+    return CannotKnow(f"The database {name} cannot be used ({reason}).", "Check that it runs and can be reached.")
+
+
+_TELLTALE: tuple[tuple[tuple[str, ...], type[TrueupError], str, str], ...] = (
+    (
+        ("locked", "lock timeout", "lock_timeout"),
+        CannotKnow,
+        f"is locked: another program held its lock for over {BUSY_SECONDS} s",
+        "Find the program that keeps a transaction open, or try again.",
+    ),
+    (
+        ("readonly", "read-only", "permission denied", "must be owner"),
+        ConfigurationError,
+        "may not be written",
+        "Grant the rights, or set [ledger] state_url to a database of trueup's own and use dry runs.",
+    ),
+    (
+        ("not a database", "malformed", "disk i/o"),
+        CannotKnow,
+        "cannot be read",
+        "Check the file, or restore it from a copy.",
+    ),
+    (
+        ("no such table", "no such column"),
+        ConfigurationError,
+        "is not set up as expected",
+        "Run `trueup init`, then `trueup doctor`.",
+    ),
+)
+"""What a database says, and what it means; the first row with a sign in it tells."""
 
 
 def ping(database: Database) -> str:

@@ -27,11 +27,9 @@ class ExactDecimal(TypeDecorator[Decimal]):
         """Return the database's own type."""
         return dialect.type_descriptor(Numeric(38, 18) if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> object:
-        """Write a decimal."""
-        if value is None or dialect.name == "postgresql":
-            return value
-        return plain(value)
+    def process_bind_param(self, value: Any, dialect: Dialect) -> object:
+        """Write a decimal; anything else, as in a comparison, goes as it is."""
+        return plain(value) if isinstance(value, Decimal) and dialect.name != "postgresql" else value
 
     def process_result_value(self, value: object, dialect: Dialect) -> Any:
         """Hand over what the database holds; the core reads it strictly."""

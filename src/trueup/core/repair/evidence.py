@@ -133,7 +133,9 @@ def _fills(snapshot: Snapshot, latest: int) -> tuple[dict[_Key, list[Fill]], dic
         first = owner.setdefault((token, fill.id), key)
         if fills[first].setdefault(fill.id, fill) != fill:
             for order_key in {first, key}:
-                conflicts[order_key] = Conflict(order_key[1], fill.symbol, f"fill {fill.id} is listed twice, differently")
+                conflicts[order_key] = Conflict(
+                    order_key[1], fill.symbol, f"fill {fill.id} is listed twice, differently"
+                )
     sides = {key: {fill.side for fill in by_id.values()} for key, by_id in fills.items()}
     for key, seen in sides.items():
         if len(seen) > 1:

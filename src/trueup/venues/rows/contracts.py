@@ -1,8 +1,8 @@
 """Contracts: what a quantity in a ccxt row is worth in base units.
 
-ccxt gives the amounts of swaps, futures and options in contracts (its manual, "Contract size"): base quantity =
-contracts × contract size. A contract that settles in its base is worth a fixed sum of quote currency instead, so
-that its base quantity depends on the price; it is refused rather than guessed.
+ccxt gives the amounts of swaps, futures and options in contracts (its manual, "Contract size"): base quantity
+= contracts × contract size. A contract that settles in its base is worth a fixed sum of quote currency
+instead, so that its base quantity depends on the price; it is refused rather than guessed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,8 +37,8 @@ def is_ccxt(row: Row) -> bool:
 class Contracts:
     """Contract sizes in base units, by the token of the symbol.
 
-    `declared` are the export's own `contract_sizes`, `markets` the sizes of its ccxt markets, `held` those that its
-    position rows carry. `linear` and `inverse` are the tokens of which the markets say so.
+    `declared` are the export's own `contract_sizes`, `markets` the sizes of its ccxt markets, `held` those
+    that its position rows carry. `linear` and `inverse` are the tokens of which the markets say so.
     """
 
     symbols: Symbols = field(default_factory=Symbols)
@@ -79,8 +79,8 @@ class Contracts:
         settled, base, quote = _currencies(symbol, self.symbols)
         if token in self.inverse or (settled and settled == base):
             raise ValueError(
-                f"{printable(symbol)} is an inverse contract: its contracts are worth {quote or 'quote currency'}, "
-                "and their base quantity is not known"
+                f"{printable(symbol)} is an inverse contract: each contract is worth {quote or 'quote currency'},"
+                " and its base quantity is not known"
             )
         if settled not in ("", quote) and token not in self.linear and token not in self.declared:
             raise ValueError(f"{printable(symbol)} settles in neither its base nor its quote: {ADD_SIZES}")
@@ -115,41 +115,36 @@ def read_contracts(
 ) -> tuple[Contracts, list[Malformed]]:
     """Read what an export says of contract sizes.
 
-    Each value comes with the place where it stands: `contract_sizes` is {symbol: size}, `markets` ccxt's markets by
-    symbol or as a list. What cannot be read is left out and named, so that its rows stay unknown.
+    Each value comes with the place where it stands: `contract_sizes` is {symbol: size}, `markets` ccxt's
+    markets by symbol or as a list. What cannot be read is left out and named, so that its rows stay unknown.
     """
     problems: list[Malformed] = []
-    kinds: dict[str, set[str]] = {"linear": set(), "inverse": set()}
     declared = [
         (where, symbol, value)
         for where, section in contract_sizes
         for symbol, value in _entries("contract_sizes", where, section, problems)
     ]
-    listed: list[tuple[str, str, object]] = []
-    for where, section in markets:
-        for symbol, market in _markets(where, section, problems):
-            listed += [(where, symbol, market["contractSize"])] if market.get("contractSize") is not None else []
-            for kind, tokens in kinds.items():
-                tokens |= {symbols.token(symbol)} if market.get(kind) is True else set()
+    listed = [
+        (where, symbol, market) for where, section in markets for symbol, market in _markets(where, section, problems)
+    ]
+    sizes = [(where, symbol, market.get("contractSize")) for where, symbol, market in listed]
     held = [
-        ("positions", row["symbol"], row["contractSize"])
+        ("positions", row["symbol"], row.get("contractSize"))
         for row in position_rows
-        if isinstance(row, Mapping) and isinstance(row.get("symbol"), str) and row.get("contractSize") is not None
+        if isinstance(row, Mapping) and isinstance(row.get("symbol"), str)
     ]
     contracts = Contracts(
         symbols=symbols,
         declared=_sizes("contract_sizes", declared, symbols, problems),
-        markets=_sizes("markets", listed, symbols, problems),
+        markets=_sizes("markets", sizes, symbols, problems),
         held=_sizes("positions", held, symbols, []),
-        linear=frozenset(kinds["linear"]),
-        inverse=frozenset(kinds["inverse"]),
+        linear=frozenset(symbols.token(name) for _, name, market in listed if market.get("linear") is True),
+        inverse=frozenset(symbols.token(name) for _, name, market in listed if market.get("inverse") is True),
     )
     return contracts, problems
 
 
-def _entries(
-    name: str, where: str, section: object, problems: list[Malformed]
-) -> Iterable[tuple[str, object]]:
+def _entries(name: str, where: str, section: object, problems: list[Malformed]) -> Iterable[tuple[str, object]]:
     if isinstance(section, Mapping):
         return section.items()
     problems.append(Malformed(name, where, f"it is {shown(section)} where an object by symbol is expected"))
@@ -171,10 +166,12 @@ def _markets(where: str, section: object, problems: list[Malformed]) -> Iterable
 def _sizes(
     name: str, given: Iterable[tuple[str, str, object]], symbols: Symbols, problems: list[Malformed]
 ) -> dict[str, Decimal]:
-    """Return the size of each symbol that has one; a symbol with two has none."""
+    """Return the size of each symbol that is given one; a symbol with two has none, and null gives none."""
     found: dict[str, Decimal] = {}
     refused: set[str] = set()
     for where, symbol, value in given:
+        if value is None:
+            continue
         token = symbols.token(symbol)
         try:
             size = size_of("contract size", value)

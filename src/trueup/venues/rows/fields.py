@@ -1,7 +1,8 @@
-"""Fields of a venue's row: what is not there is None, what cannot be read is a ValueError that names the field.
+"""Fields of a venue's row: what is not there is None, what cannot be read is a ValueError that names the
+field.
 
-Names are tried in order and the first that is not null counts. Blank text is null where a field is text or a time;
-a blank quantity is malformed, since it might have been one.
+Names are tried in order and the first that is not null counts. Blank text is null where a field is text or a
+time; a blank quantity is malformed, since it might have been one.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -154,6 +155,6 @@ def moment(name: str, value: object) -> int:
     if isinstance(value, (bool, Mapping, list)) or value is None:
         raise ValueError(f"{name} is {shown(value)}, not a time")
     try:
-        return read_time(storable(name, value) if isinstance(value, str) else value)
+        return read_time(storable(name, value) if isinstance(value, str) else str(value))
     except ValueError as error:
         raise ValueError(f"{name}: {printable(str(error), LONGEST_NUMBER)}") from None

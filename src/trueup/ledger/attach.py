@@ -1,0 +1,187 @@
+"""The orders table as trueup uses it: the native one, or somebody else's by a map of column names.
+
+Nothing of a table that trueup did not create is ever altered; rows that it inserts follow the table's own types. Its
+values are read raw, since a converting column type would turn floats into rounded decimals and fail on odd text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Float,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    inspect,
+    literal,
+    null,
+    select,
+)  # fmt: skip
+from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, NUMERIC, REAL
+from sqlalchemy.types import NullType, TypeEngine
+
+from trueup.core.decimals import plain
+from trueup.core.errors import ConfigurationError, nearest
+from trueup.core.times import SECONDS_BELOW, iso, read_time, to_datetime
+from trueup.ledger.schema import ORDER_COLUMNS, REQUIRED_ORDER_COLUMNS, orders
+from trueup.ledger.types import ExactDecimal, UtcTime
+
+_NUMBERS = ("qty", "quantity", "price", "order_qty")
+_TIMES = ("filled_at", "created_at", "updated_at")
+PG_NUMERIC = (NUMERIC, DOUBLE_PRECISION, REAL)
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersMap:
+    """How an orders table is attached: its name, ours = theirs, and the one profile of a table without profiles."""
+
+    table: str = "orders"
+    columns: Mapping[str, str] | None = None
+    only_profile: str | None = None
+
+
+class OrdersTable:
+    """The orders table of one database: columns by our names, values in its own forms."""
+
+    def __init__(
+        self,
+        table: Table,
+        columns: Mapping[str, Column[Any]],
+        kinds: Mapping[str, TypeEngine[Any]],
+        only_profile: str | None,
+    ) -> None:
+        self.table = table
+        self._columns = dict(columns)
+        self._kinds = dict(kinds)
+        self._only_profile = only_profile
+        self.is_native = table is orders
+
+    def __contains__(self, name: str) -> bool:
+        """Say whether the table has a column of ours."""
+        return name in self._columns
+
+    def __getitem__(self, name: str) -> ColumnElement[Any]:
+        """Return a column of ours, NULL where the table has none."""
+        if name in self._columns:
+            return self._columns[name]
+        if name == "profile_id" and self._only_profile is not None:
+            return literal(self._only_profile)
+        return null()
+
+    def selected(self) -> list[ColumnElement[Any]]:
+        """Return all columns under our names."""
+        return [self[name].label(name) for name in ORDER_COLUMNS]
+
+    def to_theirs(self, row: Mapping[str, object], like: object = None) -> dict[str, object]:
+        """Return a row by their column names and in their forms; `like` is a timestamp as the table writes it."""
+        return {
+            column.name: _in_form(name, row.get(name), self._kinds[name], like)
+            for name, column in self._columns.items()
+            if row.get(name) is not None
+        }
+
+    def theirs(self, name: str, value: object, like: object = None) -> dict[str, object]:
+        """Return the assignment of one column, empty where the table lacks it."""
+        return self.to_theirs({name: value}, like) if name in self._columns else {}
+
+
+def _in_form(name: str, value: object, kind: TypeEngine[Any], like: object) -> object:
+    """Return a value in the form that a column of the given type takes."""
+    if name == "timestamp" and isinstance(value, int):
+        return _timestamp(value, kind, like)
+    if name in _TIMES and not isinstance(kind, UtcTime):
+        if isinstance(kind, DateTime):
+            moment = to_datetime(read_time(value))
+            return moment if kind.timezone else moment.replace(tzinfo=None)
+        if isinstance(kind, (Integer, Numeric)):
+            return read_time(value)
+        return value
+    if name in _NUMBERS and isinstance(value, Decimal) and not isinstance(kind, ExactDecimal):
+        return value if isinstance(kind, PG_NUMERIC) else plain(value)
+    return value
+
+
+def _is_text(kind: TypeEngine[Any]) -> bool:
+    return kind.python_type is str
+
+
+def _timestamp(ms: int, kind: TypeEngine[Any], like: object) -> object:
+    if isinstance(kind, DateTime):
+        moment = to_datetime(ms)
+        return moment if kind.timezone else moment.replace(tzinfo=None)
+    if isinstance(like, str) and not like.replace(".", "", 1).isdigit():
+        return iso(ms)
+    seconds = like is not None and Decimal(str(like)) < SECONDS_BELOW
+    value = ms // 1000 if seconds else ms
+    return str(value) if isinstance(like, str) else value
+
+
+def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
+    """Find the orders table and its columns; ConfigurationError names what is missing and the nearest name."""
+    found = inspect(connection)
+    if not found.has_table(wanted.table):
+        known = nearest(wanted.table, found.get_table_names())
+        raise ConfigurationError(
+            f"The database has no table {wanted.table!r}.", f"{known} Run `trueup init`, or set [ledger] orders_table."
+        )
+    if wanted.table == orders.name and not wanted.columns and _is_native(connection):
+        native = {name: orders.c[name] for name in ORDER_COLUMNS}
+        return OrdersTable(orders, native, {name: column.type for name, column in native.items()}, None)
+    reflected = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
+    theirs = _columns(reflected, wanted)
+    _require(theirs, reflected, wanted)
+    raw = Table(wanted.table, MetaData(), *(Column(name, NullType()) for name in reflected.c.keys()))
+    columns = {name: raw.c[column.name] for name, column in theirs.items()}
+    return OrdersTable(raw, columns, {name: column.type for name, column in theirs.items()}, wanted.only_profile)
+
+
+def _is_native(connection: Connection) -> bool:
+    """Say whether the table has our columns with types that hold decimals exactly."""
+    found = {column["name"]: column["type"] for column in inspect(connection).get_columns(orders.name)}
+    if set(ORDER_COLUMNS) - set(found):
+        return False
+    if connection.dialect.name == "postgresql":
+        exact = all(isinstance(found[name], Numeric) and not isinstance(found[name], Float) for name in _NUMBERS)
+        times = all(isinstance(found[name], DateTime) and getattr(found[name], "timezone", False) for name in _TIMES)
+        return exact and times and isinstance(found["timestamp"], Integer)
+    return all(_is_text(found[name]) for name in _NUMBERS + _TIMES) and isinstance(found["timestamp"], Integer)
+
+
+def _columns(table: Table, wanted: OrdersMap) -> dict[str, Column[Any]]:
+    columns: dict[str, Column[Any]] = {}
+    for name in ORDER_COLUMNS:
+        theirs = (wanted.columns or {}).get(name, name)
+        if theirs in table.c:
+            columns[name] = table.c[theirs]
+        elif name in (wanted.columns or {}):
+            raise ConfigurationError(
+                f"The table {table.name!r} has no column {theirs!r}, which [ledger.columns] names for {name}.",
+                nearest(theirs, table.c.keys()),
+            )
+    return columns
+
+
+def _require(columns: Mapping[str, Column[Any]], table: Table, wanted: OrdersMap) -> None:
+    missing = [name for name in REQUIRED_ORDER_COLUMNS if name not in columns]
+    if not {"qty", "quantity"} & columns.keys():
+        missing.append("qty (or quantity)")
+    if "profile_id" not in columns and wanted.only_profile is None:
+        missing.append("profile_id (only a database of one profile may lack it)")
+    if missing:
+        raise ConfigurationError(
+            f"The table {table.name!r} lacks {', '.join(missing)}.",
+            f'Map them in trueup.toml: [ledger.columns] ours = "theirs". It has: {", ".join(table.c.keys())}.',
+        )
+
+
+def sample_timestamp(connection: Connection, table: OrdersTable, profile_id: str, trade_id: str) -> object:
+    """Return a timestamp as the table itself writes it, preferably of the same trade."""
+    where = (table["profile_id"] == profile_id) & (table["trade_id"] == trade_id)
+    return connection.execute(select(table["timestamp"]).where(where).limit(1)).scalar()

@@ -1,0 +1,103 @@
+"""What must hold inside a repair transaction: the lease, the pause, and the trades as they were planned.
+
+Invariant 12 (Fenced): a worker that lost its lease cannot write. The lease's row stays locked until the transaction
+ends, so that nobody takes it over in between.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from sqlalchemy import Connection, RowMapping, func, select, update
+
+from trueup.core.decimals import read_decimal
+from trueup.core.errors import Refused
+from trueup.core.modes import Mode, effective
+from trueup.core.orders import LedgerOrder
+from trueup.core.repair.booked import Applied, BookedIndex, booked_index
+from trueup.core.repair.slices import fingerprint
+from trueup.core.symbols import Symbols
+from trueup.ledger import schema
+from trueup.ledger.attach import OrdersTable
+from trueup.ledger.reading import chunks, read_rows, rows_booking
+from trueup.ports import Booking, Lease
+
+
+def hold_lease(connection: Connection, lease: Lease) -> None:
+    """Lock the lease's row, or refuse where another run has taken the scope over."""
+    table = schema.leases
+    held = update(table).where(table.c.scope == lease.scope, table.c.owner == lease.owner, table.c.fence == lease.fence)
+    if connection.execute(held.values(fence=lease.fence)).rowcount != 1:
+        raise Refused(f"Another run has taken over {lease.scope}; nothing was written.", "Run the command again.")
+
+
+def current_modes(connection: Connection) -> dict[str, Mode]:
+    """Return the newest mode of every scope."""
+    table = schema.safety_modes
+    newest = select(func.max(table.c.seq)).group_by(table.c.scope)
+    rows = connection.execute(select(table.c.scope, table.c.mode).where(table.c.seq.in_(newest)))
+    return {str(row.scope): Mode[str(row.mode)] for row in rows}
+
+
+def require_pause(connection: Connection, scopes: Sequence[str]) -> None:
+    """Refuse where trading is no longer paused in any of the scopes; none are demanded where the list is empty."""
+    if scopes and not effective(current_modes(connection), scopes)[0].paused:
+        raise Refused(
+            "The pause ended before the repair was written; nothing was written.",
+            f"Pause again: trueup mode set SAFE_MODE --scope {scopes[-1]} --reason TEXT",
+        )
+
+
+def trade_rows(
+    connection: Connection, table: OrdersTable, profile_id: str, trade_ids: Iterable[str]
+) -> dict[str, list[LedgerOrder]]:
+    """Return the rows of trades by trade id, locked against changes until the transaction ends."""
+    found: dict[str, list[LedgerOrder]] = {trade_id: [] for trade_id in trade_ids}
+    for part in chunks(found):
+        query = select(*table.selected()).where(table["profile_id"] == profile_id, table["trade_id"].in_(part))
+        for row in read_rows(connection, query.with_for_update()):
+            found[row.trade_id or ""].append(row)
+    return found
+
+
+def applied_repairs(connection: Connection, exchange_order_ids: Iterable[str]) -> list[Applied]:
+    """Return what our audit applied from exchange orders and nobody reverted."""
+    table = schema.audit
+    found: list[Applied] = []
+    for part in chunks(sorted(set(exchange_order_ids))):
+        query = select(table).where(
+            table.c.exchange_order_id.in_(part), table.c.decision == "APPLIED", table.c.reverted_at.is_(None)
+        )
+        found += [_applied(row) for row in connection.execute(query).mappings()]
+    return found
+
+
+def _applied(row: RowMapping) -> Applied:
+    return Applied(
+        profile_id=row["profile_id"], trade_id=row["trade_id"], symbol=row["symbol"],
+        exchange_order_id=row["exchange_order_id"], order_id=row["backfill_order_id"],
+        qty=read_decimal(row["filled_qty"]),
+    )  # fmt: skip
+
+
+def stale_trades(
+    connection: Connection, table: OrdersTable, profile_id: str, bookings: Sequence[Booking], symbols: Symbols
+) -> tuple[str, ...]:
+    """Return the trades that are not as they were planned, or whose evidence was booked by somebody else since."""
+    rows = trade_rows(connection, table, profile_id, {booking.row.trade_id for booking in bookings})
+    marks = {trade_id: fingerprint(found) for trade_id, found in rows.items()}
+    exchange_ids = {booking.row.exchange_order_id for booking in bookings}
+    client_ids = {booking.row.client_order_id for booking in bookings if booking.row.client_order_id}
+    found = rows_booking(connection, table, exchange_ids, client_ids)
+    index = booked_index(found, applied_repairs(connection, exchange_ids), symbols)
+    stale = {
+        booking.row.trade_id
+        for booking in bookings
+        if marks[booking.row.trade_id] != booking.fingerprint
+        or _booked(index, booking, symbols) != booking.booked_before
+    }
+    return tuple(sorted(stale))
+
+
+def _booked(index: BookedIndex, booking: Booking, symbols: Symbols) -> Decimal:
+    row = booking.row
+    return index.of(symbols.token(row.symbol), row.side, row.exchange_order_id, row.client_order_id).qty

@@ -1,0 +1,134 @@
+"""trueup's own tables: the audit, the runs and the outbox of alerts."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sqlalchemy import and_, insert, select, update
+
+from trueup.core.audit import AuditDecision, AuditDraft, AuditRow
+from trueup.core.repair.booked import Applied
+from trueup.core.times import iso
+from trueup.ledger import chain, schema
+from trueup.ledger.guards import applied_repairs
+from trueup.ledger.tables import Store, has_table
+from trueup.ports import BatchSummary, Clock
+
+_ENDED = (AuditDecision.APPLIED, AuditDecision.SKIP_EXISTING, AuditDecision.INTERRUPTED, AuditDecision.NO_GO)
+
+
+class SqlJournal:
+    """The Journal port."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._state = store.state
+        self._clock = clock
+
+    def audit_exists(self) -> bool:
+        """Say whether the audit table is there."""
+        with self._state.reading() as connection:
+            return has_table(connection, schema.audit)
+
+    def record(self, drafts: Sequence[AuditDraft]) -> list[AuditRow]:
+        """Append rows to the audit, in one transaction of their own."""
+        if not drafts:
+            return []
+        with self._state.writing() as connection:
+            return chain.append(connection, drafts, iso(self._clock.now_ms()))
+
+    def audit_rows(self, batch_id: str | None = None) -> Iterator[AuditRow]:
+        """Yield audit rows in the order of seq, all of them or one batch's."""
+        where = None if batch_id is None else schema.audit.c.batch_id == batch_id
+        with self._state.reading() as connection:
+            yield from chain.read(connection, where)
+
+    def head(self) -> str:
+        """Return the hash of the newest audit row."""
+        with self._state.reading() as connection:
+            return chain.newest(connection)[1]
+
+    def applied(self, exchange_order_ids: Iterable[str]) -> list[Applied]:
+        """Return the repairs that were applied from these exchange orders and not reverted."""
+        with self._state.reading() as connection:
+            return applied_repairs(connection, exchange_order_ids)
+
+    def reverted(self, profile_ids: Sequence[str]) -> frozenset[tuple[str, str, str]]:
+        """Return profile, trade and exchange order ids of the repairs that are reverted now."""
+        audit = schema.audit
+        query = select(audit.c.profile_id, audit.c.trade_id, audit.c.exchange_order_id).where(
+            audit.c.profile_id.in_(profile_ids), audit.c.decision == "APPLIED", audit.c.reverted_at.is_not(None)
+        )
+        with self._state.reading() as connection:
+            return frozenset((str(a), str(b), str(c)) for a, b, c in connection.execute(query))
+
+    def interrupted(self, profile_ids: Sequence[str]) -> list[AuditRow]:
+        """Return the PENDING_APPLY rows of batches that never ended."""
+        audit = schema.audit
+        mine = audit.c.profile_id.in_(profile_ids)
+        ended = select(audit.c.batch_id, audit.c.backfill_order_id).where(
+            mine, audit.c.decision.in_([decision.value for decision in _ENDED]), audit.c.backfill_order_id.is_not(None)
+        )
+        with self._state.reading() as connection:
+            done = {(row.batch_id, row.backfill_order_id) for row in connection.execute(ended)}
+            pending = chain.read(connection, and_(mine, audit.c.decision == AuditDecision.PENDING_APPLY.value))
+            return [row for row in pending if (row["batch_id"], row["backfill_order_id"]) not in done]
+
+    def batches(self, profile_ids: Sequence[str] | None = None) -> list[BatchSummary]:
+        """Return all batches, newest first."""
+        where = None if profile_ids is None else schema.audit.c.profile_id.in_(profile_ids)
+        groups: dict[str, list[AuditRow]] = {}
+        with self._state.reading() as connection:
+            for row in chain.read(connection, where):
+                groups.setdefault(str(row["batch_id"]), []).append(row)
+        return [_summary(rows) for rows in reversed(groups.values())]
+
+    def begin_run(self, run_id: str, kind: str, scope: str) -> None:
+        """Record that a run began, with the audit head that it saw."""
+        with self._state.writing() as connection:
+            values = {
+                "run_id": run_id, "kind": kind, "scope": scope, "status": "PENDING",
+                "audit_head": chain.newest(connection)[1], "started_at": iso(self._clock.now_ms()),
+            }  # fmt: skip
+            connection.execute(insert(schema.reconcile_runs).values(values))
+
+    def end_run(self, run_id: str, status: str, summary: Mapping[str, object]) -> None:
+        """Record how a run ended: OK, MISMATCH or INCONCLUSIVE, with its summary."""
+        runs = schema.reconcile_runs
+        values = {"status": status, "summary": dict(summary), "ended_at": iso(self._clock.now_ms())}
+        with self._state.writing() as connection:
+            connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+
+    def alert(self, kind: str, scope: str, text: str) -> None:
+        """Put an alert into the outbox; nothing happens where the table is missing."""
+        with self._state.reading() as connection:
+            there = has_table(connection, schema.alerts)
+        if there:
+            values = {"kind": kind, "scope": scope, "text": text, "created_at": iso(self._clock.now_ms())}
+            with self._state.writing() as connection:
+                connection.execute(insert(schema.alerts).values(values))
+
+
+def _summary(rows: Sequence[AuditRow]) -> BatchSummary:
+    decisions = Counter(str(row["decision"]) for row in rows)
+    first = rows[0]
+    applied = [row for row in rows if row["decision"] == AuditDecision.APPLIED]
+    reverted = [row for row in applied if row["reverted_at"] is not None]
+    return BatchSummary(
+        batch_id=str(first["batch_id"]),
+        profile_id=str(first["profile_id"]),
+        state=_state(decisions, len(applied), len(reverted), dry_run=bool(first["dry_run"])),
+        created_at=str(first["created_at"]),
+        actor=str(first["actor"]),
+        rows=len(applied) or decisions[AuditDecision.DRY_RUN] or decisions[AuditDecision.PENDING_APPLY],
+        decisions=dict(sorted(decisions.items())),
+    )
+
+
+def _state(decisions: Mapping[str, int], applied: int, reverted: int, *, dry_run: bool) -> str:
+    if dry_run:
+        return "dry_run"
+    if applied:
+        return "reverted" if reverted == applied else "partly_reverted" if reverted else "applied"
+    if decisions.get(AuditDecision.INTERRUPTED):
+        return "interrupted"
+    pending = decisions.get(AuditDecision.PENDING_APPLY, 0)
+    return "pending" if pending > decisions.get(AuditDecision.SKIP_EXISTING, 0) else "refused"

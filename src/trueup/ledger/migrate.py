@@ -1,0 +1,70 @@
+"""Creating and upgrading the tables by Alembic, safely on a live database.
+
+Two lines of migrations stand side by side in one version table: `own`, trueup's tables, and `native`, the ledger's,
+which is laid down only where the database has no orders table.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from trueup.ledger import schema
+from trueup.ledger.attach import OrdersMap
+from trueup.ledger.engine import Database
+
+_MIGRATION_LOCK = 7_247_855_301
+
+
+@dataclass(slots=True)
+class Migrated:
+    """What `init` did to one database: the tables that it created."""
+
+    created: list[str] = field(default_factory=list)
+
+
+def migrate(database: Database, wanted: OrdersMap | None) -> Migrated:
+    """Bring trueup's tables up to date, and the native ledger's where the database has no orders table.
+
+    `wanted` None is a database that holds no ledger. One transaction; other callers wait for it.
+    """
+    database.create_file()
+    with database.writing() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        before = set(inspect(connection).get_table_names())
+        _upgrade(connection, "own@head")
+        if wanted is not None and (_native_is_ours(connection) or not inspect(connection).has_table(wanted.table)):
+            _upgrade(connection, "native@head")
+        elif not inspect(connection).has_table(schema.profiles.name):
+            schema.profiles.create(connection)
+        after = set(inspect(connection).get_table_names())
+    return Migrated(sorted(after - before - {schema.VERSION_TABLE}))
+
+
+def pending(connection: Connection) -> bool:
+    """Say whether trueup's own tables are behind this program, or missing."""
+    heads = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE}).get_current_heads()
+    script = ScriptDirectory.from_config(_config(connection))
+    wanted = {script.get_revision("own@head").revision}
+    return not wanted <= set(heads)
+
+
+def _native_is_ours(connection: Connection) -> bool:
+    context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
+    return any(head.startswith("native") for head in context.get_current_heads())
+
+
+def _upgrade(connection: Connection, target: str) -> None:
+    command.upgrade(_config(connection), target)
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config

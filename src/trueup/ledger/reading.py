@@ -1,0 +1,146 @@
+"""Reading the bot's books."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select, select
+
+from trueup.core.decimals import read_decimal
+from trueup.core.errors import ConfigurationError
+from trueup.core.orders import LedgerOrder, read_order, text_or_none
+from trueup.ledger import schema
+from trueup.ledger.attach import OrdersTable
+from trueup.ledger.slices import open_trade_rows
+from trueup.ledger.statuses import spellings
+from trueup.ledger.tables import Store, fits
+from trueup.ports import Profile
+
+_CHUNK = 5000
+_T = TypeVar("_T")
+
+
+def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
+    """Yield values in lists short enough for one statement."""
+    source = iter(values)
+    while part := list(islice(source, _CHUNK)):
+        yield part
+
+
+def read_rows(connection: Connection, query: Select[Any]) -> list[LedgerOrder]:
+    """Run a query of orders under our names and read its rows strictly."""
+    return [read_order(dict(row)) for row in connection.execute(query).mappings()]
+
+
+class Reader:
+    """What the Ledger port reads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def profiles(self) -> list[Profile]:
+        """Return all profiles, disabled ones included, by id."""
+        with self._store.state.reading() as connection:
+            if not fits(connection, schema.profiles):
+                raise ConfigurationError(
+                    f"The database {self._store.state.name} has no table of profiles that trueup can read.",
+                    "Name the profiles in trueup.toml ([[profiles]]) and run `trueup init`.",
+                )
+            table = schema.profiles
+            rows = connection.execute(select(*table.c).order_by(table.c.profile_id)).mappings()
+            return [_profile(dict(row)) for row in rows]
+
+    def open_trade_rows(self, profile_ids: Sequence[str]) -> list[LedgerOrder]:
+        """Return the filled and working rows of every trade that may be open or cannot be read."""
+        with self._store.books.reading() as connection:
+            table = self._store.orders(connection)
+            return open_rows(connection, table, profile_ids)
+
+    def trade_rows(self, trade_id: str, profile_ids: Sequence[str] | None = None) -> list[LedgerOrder]:
+        """Return all rows of a trade, dead ones included, oldest first."""
+        with self._store.books.reading() as connection:
+            table = self._store.orders(connection)
+            query = select(*table.selected()).where(table["trade_id"] == trade_id)
+            if profile_ids is not None:
+                query = query.where(table["profile_id"].in_(profile_ids))
+            rows = read_rows(connection, query)
+        return sorted(rows, key=lambda row: (row.time_ms or 0, row.order_id))
+
+    def rows_booking(self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]) -> list[LedgerOrder]:
+        """Return the rows whose order id, exchange order id or client order id is among those given."""
+        with self._store.books.reading() as connection:
+            return rows_booking(connection, self._store.orders(connection), exchange_order_ids, client_order_ids)
+
+    def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
+        """Return which of the order ids the ledger has already."""
+        with self._store.books.reading() as connection:
+            return existing_ids(connection, self._store.orders(connection), order_ids)
+
+
+def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> list[LedgerOrder]:
+    """Return the filled, working and unreadable rows of the trades that may be open."""
+    if not profile_ids:
+        return []
+    query = open_trade_rows(table, spellings(connection, table), connection.dialect.name, list(profile_ids))
+    return read_rows(connection, query)
+
+
+def rows_booking(
+    connection: Connection, table: OrdersTable, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]
+) -> list[LedgerOrder]:
+    """Return the rows that name one of the exchange orders, each once."""
+    wanted = {
+        "order_id": sorted(set(exchange_order_ids)),
+        "exchange_order_id": sorted(set(exchange_order_ids)),
+        "client_order_id": sorted(set(client_order_ids)),
+    }
+    found: dict[str, LedgerOrder] = {}
+    for name, values in wanted.items():
+        for part in chunks(values) if name in table else ():
+            for row in read_rows(connection, select(*table.selected()).where(table[name].in_(part))):
+                found[row.order_id] = row
+    return list(found.values())
+
+
+def existing_ids(connection: Connection, table: OrdersTable, order_ids: Iterable[str]) -> frozenset[str]:
+    """Return which of the order ids the table has."""
+    found: set[str] = set()
+    for part in chunks(order_ids):
+        found |= {str(raw) for raw in connection.scalars(select(table["order_id"]).where(table["order_id"].in_(part)))}
+    return frozenset(found)
+
+
+def _profile(row: dict[str, Any]) -> Profile:
+    capital = row["allocated_capital"]
+    try:
+        allocated = read_decimal(capital) if capital is not None else None
+    except ValueError as error:
+        raise ConfigurationError(f"profiles: allocated_capital of {row['profile_id']}: {error}.") from None
+    return Profile(
+        profile_id=str(row["profile_id"]),
+        account=text_or_none(row["account"]),
+        user_id=text_or_none(row["user_id"]),
+        managed_symbols=managed_symbols(row["managed_symbols"], str(row["profile_id"])),
+        allocated_capital=allocated,
+        enabled=bool(row["enabled"]),
+    )
+
+
+def managed_symbols(text: object, profile_id: str) -> tuple[str, ...] | None:
+    """Read a profile's managed symbols: a JSON list or text with commas; None where it names none."""
+    raw = text_or_none(text)
+    if raw is None:
+        return None
+    if raw.startswith("["):
+        try:
+            listed = json.loads(raw)
+        except ValueError:
+            listed = None
+        if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+            raise ConfigurationError(
+                f"profiles: managed_symbols of {profile_id} is {raw!r}.", "Write a JSON list of symbols, or commas."
+            )
+    else:
+        listed = raw.split(",")
+    return tuple(item.strip() for item in listed if item.strip()) or None

@@ -1,0 +1,39 @@
+"""Which tables are there, and in what shape."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, inspect
+
+from trueup.ledger.attach import OrdersMap, OrdersTable, resolve
+from trueup.ledger.engine import Database
+
+
+def has_table(connection: Connection, table: Table) -> bool:
+    """Say whether a table is there."""
+    return inspect(connection).has_table(table.name)
+
+
+def fits(connection: Connection, table: Table) -> bool:
+    """Say whether a table is there with all of our columns: one that is not is somebody else's."""
+    found = inspect(connection)
+    if not found.has_table(table.name):
+        return False
+    return set(table.c.keys()) <= {column["name"] for column in found.get_columns(table.name)}
+
+
+@dataclass(slots=True)
+class Store:
+    """The databases of one set-up: the bot's books, and where trueup's own tables are (the same, as a rule)."""
+
+    books: Database
+    state: Database
+    wanted: OrdersMap
+
+    @property
+    def one_database(self) -> bool:
+        """Say whether a repair and its audit can be one transaction."""
+        return self.books is self.state
+
+    def orders(self, connection: Connection) -> OrdersTable:
+        """Return the orders table of a connection to the books."""
+        return resolve(connection, self.wanted)

@@ -1,0 +1,27 @@
+"""The settings: the only reader of the environment and of trueup.toml; one frozen object.
+
+The file is the one that `--config` names, else the environment variable TRUEUP_CONFIG, else trueup.toml in the
+current folder, else there is none. A flag comes from the environment, else from the file's [backfill] table (the
+same name in lower case), else it has its default. The ledger's URL comes from the environment variable
+TRUEUP_LEDGER_URL, else from [ledger] url, else it is sqlite:///trueup.db. Relative paths in the file are relative to
+the file; those of the environment and, without a file, the default are relative to the current folder.
+
+Secrets are never read here: an account only names the environment variables that hold them.
+"""
+
+from trueup.settings.description import describe
+from trueup.settings.flags import FLAGS, Flag
+from trueup.settings.loading import load
+from trueup.settings.model import AccountSettings, BackfillSettings, LedgerSettings, ProfileSettings, Settings
+
+__all__ = [
+    "FLAGS",
+    "AccountSettings",
+    "BackfillSettings",
+    "Flag",
+    "LedgerSettings",
+    "ProfileSettings",
+    "Settings",
+    "describe",
+    "load",
+]

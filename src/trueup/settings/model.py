@@ -1,0 +1,82 @@
+"""The settings as values: what the rest of the program receives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+
+from trueup.core.repair.policy import BackfillPolicy
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """Where the ledger is: SQLAlchemy URLs, which may hold a password and are in no representation.
+
+    `columns` maps our names of the orders table's columns to theirs. `state_url` is the database of trueup's own
+    tables where the ledger may not be written.
+    """
+
+    url: str = field(repr=False)
+    kind: str = "native"
+    orders_table: str = "orders"
+    columns: Mapping[str, str] = NOTHING
+    state_url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """One set of venue credentials.
+
+    `symbol_aliases` maps the venue's names of assets to ours, in upper case. `env` maps each `…_env` key to the name
+    of the environment variable that holds the secret.
+    """
+
+    name: str
+    venue: str
+    symbol_aliases: Mapping[str, str] = NOTHING
+    env: Mapping[str, str] = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSettings:
+    """One bot instance; None is what the file leaves open. Capital is in quote currency."""
+
+    id: str
+    account: str | None = None
+    user_id: str | None = None
+    managed_symbols: tuple[str, ...] | None = None
+    allocated_capital: Decimal | None = None
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillSettings:
+    """The flags of the EXIT backfill; an empty allowlist is every profile."""
+
+    enabled: bool = False
+    dry_run: bool = True
+    require_pause: bool = True
+    profile_allowlist: frozenset[str] = frozenset()
+    policy: BackfillPolicy = BackfillPolicy()
+    fetch_limit_per_page: int = 500
+    max_fetch_pages: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set.
+
+    `source` is the file that was read, `folder` what its relative paths were relative to. `origins` says of the
+    settings that are not at their default whether they are from `env` or from the `file`.
+    """
+
+    ledger: LedgerSettings
+    accounts: tuple[AccountSettings, ...] = ()
+    profiles: tuple[ProfileSettings, ...] = ()
+    backfill: BackfillSettings = BackfillSettings()
+    source: Path | None = None
+    folder: Path = Path()
+    origins: Mapping[str, str] = field(default=NOTHING, repr=False, compare=False)

@@ -1,0 +1,64 @@
+"""The file venue: one export of one account, a file or a folder of files."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from trueup.core.errors import CannotKnow
+from trueup.core.snapshot import Snapshot
+from trueup.core.symbols import Symbols
+from trueup.venues.file.parts import Part, read_part
+from trueup.venues.file.snapshots import snapshot_of
+from trueup.venues.file.strict_json import read_json, shown_path, unreadable
+
+
+class FileVenue:
+    """An account as an export holds it (DESIGN §5.3).
+
+    The path is a JSON file: a document of sections, or a list as Alpaca or ccxt returns it; or a folder of
+    such `*.json` files. "Now" is the document's `as_of`, else the time when the (oldest) file was last
+    changed.
+    """
+
+    def __init__(self, account: str, path: Path, symbols: Symbols | None = None) -> None:
+        self.account = account
+        self.path = path
+        self.symbols = symbols if symbols is not None else Symbols()
+
+    def read(self) -> Snapshot:
+        """Read the export; CannotKnow names the file and the line or path in it that cannot be read.
+
+        A malformed row is a value in the snapshot (`malformed`) and no error.
+        """
+        parts = list(_read_parts(self.path))
+        return snapshot_of(self.account, shown_path(self.path), parts, self.symbols)
+
+
+def _read_parts(path: Path) -> Iterator[Part]:
+    folder, _ = _looked_up(path)
+    names = _files_in(path) if folder else [path]
+    for file in names:
+        _, modified_ms = _looked_up(file)
+        yield read_part(file, read_json(file), modified_ms, alone=not folder)
+
+
+def _looked_up(path: Path) -> tuple[bool, int]:
+    """Return whether a path is a folder, and when it was last changed in epoch milliseconds."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+    folder = stat.S_ISDIR(found.st_mode)
+    if not folder and not stat.S_ISREG(found.st_mode):
+        raise CannotKnow(f"{shown_path(path)} is neither a file nor a folder.", "Save the export to a file first.")
+    return folder, found.st_mtime_ns // 1_000_000
+
+
+def _files_in(folder: Path) -> list[Path]:
+    try:
+        files = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() == ".json" and entry.name[0] != ".")
+    except OSError as error:
+        raise unreadable(folder, error) from None
+    if not files:
+        raise CannotKnow(f"{shown_path(folder)} holds no .json file.", "Put the account's exports there.")
+    return files

@@ -1,0 +1,175 @@
+"""A row of the ledger, read strictly: statuses, sides, quantities, times, and what is wrong with it."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from tests.core.world import START, row
+from trueup.core.orders import Action, LedgerOrder, Side, StatusClass, read_order, read_side, status_class, word
+
+RAW = {"order_id": "o1", "profile_id": "p1", "trade_id": "TRD-1", "symbol": "BTC/USD", "side": "buy", "qty": "1", "status": "filled", "timestamp": START}  # fmt: skip
+
+
+def read(**columns: object) -> LedgerOrder:
+    return read_order(RAW | columns)
+
+
+FILLED = ["filled", "partially_filled", "Filled", "FILLED", " partially-filled ", "Partially Filled", "PARTIALLY__FILLED"]
+WORKING = [
+    "new", "pending", "pending_new", "Pending New", "PENDING-NEW", "submitted", "accepted", "accepted_for_bidding",
+    "Accepted-For_Bidding", "open", "held", "pending_cancel", "pending_replace", "pending_review",
+]  # fmt: skip
+DEAD = ["canceled", "cancelled", "CANCELED", "Cancelled", "expired", "rejected", "replaced", "failed"]
+UNKNOWN = [None, "", "  ", "done", "part filled", "partiallyfilled", 7, "filled!"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        (FILLED, StatusClass.FILLED),
+        (WORKING, StatusClass.WORKING),
+        (DEAD, StatusClass.DEAD),
+        (UNKNOWN, StatusClass.UNKNOWN),
+    ],
+)
+def test_statuses_in_any_case_and_with_any_separator(statuses: list[object], expected: StatusClass) -> None:
+    assert {status: status_class(status) for status in statuses} == dict.fromkeys(statuses, expected)
+
+
+def test_a_status_that_is_not_known_is_a_defect() -> None:
+    found = read(status="settling")
+    assert (found.defect, found.detail) == ("malformed_ledger_row", "order o1: status 'settling' is not known")
+    assert found.status is StatusClass.UNKNOWN
+
+
+@pytest.mark.parametrize("status", ["new", "canceled"])
+def test_rows_that_are_not_filled_are_read_by_their_identity_alone(status: str) -> None:
+    found = read(status=status, qty="x", side="?", timestamp=None)
+    assert found.defect is None
+    assert (found.qty, found.side, found.time_ms, found.trade_id, found.symbol) == (0, None, None, "TRD-1", "BTC/USD")
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [
+        ("buy", Side.BUY), ("BUY", Side.BUY), ("long", Side.BUY), ("buy_to_cover", Side.BUY), ("Buy To Open", Side.BUY),
+        ("buy-to-close", Side.BUY), ("sell", Side.SELL), (" Sell ", Side.SELL), ("short", Side.SELL),
+        ("sell_short", Side.SELL), ("sell_to_close", Side.SELL), ("sell_to_open", Side.SELL),
+    ],
+)  # fmt: skip
+def test_sides(text: str, side: Side) -> None:
+    assert read_side(text) is side
+    assert side.opposite is not side
+    assert side.opposite.opposite is side
+
+
+@pytest.mark.parametrize("side", [None, "", "none", "b"])
+def test_a_side_that_is_neither_is_a_defect(side: object) -> None:
+    found = read(side=side)
+    assert (found.defect, found.detail) == (
+        "malformed_ledger_row", f"order o1: side {side!r} is neither buy nor sell",
+    )  # fmt: skip
+
+
+def test_a_whole_row() -> None:
+    found = read(
+        user_id="u1", action="entry", price="100.5", exchange_order_id=" x ", client_order_id="c", sub_tag="s", source="BOT"
+    )
+    assert found == LedgerOrder(
+        order_id="o1", profile_id="p1", trade_id="TRD-1", symbol="BTC/USD", status=StatusClass.FILLED, user_id="u1",
+        side=Side.BUY, action=Action.ENTRY, qty=Decimal(1), price=Decimal("100.5"), time_ms=START,
+        exchange_order_id="x", client_order_id="c", sub_tag="s", source="BOT", defect=None, detail="",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("blank", [None, "", "  "])
+def test_blank_texts_are_none(blank: object) -> None:
+    names = ("trade_id", "symbol", "user_id", "exchange_order_id", "client_order_id", "sub_tag", "source", "action")
+    found = read(**dict.fromkeys(names, blank))
+    assert found.defect is None
+    assert [getattr(found, name) for name in names] == [None] * len(names)
+
+
+def test_ids_that_are_numbers_are_text_and_a_trade_id_keeps_its_blanks() -> None:
+    found = read(order_id=7, profile_id=8, exchange_order_id=9, trade_id=" TRD-1 ")
+    assert (found.order_id, found.profile_id, found.exchange_order_id, found.trade_id) == ("7", "8", "9", " TRD-1 ")
+
+
+@pytest.mark.parametrize(
+    ("qty", "quantity", "read_as"),
+    [
+        ("1", None, "1"), (None, "2", "2"), ("1.50", "1.5", "1.5"), (1, 1.0, "1"), (0.1, None, "0.1"),
+        (0.1 + 0.2, None, "0.30000000000000004"), (1e-7, None, "0.0000001"), (Decimal("0.10"), 0.1, "0.1"),
+        (" 3 ", None, "3"), ("0", None, "0"), ("1e3", None, "1000"),
+        ("12345678901234567890.123456789012345678", None, "12345678901234567890.123456789012345678"),
+    ],
+)  # fmt: skip
+def test_the_two_quantity_columns(qty: object, quantity: object, read_as: str) -> None:
+    found = read(qty=qty, quantity=quantity)
+    assert (found.defect, found.qty) == (None, Decimal(read_as))
+
+
+def test_quantity_columns_that_differ_disagree() -> None:
+    found = read(qty="1", quantity="1.0000000000001")
+    assert (found.defect, found.detail) == (
+        "quantity_columns_disagree", "order o1: qty is 1 and quantity is 1.0000000000001",
+    )  # fmt: skip
+    assert found.qty == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "detail"),
+    [
+        ({"qty": None}, "qty and quantity are both empty on a filled row"),
+        ({"qty": ""}, "'' is not a number"),
+        ({"qty": "-1"}, "'-1' is negative"),
+        ({"qty": "NaN"}, "'NaN' is not a finite number"),
+        ({"qty": float("inf")}, "inf is not a finite number"),
+        ({"qty": True}, "True is not a number"),
+        ({"qty": b"1"}, "b'1' is not a number"),
+        ({"qty": "1", "quantity": "one"}, "'one' is not a number"),
+        ({"action": "OPEN"}, "action 'OPEN' is neither ENTRY nor EXIT"),
+        ({"timestamp": None}, "timestamp, filled_at and created_at are all empty"),
+        ({"timestamp": "noon"}, "'noon' is not a time (ISO 8601 or a number since 1970)"),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_said(columns: dict[str, object], detail: str) -> None:
+    found = read(**columns)
+    assert (found.defect, found.detail) == ("malformed_ledger_row", f"order o1: {detail}")
+    assert (found.trade_id, found.symbol, found.status) == ("TRD-1", "BTC/USD", StatusClass.FILLED)
+
+
+@pytest.mark.parametrize(("price", "read_as"), [("1", 1), (2.5, Decimal("2.5")), (None, None), ("x", None), (0, None), (-1, None)])
+def test_a_price_is_informative_only(price: object, read_as: object) -> None:
+    found = read(price=price)
+    assert (found.defect, found.price) == (None, read_as)
+
+
+@pytest.mark.parametrize("action", ["ENTRY", "Exit", " exit "])
+def test_actions_in_any_case(action: str) -> None:
+    assert read(action=action).action is Action(action.strip().upper())
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"timestamp": START}, {"timestamp": START // 1000}, {"timestamp": str(START)}, {"timestamp": START / 1000},
+        {"timestamp": "2026-01-02T03:00:00Z"}, {"timestamp": "2026-01-02 03:00:00"},
+        {"timestamp": "2026-01-02T04:00:00+01:00"}, {"timestamp": datetime(2026, 1, 2, 3, tzinfo=UTC)},
+        {"timestamp": None, "filled_at": "2026-01-02T03:00:00Z", "created_at": "2020-01-01T00:00:00Z"},
+        {"timestamp": " ", "filled_at": "", "created_at": "2026-01-02T03:00:00Z"},
+        {"timestamp": START, "filled_at": "2020-01-01T00:00:00Z"},
+    ],
+)  # fmt: skip
+def test_times_from_the_first_column_that_is_set(columns: dict[str, object]) -> None:
+    assert read(**columns).time_ms == START
+
+
+def test_an_empty_row_does_not_raise() -> None:
+    assert read_order({}).defect == "malformed_ledger_row"
+
+
+def test_words_are_compared_without_case_and_separators() -> None:
+    assert word("  Pending-New__Order ") == "pending_new_order"
+    assert row(status="Filled").status is StatusClass.FILLED
