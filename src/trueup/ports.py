@@ -158,6 +158,11 @@ class Venue(Protocol):
 class Ledger(Protocol):
     """The bot's own books. Every method raises CannotKnow where the database cannot be read."""
 
+    @property
+    def writable(self) -> bool:
+        """Say whether repairs may be written: whether the books and the audit are one database."""
+        ...
+
     def profiles(self) -> list[Profile]:
         """Return all profiles, disabled ones included, by id."""
         ...

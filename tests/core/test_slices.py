@@ -118,7 +118,7 @@ def test_an_unreadable_row_makes_its_slice_a_candidate_with_a_defect() -> None:
 def test_several_defects_are_said_in_the_order_of_their_ids_and_the_first_names_the_case() -> None:
     rows = [
         entry(qty="x", order_id="o2"), entry(quantity="2", order_id="o1"), entry(), leave(),
-        entry("B", quantity="2", order_id="o3"),
+        entry("TRD-2", quantity="2", order_id="o3"),
     ]  # fmt: skip
     first, second = slices(*rows)
     assert first.defect == "malformed_ledger_row"

@@ -142,6 +142,10 @@ class Snapshot:
         """Return the coverage of a feed; one that is not there is not given."""
         return self.coverage.get(feed, NOT_GIVEN)
 
+    def all_feeds(self) -> dict[Feed, Coverage]:
+        """Return the coverage of every feed."""
+        return {feed: self.feed(feed) for feed in Feed}
+
 
 def unreadable(account: str, as_of_ms: int, why: str, symbols: Symbols | None = None) -> Snapshot:
     """Return the snapshot of an account whose venue could not be read: every feed failed."""

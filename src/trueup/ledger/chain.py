@@ -67,9 +67,7 @@ def _raw_query(connection: Connection) -> Select[Any]:
         columns = [type_coerce(column, NullType()).label(column.name) for column in audit.c]
     else:
         numbers: dict[str, ColumnElement[Any]] = {name: cast(audit.c[name], String) for name in _NUMBERS}
-        columns = [
-            (numbers.get(column.name) if column.name in numbers else column).label(column.name) for column in audit.c
-        ]
+        columns = [_labelled(column, numbers) for column in audit.c]
     return select(*columns)
 
 

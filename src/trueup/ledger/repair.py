@@ -40,6 +40,11 @@ class Repairs:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def writable(self) -> bool:
+        """Say whether repairs may be written: whether the books and the audit are one database."""
+        return self._store.one_database
+
     def book(self, batch: RepairBatch, *, rehearse: bool) -> RepairResult:
         """Book a batch in one transaction with its audit and the derived tables; a rehearsal is rolled back."""
         self._require_one_database()

@@ -1,9 +1,11 @@
 """Laying down the tables, and looking whether they are well."""
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 
 from sqlalchemy import func, insert, inspect, select, text, update
 
+from trueup.core.decimals import plain
 from trueup.core.errors import Refused, TrueupError
 from trueup.ledger import schema
 from trueup.ledger.engine import Database, ping
@@ -39,7 +41,7 @@ class SqlSetup:
                 found = connection.execute(select(table).where(mine)).mappings().first()
                 if found is None:
                     connection.execute(insert(table).values(profile_id=profile.profile_id, enabled=True, **values))
-                elif any(str(found[name]) != str(value) for name, value in values.items()):
+                elif any(_shown(found[name]) != _shown(value) for name, value in values.items()):
                     connection.execute(update(table).where(mine).values(**values))
                 else:
                     continue
@@ -113,6 +115,10 @@ def _journal_mode(books: Database) -> str:
         raise Refused(f"SQLite's journal_mode is {mode}, so that readers and writers block each other.",
                       "Run `trueup init`, which sets WAL.")  # fmt: skip
     return mode
+
+
+def _shown(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def _values(profile: Profile) -> dict[str, object]:

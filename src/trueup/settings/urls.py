@@ -49,12 +49,12 @@ def _sqlite_path(rest: str, folder: Path) -> str:
     path = rest[1:]
     if path in ("", ":memory:"):
         raise ValueError("it names no file, and a database in memory would be empty at each start")
-    base, below = (Path.home(), path[2:]) if path.startswith("~/") else (folder, path)
+    base, below = (os.path.expanduser("~"), path[2:]) if path.startswith("~/") else (str(folder), path)
     return path if Path(path).is_absolute() else f"{_quoted(base)}{os.sep}{below}"
 
 
-def _quoted(folder: Path) -> str:
-    return str(folder).replace("%", "%25").replace("?", "%3F").rstrip(os.sep)
+def _quoted(folder: str) -> str:
+    return folder.replace("%", "%25").replace("?", "%3F").rstrip(os.sep)
 
 
 def masked(text: str) -> str:

@@ -113,7 +113,7 @@ def read_switch(value: object) -> bool:
     """Read true or false."""
     if isinstance(value, bool):
         return value
-    word = str(value).strip().lower() if isinstance(value, (str, int)) else None
+    word = str(value).strip().lower() if isinstance(value, str) or value in (0, 1) else None
     if word == "":
         raise ValueError("it is empty")
     if word not in _TRUE | _FALSE:
@@ -178,8 +178,6 @@ def milliseconds(unit_ms: int, low_ms: int, high: int) -> Callable[[object], int
     return read
 
 
-TEXT = Rule(read_text, "text that is not blank, in quotes")
-NAME = Rule(read_name, "text that is not blank, in quotes")
-WORDS = Rule(read_words, "a list of text, or text with commas")
+NAME = Rule(read_name, "text in quotes that is not blank and neither begins nor ends with a blank")
 SWITCH = Rule(read_switch, "true or false (also 1/0, yes/no, on/off)")
 AMOUNT = Rule(number_between(0, None), "a number of 0 or more")

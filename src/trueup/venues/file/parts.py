@@ -39,6 +39,11 @@ class Section:
     orders: OrderList = field(default_factory=OrderList)
     gap: str = ""
 
+    @property
+    def rows(self) -> list[object]:
+        """Return the rows of a section that is a list, none of any other."""
+        return self.value if isinstance(self.value, list) else []
+
 
 @dataclass(slots=True)
 class Part:

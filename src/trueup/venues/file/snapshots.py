@@ -46,7 +46,7 @@ class _Draft:
     def cover(self, feed: Feed, state: FeedState, reason: str) -> None:
         self.covered.setdefault(feed, []).append(Coverage(state, reason))
 
-    def name(self, feed: Feed, where: str, why: str) -> None:
+    def leave_out(self, feed: Feed, where: str, why: str) -> None:
         self.malformed.append(Malformed(feed.value, where, why))
 
 
@@ -59,7 +59,7 @@ def snapshot_of(account: str, path: str, parts: list[Part], symbols: Symbols) ->
     contracts, problems = read_contracts(
         [entry for part in parts for entry in part.contract_sizes],
         [entry for part in parts for entry in part.markets],
-        (row for section in sections if section.feed is Feed.POSITIONS for row in _list_or_none(section) or ()),
+        (row for section in sections if section.feed is Feed.POSITIONS for row in section.rows),
         symbols,
     )
     draft = _Draft(symbols, contracts, malformed=list(problems), notes=notes)
@@ -113,7 +113,7 @@ def _as_of(parts: list[Part], path: str) -> tuple[int, str, list[str]]:
         notes.append(f"{path}: as_of differs between the files; the earliest, {iso(min(given))}, counts.")
     if given:
         return min(given), "venue", notes
-    oldest = min(parts, key=lambda part: part.modified_ms)
+    oldest = min([part for part in parts if part.sections] or parts, key=lambda part: part.modified_ms)
     if not 0 < oldest.modified_ms < LATEST_MS:
         raise CannotKnow(f"{oldest.file} has no as_of, and its modification time is impossible.", "Add an as_of.")
     when = iso(oldest.modified_ms)
@@ -127,10 +127,6 @@ def _coverage(draft: _Draft, declared: Mapping[Feed, Coverage]) -> dict[Feed, Co
     return covered | missing
 
 
-def _list_or_none(section: Section) -> list[object] | None:
-    return section.value if isinstance(section.value, list) else None
-
-
 def _read_section(draft: _Draft, section: Section, declared: Coverage | None) -> None:
     """Read one section: its coverage first, then its rows."""
     expected: type = dict if section.feed is Feed.BALANCES else list
@@ -142,7 +138,7 @@ def _read_section(draft: _Draft, section: Section, declared: Coverage | None) ->
     failure = _failure(section, expected)
     if failure is not None:
         draft.cover(section.feed, FeedState.FAILED, failure)
-        draft.name(section.feed, section.at, failure)
+        draft.leave_out(section.feed, section.at, failure)
         return
     if section.gap and declared is None:
         draft.cover(section.feed, FeedState.PARTIAL, section.gap)
@@ -183,11 +179,10 @@ def _read_orders(draft: _Draft, section: Section) -> None:
     for at, row in _with_legs(section):
         where = _place(at, row)
         try:
-            checked = _checked(row)
-            order = read_order(checked, where, section.orders, draft.symbols, draft.contracts)
+            order = read_order(_checked(row), where, section.orders, draft.symbols, draft.contracts)
             draft.orders.append(order)
         except ValueError as error:
-            draft.name(section.feed, where, str(error))
+            draft.leave_out(section.feed, where, str(error))
 
 
 def _with_legs(section: Section) -> Iterator[tuple[str, object]]:
@@ -195,7 +190,7 @@ def _with_legs(section: Section) -> Iterator[tuple[str, object]]:
 
     An order of several symbols (class mleg) has none of its own and is only the wrapper of its legs.
     """
-    todo = [(f"{section.at}[{index}]", row) for index, row in enumerate(_list_or_none(section) or ())]
+    todo = [(f"{section.at}[{index}]", row) for index, row in enumerate(section.rows)]
     todo.reverse()
     while todo:
         at, row = todo.pop()
@@ -211,7 +206,7 @@ def _with_legs(section: Section) -> Iterator[tuple[str, object]]:
 
 def _read_fills(draft: _Draft, section: Section) -> None:
     others: Counter[str] = Counter()
-    for index, row in enumerate(_list_or_none(section) or ()):
+    for index, row in enumerate(section.rows):
         where = _place(f"{section.at}[{index}]", row)
         try:
             checked = _checked(row)
@@ -223,19 +218,19 @@ def _read_fills(draft: _Draft, section: Section) -> None:
             else:
                 draft.fills.append(read_fill(checked, where, draft.symbols, draft.contracts))
         except ValueError as error:
-            draft.name(section.feed, where, str(error))
+            draft.leave_out(section.feed, where, str(error))
     if others:
         named = ", ".join(f"{count} × {name}" for name, count in sorted(others.items()))
         draft.notes.append(f"{section.at}: activities that are no fills are ignored: {named}.")
 
 
 def _read_positions(draft: _Draft, section: Section) -> None:
-    for index, row in enumerate(_list_or_none(section) or ()):
+    for index, row in enumerate(section.rows):
         where = _place(f"{section.at}[{index}]", row)
         try:
             draft.legs.append(read_leg(_checked(row), where, draft.symbols, draft.contracts))
         except ValueError as error:
-            draft.name(Feed.POSITIONS, where, str(error))
+            draft.leave_out(Feed.POSITIONS, where, str(error))
             _doubt_symbol(draft, row, f"{where}: {error}")
 
 

@@ -1,0 +1,1 @@
+"""The use cases: each one gathers, decides and applies, in that order."""

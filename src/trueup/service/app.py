@@ -1,0 +1,62 @@
+"""What the surfaces receive: the ports, built once, and the settings that the use cases need."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trueup.core.errors import ConfigurationError, nearest
+from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.symbols import Symbols
+from trueup.ports import Check, Clock, Journal, Leases, Ledger, Modes, Profile, Setup, Venue
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillConfig:
+    """The gates and rules of the EXIT backfill, as they are set; an empty allowlist is every profile."""
+
+    enabled: bool = False
+    dry_run: bool = True
+    require_pause: bool = True
+    allowlist: frozenset[str] = frozenset()
+    policy: BackfillPolicy = field(default_factory=BackfillPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One set of venue credentials: its name, how it spells its markets, and how it is read."""
+
+    name: str
+    symbols: Symbols
+    venue: Callable[[], Venue]
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything that a surface may use."""
+
+    backfill: BackfillConfig
+    accounts: Mapping[str, Account]
+    ledger: Ledger
+    journal: Journal
+    modes: Modes
+    leases: Leases
+    setup: Setup
+    clock: Clock
+    actor: str
+    configured: tuple[Profile, ...] = ()
+    settings: tuple[tuple[str, str, str], ...] = ()
+    folder: Path = Path()
+    checks: Callable[[], list[Check]] = list
+
+    def account_of(self, profile: Profile) -> Account:
+        """Return a profile's account; a profile that names none has the only one that there is."""
+        if profile.account is None and len(self.accounts) == 1:
+            return next(iter(self.accounts.values()))
+        account = self.accounts.get(profile.account or "")
+        if account is None:
+            known = nearest(profile.account or "", self.accounts) if self.accounts else "trueup.toml names no account."
+            raise ConfigurationError(
+                f"Profile {profile.profile_id} has the account {profile.account!r}, which is not configured.",
+                f"{known} Accounts are named by [[accounts]] in trueup.toml.",
+            )
+        return account

@@ -1,0 +1,198 @@
+"""The EXIT backfill: gate, gather, decide, record the intent, and apply or rehearse.
+
+Invariant 7 (Audit before act): the decisions are committed to the audit before the ledger is touched; a dry run makes
+the same repair transaction and rolls it back.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from trueup.core.audit import AuditDecision, AuditDraft, AuditRow, draft_of, settled
+from trueup.core.repair.decisions import Decision, Outcome
+from trueup.core.repair.plan import AccountFacts, ProfilePlan, Wanted, document_hash, mark_existing, plan_account
+from trueup.core.repair.slices import slices_of
+from trueup.core.decimals import read_decimal
+from trueup.core.errors import TrueupError
+from trueup.core.times import iso
+from trueup.ports import Booking, Lease, Profile, RepairBatch
+from trueup.service.app import App
+from trueup.service.backfill_report import BackfillReport, ProfileReport, still_open
+from trueup.service.gates import AUDIT_MISSING, LEASE_HELD, pause_scopes, skipped_reason
+from trueup.service.gather import Gathered, by_account, choose_profiles, gather, tokens_of
+
+SLICE_CHANGED = "slice_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillRequest:
+    """What a person or a program asks of the backfill; None is the settings' choice, or all.
+
+    `plan` is the hash of the document that was reviewed: an apply goes on only if the plan is still that one.
+    """
+
+    profiles: tuple[str, ...] | None = None
+    symbols: tuple[str, ...] | None = None
+    trade_ids: tuple[str, ...] | None = None
+    apply: bool | None = None
+    plan: str | None = None
+    wait_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Work:
+    """One profile on its way: what was gathered for its account, its plan, and the lease that it runs under."""
+
+    profile: Profile
+    gathered: Gathered
+    plan: ProfilePlan
+    lease: Lease
+
+
+def run_backfill(
+    app: App, request: BackfillRequest, progress: Callable[[str], None] = lambda _: None
+) -> BackfillReport:
+    """Run the backfill for the chosen profiles and report every decision with its reason."""
+    dry_run = not request.apply if request.apply is not None else app.backfill.dry_run
+    report = BackfillReport(dry_run=dry_run)
+    for profile in choose_profiles(app, request.profiles):
+        reason = skipped_reason(app, profile)
+        report.profiles[profile.profile_id] = ProfileReport(profile, dry_run, skipped_reason=reason)
+        if reason == AUDIT_MISSING:
+            app.journal.alert(AUDIT_MISSING, f"profile:{profile.profile_id}", "The audit table is missing.")
+    open_profiles = [entry.profile for entry in report.profiles.values() if entry.skipped_reason is None]
+    if not open_profiles:
+        return report
+    report.run_id = app.clock.new_id("RUN")
+    app.journal.begin_run(report.run_id, "backfill", ",".join(p.profile_id for p in open_profiles))
+    with ExitStack() as leases:
+        work = _plan_all(app, request, open_profiles, report, leases, progress)
+        report.plan_hash = document_hash(item.plan for item in work)
+        if request.plan is not None and request.plan != report.plan_hash:
+            report.plan_expected = request.plan
+        for item in work:
+            progress(f"{'rehearsing' if dry_run else 'applying'} {item.profile.profile_id}")
+            try:
+                _finish(app, item, report, dry_run=dry_run)
+            except TrueupError as error:
+                report.profiles[item.profile.profile_id].error = error
+    app.journal.end_run(report.run_id, report.status, report.summary())
+    return report
+
+
+def _plan_all(
+    app: App,
+    request: BackfillRequest,
+    profiles: Sequence[Profile],
+    report: BackfillReport,
+    leases: ExitStack,
+    progress: Callable[[str], None],
+) -> list[_Work]:
+    """Take each account's lease, read it, and plan its profiles together."""
+    work: list[_Work] = []
+    for account, members in by_account(app, profiles).items():
+        lease = leases.enter_context(app.leases.hold(f"account:{account}", request.wait_seconds))
+        if lease is None:
+            for profile in members:
+                report.profiles[profile.profile_id].skipped_reason = LEASE_HELD
+            continue
+        progress(f"reading {account}")
+        gathered = gather(app, account)
+        progress(f"deciding {account}")
+        wanted = Wanted(
+            frozenset(profile.profile_id for profile in members),
+            tokens_of(gathered.account, request.symbols),
+            frozenset(request.trade_ids) if request.trade_ids else None,
+        )
+        planned = plan_account(gathered.facts, wanted, app.backfill.policy)
+        for profile in members:
+            plan = planned.profiles[profile.profile_id]
+            existing = app.ledger.existing_ids(row.order_id for row in plan.rows)
+            plan = mark_existing(plan, existing)
+            work.append(_Work(profile, gathered, plan, lease))
+            report.profiles[profile.profile_id].take_plan(plan, gathered, planned.evidence)
+    return work
+
+
+def _finish(app: App, item: _Work, report: BackfillReport, *, dry_run: bool) -> None:
+    """Record one profile's decisions, and apply or rehearse its bookings."""
+    entry = report.profiles[item.profile.profile_id]
+    interrupted = app.journal.interrupted([item.profile.profile_id])
+    entry.take_interrupted(interrupted)
+    if report.plan_expected is not None:
+        return
+    entry.batch_id = app.clock.new_id("BATCH")
+    drafts = [
+        draft_of(decision, entry.batch_id, app.actor, report.plan_hash, dry_run=dry_run)
+        for decision in item.plan.decisions
+    ]
+    batch = _batch(app, item, entry.batch_id, drafts)
+    if dry_run:
+        if batch.bookings and app.ledger.writable:
+            app.ledger.book(batch, rehearse=True)
+        entry.take_audit(app.journal.record(drafts))
+        return
+    closing = [_interrupted(row) for row in interrupted]
+    entry.take_audit(app.journal.record([*closing, *drafts]))
+    if batch.bookings:
+        _apply(app, item, batch, entry)
+
+
+def _apply(app: App, item: _Work, batch: RepairBatch, entry: ProfileReport) -> None:
+    result = app.ledger.book(batch, rehearse=False)
+    if result.stale:
+        refused = [
+            settled(booking.pending, AuditDecision.NO_GO, SLICE_CHANGED, None, changedTrades=list(result.stale))
+            for booking in batch.bookings
+        ]
+        entry.take_audit(app.journal.record(refused))
+    else:
+        entry.take_audit(result.audit)
+    entry.inserted = list(result.inserted)
+    rows = app.ledger.open_trade_rows([item.profile.profile_id])
+    entry.validation = still_open(slices_of(rows, item.gathered.account.symbols), item.plan, result)
+
+
+def _batch(app: App, item: _Work, batch_id: str, drafts: Sequence[AuditDraft]) -> RepairBatch:
+    pause = pause_scopes(app, item.profile) if app.backfill.require_pause else ()
+    bookings = tuple(
+        _booking(decision, draft, item.gathered.facts)
+        for decision, draft in zip(item.plan.decisions, drafts, strict=True)
+        if decision.outcome is Outcome.BOOK
+    )
+    return RepairBatch(
+        batch_id=batch_id,
+        profile=item.profile,
+        lease=item.lease,
+        bookings=bookings,
+        symbols=item.gathered.account.symbols,
+        now=iso(app.clock.now_ms()),
+        require_pause=pause,
+    )
+
+
+def _booking(decision: Decision, draft: AuditDraft, facts: AccountFacts) -> Booking:
+    row = decision.exit
+    assert row is not None
+    before = facts.booked.of(decision.trade.token, row.side, row.exchange_order_id, row.client_order_id).qty
+    return Booking(row, draft, decision.trade.fingerprint, before)
+
+
+def _interrupted(row: AuditRow) -> AuditDraft:
+    """Return the row that closes a pending one whose run ended before it was applied."""
+    return AuditDraft(
+        batch_id=str(row["batch_id"]),
+        profile_id=str(row["profile_id"]),
+        symbol=str(row["symbol"]),
+        trade_id=str(row["trade_id"]),
+        decision=AuditDecision.INTERRUPTED,
+        reason="interrupted",
+        dry_run=False,
+        actor=str(row["actor"]),
+        plan_hash=str(row["plan_hash"]),
+        exchange_order_id=str(row["exchange_order_id"]),
+        backfill_order_id=str(row["backfill_order_id"]),
+        filled_qty=read_decimal(str(row["filled_qty"])),
+        filled_price=read_decimal(str(row["filled_price"])),
+        metadata={"pendingSeq": row.seq},
+    )

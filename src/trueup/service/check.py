@@ -1,0 +1,130 @@
+"""`check`: compare open slices with the venue's positions and evidence, and change nothing."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from trueup.core.breaks import Break, BreakKind, Comparison, compare
+from trueup.core.decimals import plain
+from trueup.core.repair.plan import AccountPlan, Wanted, order_feed_reach, plan_account
+from trueup.core.times import iso
+from trueup.service.app import App
+from trueup.service.backfill_report import coverage_json
+from trueup.service.gather import Gathered, by_account, choose_profiles, gather, tokens_of
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCheck:
+    """What was found on one account; `unknown` names what could not be compared, with the reason."""
+
+    gathered: Gathered
+    plan: AccountPlan
+    comparison: Comparison
+    profiles: tuple[str, ...]
+
+    @property
+    def unknown(self) -> list[tuple[str, str]]:
+        """Return what could not be compared, and why."""
+        found = list(self.comparison.unknown)
+        needs_orders = any(b.kind in (BreakKind.GHOST_POSITION, BreakKind.SIDE_FLIP) for b in self.comparison.breaks)
+        if needs_orders and order_feed_reach(self.gathered.snapshot) is None:
+            found.append(("orders", "the order feed is not complete, so evidence for the ghosts may be missing"))
+        return found
+
+    @property
+    def inconclusive(self) -> bool:
+        """Say whether a feed that the answer needed failed or was incomplete."""
+        return bool(self.unknown) or self.gathered.venue_error is not None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the account's document."""
+        snapshot = self.gathered.snapshot
+        malformed = [*snapshot.malformed, *self.plan.evidence.malformed]
+        return {
+            "account": self.gathered.account.name,
+            "profiles": list(self.profiles),
+            "as_of": iso(snapshot.as_of_ms),
+            "as_of_source": snapshot.as_of_source,
+            "coverage": coverage_json(snapshot),
+            "open_trades": sum(p.candidates for p in self.plan.profiles.values()),
+            "unknown": [{"what": what, "why": why} for what, why in self.unknown],
+            "malformed": [{"feed": str(m.feed), "where": m.where, "why": m.why} for m in malformed],
+            "quarantined": [
+                {"exchange_order_id": c.exchange_order_id, "why": c.why} for c in self.plan.evidence.conflicts
+            ],
+            "notes": list(snapshot.notes),
+            "error": self.gathered.venue_error.what if self.gathered.venue_error else None,
+        }
+
+
+@dataclass(slots=True)
+class CheckReport:
+    """What `check` found over all accounts."""
+
+    accounts: list[AccountCheck] = field(default_factory=list)
+
+    @property
+    def breaks(self) -> list[Break]:
+        """Return all breaks."""
+        return [found for account in self.accounts for found in account.comparison.breaks]
+
+    @property
+    def exit_code(self) -> int:
+        """Return 3 where a needed feed failed, 1 where a break was found, else 0."""
+        if any(account.inconclusive for account in self.accounts):
+            return 3
+        return 1 if self.breaks else 0
+
+    @property
+    def status(self) -> str:
+        """Return OK, MISMATCH or INCONCLUSIVE."""
+        return {0: "OK", 1: "MISMATCH", 3: "INCONCLUSIVE"}[self.exit_code]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the document that `check --format json` prints."""
+        counts = Counter(found.kind.value for found in self.breaks)
+        return {
+            "status": self.status,
+            "accounts": [account.as_json() for account in self.accounts],
+            "breaks": [break_json(found) for found in self.breaks],
+            "summary": {
+                "breaks": sum(counts.values()),
+                "by_kind": dict(sorted(counts.items())),
+                "unknown": sum(len(account.unknown) for account in self.accounts),
+            },
+        }
+
+
+def break_json(found: Break) -> dict[str, object]:
+    """Return one break for printing."""
+    return {
+        "break_id": found.break_id,
+        "kind": found.kind.value,
+        "account": found.account,
+        "profile_id": found.profile_id,
+        "symbol": found.symbol,
+        "trade_id": found.trade_id,
+        "exchange_order_id": found.exchange_order_id,
+        "ledger": plain(found.ledger) if found.ledger is not None else None,
+        "venue": plain(found.venue) if found.venue is not None else None,
+        "detail": found.detail,
+    }
+
+
+def run_check(
+    app: App,
+    profiles: tuple[str, ...] | None = None,
+    symbols: tuple[str, ...] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> CheckReport:
+    """Compare the books of the chosen profiles' accounts with their venues; nothing is written."""
+    report = CheckReport()
+    for account, members in by_account(app, choose_profiles(app, profiles)).items():
+        progress(f"reading {account}")
+        gathered = gather(app, account)
+        names = frozenset(profile.profile_id for profile in members)
+        tokens = tokens_of(gathered.account, symbols)
+        plan = plan_account(gathered.facts, Wanted(names, tokens), app.backfill.policy)
+        comparison = compare(gathered.facts, plan, app.backfill.policy, tokens, names)
+        report.accounts.append(AccountCheck(gathered, plan, comparison, tuple(sorted(names))))
+    return report

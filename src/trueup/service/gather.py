@@ -1,0 +1,109 @@
+"""Gathering: everything that a decision about an account depends on, read before anything is decided."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from trueup.core.errors import CannotKnow, ConfigurationError, nearest
+from trueup.core.orders import LedgerOrder
+from trueup.core.repair.booked import booked_index
+from trueup.core.repair.plan import AccountFacts
+from trueup.core.repair.slices import slices_of
+from trueup.core.snapshot import Snapshot, unreadable
+from trueup.ports import Profile
+from trueup.service.app import Account, App
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """One account's facts, with the profiles that live on it and why its venue could not be read, if so."""
+
+    account: Account
+    profiles: tuple[Profile, ...]
+    facts: AccountFacts
+    venue_error: CannotKnow | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Return what the venue claims."""
+        return self.facts.snapshot
+
+
+def choose_profiles(app: App, wanted: Sequence[str] | None) -> list[Profile]:
+    """Return the profiles that a command is about: the named ones, else every enabled one."""
+    known = {profile.profile_id: profile for profile in app.ledger.profiles()}
+    if wanted:
+        for name in wanted:
+            if name not in known:
+                raise ConfigurationError(f"There is no profile {name!r}.", nearest(name, known))
+        return [known[name] for name in sorted(set(wanted))]
+    chosen = [profile for profile in known.values() if profile.enabled]
+    if not chosen:
+        raise ConfigurationError(
+            "There is no enabled profile.", "Name one in trueup.toml ([[profiles]]) and run `trueup init`."
+        )
+    return chosen
+
+
+def by_account(app: App, profiles: Iterable[Profile]) -> dict[str, list[Profile]]:
+    """Return profiles by the name of their account, in order."""
+    groups: dict[str, list[Profile]] = {}
+    for profile in profiles:
+        groups.setdefault(app.account_of(profile).name, []).append(profile)
+    return dict(sorted(groups.items()))
+
+
+def gather(app: App, account_name: str) -> Gathered:
+    """Read one account: its venue once, and the books of all its profiles."""
+    account = app.accounts[account_name]
+    snapshot, error = _snapshot(app, account)
+    everybody = app.ledger.profiles()
+    here = tuple(profile for profile in everybody if _lives_on(app, profile, account))
+    rows = app.ledger.open_trade_rows([profile.profile_id for profile in here])
+    slices = slices_of(rows, account.symbols)
+    exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
+    exchange_ids |= {fill.order_id for fill in snapshot.fills}
+    client_ids = {order.client_order_id for order in snapshot.orders if order.client_order_id and order.qty > 0}
+    elsewhere = {profile.profile_id for profile in everybody} - {profile.profile_id for profile in here}
+    booked = app.ledger.rows_booking(exchange_ids, client_ids)
+    applied = app.journal.applied(exchange_ids) if app.journal.audit_exists() else []
+    facts = AccountFacts(
+        snapshot=snapshot,
+        slices=tuple(slices),
+        booked=booked_index(
+            _not_of(booked, elsewhere), [item for item in applied if item.profile_id not in elsewhere], account.symbols
+        ),
+        known_profiles=frozenset(profile.profile_id for profile in everybody),
+        managed={profile.profile_id: _managed(profile, account) for profile in here},
+        reverted=app.journal.reverted([p.profile_id for p in here]) if app.journal.audit_exists() else frozenset(),
+    )
+    return Gathered(account, here, facts, error)
+
+
+def _snapshot(app: App, account: Account) -> tuple[Snapshot, CannotKnow | None]:
+    """Read the venue; an account whose venue cannot be read is inconclusive and stops no other."""
+    try:
+        return account.venue().read(), None
+    except CannotKnow as error:
+        return unreadable(account.name, app.clock.now_ms(), error.what, account.symbols), error
+
+
+def _lives_on(app: App, profile: Profile, account: Account) -> bool:
+    if profile.account is None:
+        return len(app.accounts) == 1
+    return profile.account == account.name
+
+
+def _not_of(rows: Iterable[LedgerOrder], profiles: set[str]) -> list[LedgerOrder]:
+    """Leave out rows of other accounts' profiles: exchange order ids are unique within an account only."""
+    return [row for row in rows if row.profile_id not in profiles]
+
+
+def _managed(profile: Profile, account: Account) -> frozenset[str] | None:
+    if profile.managed_symbols is None:
+        return None
+    return frozenset(account.symbols.token(symbol) for symbol in profile.managed_symbols)
+
+
+def tokens_of(account: Account, symbols: Sequence[str] | None) -> frozenset[str] | None:
+    """Return the tokens of the symbols that a command is about; None is all."""
+    return frozenset(account.symbols.token(symbol) for symbol in symbols) if symbols else None

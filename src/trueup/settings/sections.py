@@ -1,0 +1,187 @@
+"""The tables [ledger], [[accounts]] and [[profiles]], each read into its settings."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from trueup.core.errors import nearest
+from trueup.settings.document import Table
+from trueup.settings.model import AccountSettings, LedgerSettings, ProfileSettings
+from trueup.settings.urls import ALLOWED, database_url
+from trueup.settings.values import (
+    AMOUNT,
+    NAME,
+    SWITCH,
+    Rule,
+    read_name,
+    read_text,
+    read_words,
+    shown,
+    spelt,
+    variable,
+)
+
+URL_VARIABLE = "TRUEUP_LEDGER_URL"
+DEFAULT_URL = "sqlite:///trueup.db"
+KINDS = ("native",)
+ORDER_COLUMNS = (
+    "order_id", "profile_id", "user_id", "symbol", "type", "side", "qty", "quantity", "price", "status", "timestamp",
+    "filled_at", "trade_id", "action", "source", "sub_tag", "client_order_id", "exchange_order_id", "order_qty",
+    "created_at", "updated_at",
+)  # fmt: skip
+"""The columns of the orders table that [ledger.columns] can map."""
+
+_LEDGER_KEYS = ("columns", "kind", "orders_table", "state_url", "url")
+_ACCOUNT_KEYS = ("name", "symbol_aliases", "venue")
+_PROFILE_KEYS = ("account", "allocated_capital", "enabled", "id", "managed_symbols", "user_id")
+_SECRET = re.compile(r"key|secret|token|pass|pwd|credential", re.IGNORECASE)
+
+
+def read_ledger(top: Table, folder: Path, current: Path, environ: Mapping[str, str]) -> LedgerSettings:
+    """Read [ledger]; a URL in the environment beats the file's and is relative to the current folder."""
+    table = top.table("ledger", "[ledger]")
+    table.only(_LEDGER_KEYS)
+    columns = table.table("columns", "[ledger.columns]")
+    columns.only(ORDER_COLUMNS)
+    in_file = Rule(lambda value: database_url(value, folder), ALLOWED)
+    url = table.read("url", in_file) or database_url(DEFAULT_URL, folder)
+    if URL_VARIABLE in environ:
+        in_environment = Rule(lambda value: database_url(value, current), ALLOWED)
+        url = variable(URL_VARIABLE).read(environ[URL_VARIABLE], in_environment)
+    return LedgerSettings(
+        url=url,
+        kind=table.read("kind", Rule(_kind, " or ".join(KINDS))) or KINDS[0],
+        orders_table=table.read("orders_table", NAME) or "orders",
+        columns=MappingProxyType(columns.entries(NAME)),
+        state_url=table.read("state_url", in_file),
+    )
+
+
+def read_accounts(top: Table, folder: Path) -> tuple[AccountSettings, ...]:
+    """Read [[accounts]]."""
+    tables = top.tables("accounts")
+    accounts = tuple(_account(table, folder) for table in tables)
+    _refuse_twins(tables, "name", [account.name for account in accounts])
+    return accounts
+
+
+def read_profiles(top: Table, accounts: Sequence[AccountSettings]) -> tuple[ProfileSettings, ...]:
+    """Read [[profiles]]; a profile that names no account has the only one."""
+    tables = top.tables("profiles")
+    names = [account.name for account in accounts]
+    profiles = tuple(_profile(table, names) for table in tables)
+    _refuse_twins(tables, "id", [profile.id for profile in profiles])
+    return profiles
+
+
+def _refuse_twins(tables: Sequence[Table], key: str, names: Sequence[str]) -> None:
+    for number, name in enumerate(names):
+        first = names.index(name)
+        if first < number:
+            raise tables[number].place(key).refused(
+                f"{shown(name)} is the {key} of number {first + 1} already", f"Give each one {key} of its own."
+            )
+
+
+def _kind(value: object) -> str:
+    kind = read_text(value)
+    if kind not in KINDS:
+        raise ValueError(f"there is no kind {shown(kind)}")
+    return kind
+
+
+def _account(table: Table, folder: Path) -> AccountSettings:
+    secrets = [key for key in table.raw if key.endswith("_env") and key != "_env"]
+    table.only([*_ACCOUNT_KEYS, *secrets], _account_hint)
+    venue = Rule(lambda value: _venue(value, folder), "alpaca, ccxt:EXCHANGE or file:PATH, for example")
+    return AccountSettings(
+        name=table.need("name", NAME),
+        venue=table.need("venue", venue),
+        symbol_aliases=_aliases(table.table("symbol_aliases", f"{table.label} symbol_aliases")),
+        env=MappingProxyType({key: table.need(key, _VARIABLE) for key in secrets}),
+    )
+
+
+def _account_hint(key: str) -> str:
+    if _SECRET.search(key):
+        name = spelt(f"{key}_env")
+        return f"Secrets come from the environment only: set {name} to the name of the variable that holds it."
+    return nearest(key[:100].lower(), _ACCOUNT_KEYS)
+
+
+def _variable_name(value: object) -> str:
+    # What stands here by mistake is likely to be the secret itself, so that no message repeats it.
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("it is not the name of an environment variable")
+    return value
+
+
+_VARIABLE = Rule(_variable_name, "the name of the variable that holds the secret, never the secret")
+
+
+def _venue(value: object, folder: Path) -> str:
+    venue = read_name(value)
+    kind, colon, rest = venue.partition(":")
+    if kind.lower() != "file" or not colon:
+        return venue
+    path = rest.strip().removeprefix("//") if rest.strip().startswith("///") else rest.strip()
+    if not path or path.startswith("//"):
+        raise ValueError(f"{shown(venue)} names no file")
+    return f"file:{folder / os.path.expanduser(path)}"
+
+
+def _aliases(table: Table) -> Mapping[str, str]:
+    aliases: dict[str, str] = {}
+    for key, value in table.entries(Rule(_asset, "letters and digits, in quotes")).items():
+        theirs = table.place(key).read(key, Rule(_asset, "letters and digits"))
+        if aliases.setdefault(theirs, value) != value:
+            raise table.place(key).refused(f"{theirs} is both {aliases[theirs]} and {value}", "Keep one of them.")
+    return MappingProxyType(aliases)
+
+
+def _asset(value: object) -> str:
+    asset = "".join(character for character in read_text(value).upper() if character.isalnum())
+    if not asset:
+        raise ValueError(f"{shown(value)} holds no letter or digit")
+    return asset
+
+
+def _profile(table: Table, accounts: Sequence[str]) -> ProfileSettings:
+    table.only(_PROFILE_KEYS)
+    return ProfileSettings(
+        id=table.need("id", NAME),
+        account=_account_of(table, accounts),
+        user_id=table.read("user_id", NAME),
+        managed_symbols=table.read("managed_symbols", _SYMBOLS),
+        allocated_capital=table.read("allocated_capital", AMOUNT),
+        enabled=table.read("enabled", SWITCH),
+    )
+
+
+def _account_of(table: Table, accounts: Sequence[str]) -> str:
+    name = table.read("account", NAME)
+    if name is None and len(accounts) == 1:
+        return accounts[0]
+    if not accounts:
+        raise table.place("account").refused("there are no [[accounts]]", "Describe the account in [[accounts]].")
+    if name is None:
+        raise table.place("account").refused("it is missing", f"Name one of: {', '.join(sorted(accounts))}.")
+    if name not in accounts:
+        raise table.place("account").refused(
+            f"{shown(name)} is not among [[accounts]]", nearest(name[:100], accounts)
+        )
+    return name
+
+
+def _symbols(value: object) -> tuple[str, ...]:
+    symbols = read_words(value)
+    if not symbols:
+        raise ValueError("it names no symbol")
+    for symbol in symbols:
+        _asset(symbol)
+    return symbols
+
+
+_SYMBOLS = Rule(_symbols, "symbols as a list, or as text with commas; without the key, every symbol")

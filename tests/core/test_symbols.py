@@ -1,0 +1,70 @@
+"""Symbols as tokens, their base assets, and contracts that a joined spelling may hide."""
+
+import pytest
+
+from trueup.core.symbols import Symbols, is_contract
+
+SYMBOLS = Symbols()
+
+
+@pytest.mark.parametrize(
+    ("symbol", "token"),
+    [
+        ("BTC/USD", "BTCUSD"), ("BTCUSD", "BTCUSD"), ("btc-usd", "BTCUSD"), ("Btc_Usd", "BTCUSD"), (" BTC / USD ", "BTCUSD"),
+        ("XBT/USD", "BTCUSD"), ("XBTUSD", "BTCUSD"), ("XXBTZUSD", "BTCUSD"), ("XXBT/ZUSD", "BTCUSD"), ("xbt-eur", "BTCEUR"),
+        ("XETHZEUR", "ETHEUR"), ("XETHXXBT", "XETHXXBT"), ("XDGUSD", "DOGEUSD"), ("XXDGZUSD", "DOGEUSD"), ("XDG/XBT", "DOGEBTC"),
+        ("XBTI", "XBTI"), ("XBT", "XBT"), ("XXBTUSD", "BTCUSD"), ("XXBT", "XXBT"), ("ZUSD/ZJPY", "USDJPY"), ("XXRP-ZCAD", "XRPCAD"),
+        ("BTC/USDT:USDT", "BTCUSDTUSDT"), ("BTC/USD:BTC-240628", "BTCUSDBTC240628"), ("AAPL", "AAPL"), ("BRK.B", "BRKB"),
+        ("", ""), ("/", ""), ("1INCH/USD", "1INCHUSD"), ("XTZ/USD", "XTZUSD"), ("ZEC-USD", "ZECUSD"),
+    ],
+)  # fmt: skip
+def test_tokens(symbol: str, token: str) -> None:
+    assert SYMBOLS.token(symbol) == token
+    assert SYMBOLS.token(symbol) == token
+
+
+def test_a_venue_has_its_own_aliases_and_the_longer_name_wins() -> None:
+    own = Symbols({"AB": "Q", "ABC": "R", "LUNA": "LUNC"})
+    assert [own.token(s) for s in ("ABCUSD", "ABUSD", "LUNA/USD", "XBTUSD")] == ["RUSD", "QUSD", "LUNCUSD", "XBTUSD"]
+
+
+@pytest.mark.parametrize(
+    ("name", "asset"),
+    [("btc", "BTC"), ("XBT", "BTC"), ("xxbt", "BTC"), ("ZUSD", "USD"), ("XETH", "ETH"), ("XTZ", "XTZ"), ("b t.c", "BTC"), ("XXDG", "DOGE")],
+)
+def test_assets(name: str, asset: str) -> None:
+    assert SYMBOLS.asset(name) == asset
+
+
+@pytest.mark.parametrize(
+    ("symbol", "base"),
+    [
+        ("BTC/USD", "BTC"), ("XBT-USD", "BTC"), ("BTCUSD", "BTC"), ("BTCUSDT", "BTC"), ("ETHBTC", "ETH"), ("XBTUSD", "BTC"),
+        ("BTCFDUSD", "BTC"), ("USDUSDT", "USD"), ("EURUSD", "EUR"), ("XETHZUSD", "ETH"), ("DOTBNB", "DOT"),
+        ("BTC/USDT:USDT", None), ("AAPL", None), ("USD", None), ("A/B/C", None), ("", None),
+    ],
+)  # fmt: skip
+def test_base_assets(symbol: str, base: str | None) -> None:
+    assert SYMBOLS.base_asset(symbol) == base
+
+
+def test_contracts_name_their_settlement() -> None:
+    assert is_contract("BTC/USDT:USDT")
+    assert not is_contract("BTC/USDT")
+
+
+def test_a_joined_symbol_may_mean_a_held_contract_and_a_spelt_one_never_does() -> None:
+    held = {"BTC/USDT:USDT-2", "BTC/USDT:USDT", "ETH/USDT:USDT", "BTC/USDT"}
+    assert SYMBOLS.hidden_contracts("BTCUSDT", held) == ["BTC/USDT:USDT", "BTC/USDT:USDT-2"]
+    assert SYMBOLS.hidden_contracts("BTC/USDT", held) == []
+    assert SYMBOLS.hidden_contracts("BTC-USDT", held) == []
+    assert SYMBOLS.hidden_contracts("XRPUSDT", held) == []
+    assert SYMBOLS.hidden_contracts("", {":"}) == []
+
+
+def test_two_accounts_symbols_are_equal_by_their_aliases_alone() -> None:
+    used = Symbols()
+    used.token("BTC/USD")
+    assert used == Symbols()
+    assert used != Symbols({})
+    assert "_tokens" not in repr(used)
