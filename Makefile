@@ -34,6 +34,7 @@ bench: setup ## measure speed against the bare engine
 	@$(BIN)/python -m bench
 
 mutants: setup ## change the core in thousands of small ways: does a test fail each time?
+	@rm -rf mutants
 	@TRUEUP_HYPOTHESIS=mutants $(BIN)/python tests/mutants.py run
 	@$(BIN)/python tests/mutants.py survivors
 

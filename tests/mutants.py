@@ -19,7 +19,7 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import walk_mutatable_files
 
-UNNOTICED = {"survived", "no tests", "not checked"}
+UNNOTICED = {"survived", "no tests"}
 ALWAYS, NEVER = cst.Name("True"), cst.Name("False")
 
 
@@ -67,9 +67,10 @@ def survivors() -> None:
         data = SourceFileMutationData(path=path)
         data.load()
         for name, exit_code in data.exit_code_by_key.items():
-            status = status_by_exit_code[exit_code]
+            if (status := status_by_exit_code[exit_code]) == "not checked":
+                continue
             noticed.append(status not in UNNOTICED)
-            if status in UNNOTICED:
+            if not noticed[-1]:
                 click.echo(f"{name}: {status}\n{get_diff_for_mutant(name, path=path)}\n")
     click.echo(f"{sum(noticed)} of {len(noticed)} mutants noticed: {sum(noticed) / max(len(noticed), 1):.1%}")
 

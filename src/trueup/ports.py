@@ -17,14 +17,17 @@ from trueup.core.symbols import Symbols
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One bot instance; `managed_symbols` None is every symbol, capital in quote currency."""
+    """One bot instance; `managed_symbols` None is every symbol, capital in quote currency.
+
+    `enabled` None is what the database says already, and yes for a new profile.
+    """
 
     profile_id: str
     account: str | None
     user_id: str | None = None
     managed_symbols: tuple[str, ...] | None = None
     allocated_capital: Decimal | None = None
-    enabled: bool = True
+    enabled: bool | None = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,10 @@ class Journal(Protocol):
 
     def audit_rows(self, batch_id: str | None = None) -> Iterator[AuditRow]:
         """Yield audit rows in the order of seq, all of them or one batch's."""
+        ...
+
+    def audit_of_trade(self, profile_id: str, trade_id: str) -> list[AuditRow]:
+        """Return one trade's audit rows in the order of seq."""
         ...
 
     def head(self) -> str:

@@ -67,7 +67,10 @@ def test_what_was_booked_of_the_first_order_beyond_its_own_takes_from_no_later_o
 
 
 def test_a_surplus_and_a_booking_of_the_predecessor_add_up() -> None:
-    rows = [leave(qty="0.7", exchange_order_id="B", order_id="1"), leave(qty="0.1", exchange_order_id="A", order_id="2")]
+    rows = [
+        leave(qty="0.7", exchange_order_id="B", order_id="1"),
+        leave(qty="0.1", exchange_order_id="A", order_id="2"),
+    ]
     assert left(chain("0.4", "1", rows=rows)) == quantities(A="0.2")
 
 

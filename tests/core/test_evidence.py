@@ -136,7 +136,9 @@ def test_ids_are_unique_for_a_symbol_only() -> None:
 def test_times_later_than_now_by_more_than_the_grace_are_malformed() -> None:
     assert only(World(orders=[order(minute=NOW + 5)])).time_ms == at(NOW + 5)
     late = NOW + 5 + 1 / 60_000
-    world = World(orders=[order(minute=late)], fills=[fill(minute=late, of="X2"), fill("F2", "X2", minute=late, where="")])
+    world = World(
+        orders=[order(minute=late)], fills=[fill(minute=late, of="X2"), fill("F2", "X2", minute=late, where="")]
+    )
     why = "its time is later than the snapshot's by more than the grace"
     assert evidence(world) == []
     assert book(world).malformed == (
@@ -177,5 +179,7 @@ def test_an_order_that_an_unreadable_row_books_proves_nothing() -> None:
 
 
 def test_conflicts_are_listed_in_the_order_of_symbols_and_ids() -> None:
-    doubles = [order(name, qty, symbol=s) for name, s in (("B", "ETH/USD"), ("C", "BTC/USD"), ("A", "BTC/USD")) for qty in "12"]
+    doubles = [
+        order(name, qty, symbol=s) for name, s in (("B", "ETH/USD"), ("C", "BTC/USD"), ("A", "BTC/USD")) for qty in "12"
+    ]
     assert [c.exchange_order_id for c in book(World(orders=doubles)).conflicts] == ["A", "C", "B"]

@@ -32,7 +32,9 @@ def test_two_legs_net_and_add_up() -> None:
     assert (found.gross, found.signed, found.is_flat(DUST)) == (4, 2, False)
 
 
-@pytest.mark.parametrize(("legs", "flat"), [(["0.001"], True), (["-0.0011"], False), (["0.001", "-0.001"], True), (["0", "0.01"], False)])
+@pytest.mark.parametrize(
+    ("legs", "flat"), [(["0.001"], True), (["-0.0011"], False), (["0.001", "-0.001"], True), (["0", "0.01"], False)]
+)
 def test_flat_is_at_most_dust_on_each_leg(legs: list[str], flat: bool) -> None:
     assert held(World(legs=[leg(qty) for qty in legs])).is_flat(DUST) is flat
 
@@ -90,7 +92,10 @@ def test_a_base_asset_that_is_unclear_is_unknown() -> None:
     assert held(World(balances={}), "BTC/USDT:USDT").unknown is not None
 
 
-@pytest.mark.parametrize("rows", [{"orders": [order(symbol="ABC-DEF")]}, {"fills": [fill(symbol="ABC/DEF")]}, {"orders": [order(symbol="ABC_DEF")]}])
+@pytest.mark.parametrize(
+    "rows",
+    [{"orders": [order(symbol="ABC-DEF")]}, {"fills": [fill(symbol="ABC/DEF")]}, {"orders": [order(symbol="ABC_DEF")]}],
+)
 def test_the_venues_own_spelling_splits_a_joined_symbol(rows: dict[str, object]) -> None:
     world = World(balances={"ABC": "2"}, **rows)  # type: ignore[arg-type]  # keywords
     assert held(world, "ABCDEF").signed == 2

@@ -3,20 +3,19 @@
 from collections import defaultdict
 from decimal import Context, Decimal, localcontext
 
-import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.world import World, after_apply
 from tests.core.worlds import DEGRADED, worlds
 from trueup.core.decimals import NOTHING, exactly
-from trueup.core.orders import Action, LedgerOrder, StatusClass
-from trueup.core.repair.booked import booked_index
+from trueup.core.orders import LedgerOrder, StatusClass
 from trueup.core.repair.decisions import Outcome
 from trueup.core.repair.plan import document_hash
 from trueup.core.repair.policy import Flatness
 from trueup.core.repair.rows import DUST, ExitRow
 from trueup.core.repair.slices import slices_of
+from trueup.core.snapshot import Coverage
 from trueup.core.symbols import Symbols
 
 SYMBOLS = Symbols()
@@ -103,7 +102,7 @@ def apart(world: World, symbol: str) -> Decimal:
     return ledger - sum((leg.qty for leg in set(world.legs) if token(leg.symbol) == symbol), Decimal(0))
 
 
-@given(worlds(Flatness.EXPLAINED))
+@given(worlds(st.just(Flatness.EXPLAINED)))
 def test_never_past_the_truth_under_the_explained_policy(world: World) -> None:
     rows = proven(world)
     then = after_apply(world)
@@ -116,15 +115,14 @@ def test_never_past_the_truth_under_the_explained_policy(world: World) -> None:
         assert after * before >= 0 or abs(after) <= dust[symbol]
 
 
-@given(
-    worlds(complete=True),
-    st.sampled_from(("positions", "closed_orders", "open_orders", "fills")),
-    st.sampled_from(DEGRADED),
-)
+FEEDS = ("positions", "closed_orders", "open_orders", "fills")
+OTHER_POLICIES = st.sampled_from((Flatness.FLAT, Flatness.EVIDENCE))
+
+
+@given(worlds(OTHER_POLICIES, complete=True), st.sampled_from(FEEDS), st.sampled_from(DEGRADED))
 def test_unknown_is_not_flat_a_degraded_feed_never_lets_more_be_booked(
-    world: World, feed: str, coverage: object
+    world: World, feed: str, coverage: Coverage | None
 ) -> None:
-    assume(world.policy.flatness is not Flatness.EXPLAINED)
     feed = "balances" if feed == "positions" and world.balances is not None else feed
     degraded = world.having(coverage={feed: coverage})
     assert set(degraded.booked()) <= set(world.booked())
@@ -132,9 +130,26 @@ def test_unknown_is_not_flat_a_degraded_feed_never_lets_more_be_booked(
         assert not degraded.booked()
 
 
+@given(worlds(st.just(Flatness.EXPLAINED), complete=True), st.sampled_from(DEGRADED))
+def test_unknown_is_not_flat_under_the_explained_policy(world: World, coverage: Coverage | None) -> None:
+    """There a trade that waits for its evidence leaves the excess to the next one, so the sets are not compared."""
+    feed = "positions" if world.balances is None else "balances"
+    assert not world.having(coverage={feed: coverage}).booked()
+    for decision in world.having(coverage={"closed_orders": coverage}).decisions():
+        assert decision.exit is None or decision.exit.matched_by != DUST
+
+
 @given(worlds())
-def test_no_op_a_second_plan_over_the_repaired_ledger_books_nothing(world: World) -> None:
-    assert after_apply(world).booked() == []
+def test_no_op_a_second_plan_over_the_repaired_ledger_books_nothing_of_what_was_decided(world: World) -> None:
+    """What the first plan left undecided (see test_open_defects) may become decidable, and nothing else."""
+    plan = world.plan()
+    undecided = {row.exchange_order_id for found in plan.attributions.values() for row, _ in found.conflicts}
+    undecided |= {row.exchange_order_id for found in plan.attributions.values() for row, _ in found.unassigned}
+    again = after_apply(world).booked()
+    assert {row.exchange_order_id for row in again if row.matched_by != DUST} <= undecided
+    assert not {row.order_id for row in again} & {row.order_id for row in world.booked()}
+    if not undecided:
+        assert again == []
 
 
 @given(worlds(), st.randoms(use_true_random=False))
@@ -145,9 +160,12 @@ def test_deterministic_in_any_order_of_arrival(world: World, random: object) -> 
         return copy
 
     other = world.having(
-        rows=shuffled(world.rows), orders=shuffled(world.orders), fills=shuffled(world.fills), legs=shuffled(world.legs),
+        rows=shuffled(world.rows),
+        orders=shuffled(world.orders),
+        fills=shuffled(world.fills),
+        legs=shuffled(world.legs),
         profiles=shuffled(world.profiles),
-    )  # fmt: skip
+    )
     ours, theirs = world.plan(), other.plan()
     assert ours.profiles == theirs.profiles
     assert document_hash(ours.profiles.values()) == document_hash(theirs.profiles.values())

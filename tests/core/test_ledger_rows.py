@@ -15,7 +15,15 @@ def read(**columns: object) -> LedgerOrder:
     return read_order(RAW | columns)
 
 
-FILLED = ["filled", "partially_filled", "Filled", "FILLED", " partially-filled ", "Partially Filled", "PARTIALLY__FILLED"]
+FILLED = [
+    "filled",
+    "partially_filled",
+    "Filled",
+    "FILLED",
+    " partially-filled ",
+    "Partially Filled",
+    "PARTIALLY__FILLED",
+]
 WORKING = [
     "new", "pending", "pending_new", "Pending New", "PENDING-NEW", "submitted", "accepted", "accepted_for_bidding",
     "Accepted-For_Bidding", "open", "held", "pending_cancel", "pending_replace", "pending_review",
@@ -74,7 +82,13 @@ def test_a_side_that_is_neither_is_a_defect(side: object) -> None:
 
 def test_a_whole_row() -> None:
     found = read(
-        user_id="u1", action="entry", price="100.5", exchange_order_id=" x ", client_order_id="c", sub_tag="s", source="BOT"
+        user_id="u1",
+        action="entry",
+        price="100.5",
+        exchange_order_id=" x ",
+        client_order_id="c",
+        sub_tag="s",
+        source="BOT",
     )
     assert found == LedgerOrder(
         order_id="o1", profile_id="p1", trade_id="TRD-1", symbol="BTC/USD", status=StatusClass.FILLED, user_id="u1",
@@ -140,7 +154,9 @@ def test_what_is_wrong_with_a_row_is_said(columns: dict[str, object], detail: st
     assert (found.trade_id, found.symbol, found.status) == ("TRD-1", "BTC/USD", StatusClass.FILLED)
 
 
-@pytest.mark.parametrize(("price", "read_as"), [("1", 1), (2.5, Decimal("2.5")), (None, None), ("x", None), (0, None), (-1, None)])
+@pytest.mark.parametrize(
+    ("price", "read_as"), [("1", 1), (2.5, Decimal("2.5")), (None, None), ("x", None), (0, None), (-1, None)]
+)
 def test_a_price_is_informative_only(price: object, read_as: object) -> None:
     found = read(price=price)
     assert (found.defect, found.price) == (None, read_as)

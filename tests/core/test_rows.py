@@ -38,7 +38,9 @@ def test_a_part_of_an_order_bears_its_share_of_the_fees() -> None:
 
 
 def test_fees_are_shared_by_all_that_the_order_filled_and_not_by_what_is_left() -> None:
-    world = World(rows=[entry(qty="3"), leave(qty="1", exchange_order_id="X1")], orders=[order(qty="3", fee="0.3", **MARKS)])
+    world = World(
+        rows=[entry(qty="3"), leave(qty="1", exchange_order_id="X1")], orders=[order(qty="3", fee="0.3", **MARKS)]
+    )
     row = only(world)
     assert (row.qty, row.evidence_qty, row.fee, row.fee_asset) == (2, 3, Decimal("0.2"), None)
 
@@ -75,11 +77,21 @@ def test_dust_alone_is_at_the_slices_newest_time_without_a_price() -> None:
 
 
 def test_dust_after_evidence_takes_the_last_evidences_time_and_price() -> None:
-    orders = [order("X1", "0.5", 10, trade_id="TRD-1", price="90"), order("X2", "0.4995", 20, price="80.5", trade_id="TRD-1")]
+    orders = [
+        order("X1", "0.5", 10, trade_id="TRD-1", price="90"),
+        order("X2", "0.4995", 20, price="80.5", trade_id="TRD-1"),
+    ]
     dust = World(rows=[entry()], orders=orders).booked()[-1]
-    assert (dust.qty, dust.filled_ms, dust.price, dust.price_source) == (Decimal("0.0005"), at(20), Decimal("80.5"), "last_evidence")
+    assert (dust.qty, dust.filled_ms, dust.price, dust.price_source) == (
+        Decimal("0.0005"),
+        at(20),
+        Decimal("80.5"),
+        "last_evidence",
+    )
     assert dust.order_id == row_id("p1", "TRD-1", "DUST-REMAINDER-TRD-1", at(20))
-    free = World(rows=[entry(qty="0.4999")], orders=[order("X1", "0.4995", 10, trade_id="TRD-1", price=None)]).booked()[-1]
+    free = World(rows=[entry(qty="0.4999")], orders=[order("X1", "0.4995", 10, trade_id="TRD-1", price=None)]).booked()[
+        -1
+    ]
     assert (free.price, free.price_source, free.filled_ms) == (0, "none", at(10))
 
 
@@ -89,13 +101,18 @@ def test_evidence_that_is_not_needed_makes_no_row() -> None:
 
 
 def test_a_partly_booked_order_is_booked_with_what_is_left_of_it() -> None:
-    world = World(rows=[entry(qty="2"), leave(qty="0.5")], orders=[order(qty="2", **MARKS)], applied=[applied(qty="0.5")])
+    world = World(
+        rows=[entry(qty="2"), leave(qty="0.5")], orders=[order(qty="2", **MARKS)], applied=[applied(qty="0.5")]
+    )
     assert world.says() == ["TRD-1: 1.5 of X1 by trade_id"]
 
 
 def test_a_row_by_the_ledgers_columns() -> None:
     row = replace(
-        only(World(rows=[entry()], orders=[order(**MARKS)])), qty=Decimal("1.50"), price=Decimal("1E+2"), filled_ms=at(0) + 5
+        only(World(rows=[entry()], orders=[order(**MARKS)])),
+        qty=Decimal("1.50"),
+        price=Decimal("1E+2"),
+        filled_ms=at(0) + 5,
     )
     assert row_as_columns(row) == {
         "order_id": row.order_id, "profile_id": "p1", "user_id": "u1", "symbol": "BTC/USD", "type": "market",

@@ -30,7 +30,12 @@ def test_a_slice_is_entries_less_exits() -> None:
         entry_qty=Decimal(4), exit_qty=Decimal("0.75"), newest_ms=at(7), opened_ms=at(1), entry_price=Decimal(175),
         working=False, defect=None, detail="", fingerprint=fingerprint(rows),
     )  # fmt: skip
-    assert (found.open_qty, found.signed_open, found.exit_side, found.is_open) == (Decimal("3.25"), Decimal("3.25"), "sell", True)
+    assert (found.open_qty, found.signed_open, found.exit_side, found.is_open) == (
+        Decimal("3.25"),
+        Decimal("3.25"),
+        "sell",
+        True,
+    )
 
 
 def test_a_short_slice_is_negative() -> None:
@@ -71,7 +76,9 @@ def test_trades_are_told_apart_by_profile_id_and_symbol() -> None:
 
 
 def test_spellings_of_one_symbol_are_one_slice_in_the_spelling_of_the_first_entry() -> None:
-    found = only(leave(symbol="btc-usd", minute=-1), entry(symbol="BTC-USD", minute=2), entry(symbol="BTCUSD", minute=1))
+    found = only(
+        leave(symbol="btc-usd", minute=-1), entry(symbol="BTC-USD", minute=2), entry(symbol="BTCUSD", minute=1)
+    )
     assert (found.symbol, found.entry_qty, found.exit_qty) == ("BTCUSD", 2, 1)
 
 
@@ -110,8 +117,18 @@ def test_a_working_order_of_the_trade_blocks_all_its_slices() -> None:
 
 def test_an_unreadable_row_makes_its_slice_a_candidate_with_a_defect() -> None:
     found = only(entry("A", "x", order_id="o1", side="sell"))
-    assert (found.is_open, found.defect, found.detail) == (True, "malformed_ledger_row", "order o1: 'x' is not a number")
-    assert (found.trade_id, found.symbol, found.entry_side, found.entry_qty, found.open_qty) == ("A", "BTC/USD", "buy", 0, 0)
+    assert (found.is_open, found.defect, found.detail) == (
+        True,
+        "malformed_ledger_row",
+        "order o1: 'x' is not a number",
+    )
+    assert (found.trade_id, found.symbol, found.entry_side, found.entry_qty, found.open_qty) == (
+        "A",
+        "BTC/USD",
+        "buy",
+        0,
+        0,
+    )
     assert (found.newest_ms, found.opened_ms, found.entry_price) == (0, 0, None)
 
 

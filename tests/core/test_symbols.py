@@ -30,7 +30,16 @@ def test_a_venue_has_its_own_aliases_and_the_longer_name_wins() -> None:
 
 @pytest.mark.parametrize(
     ("name", "asset"),
-    [("btc", "BTC"), ("XBT", "BTC"), ("xxbt", "BTC"), ("ZUSD", "USD"), ("XETH", "ETH"), ("XTZ", "XTZ"), ("b t.c", "BTC"), ("XXDG", "DOGE")],
+    [
+        ("btc", "BTC"),
+        ("XBT", "BTC"),
+        ("xxbt", "BTC"),
+        ("ZUSD", "USD"),
+        ("XETH", "ETH"),
+        ("XTZ", "XTZ"),
+        ("b t.c", "BTC"),
+        ("XXDG", "DOGE"),
+    ],
 )
 def test_assets(name: str, asset: str) -> None:
     assert SYMBOLS.asset(name) == asset

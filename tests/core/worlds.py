@@ -23,13 +23,14 @@ DEGRADED: tuple[Coverage | None, ...] = (PARTIAL, FAILED, None)
 
 early, late = st.integers(0, 20), st.integers(12, 40)
 seldom = st.sampled_from((*[False] * 14, True))
+ANY_POLICY = st.sampled_from(Flatness)
 sometimes = st.sampled_from((False, False, False, True))
 
 
 @st.composite
-def policies(draw: st.DrawFn, flatness: Flatness | None = None) -> BackfillPolicy:
+def policies(draw: st.DrawFn, flatness: st.SearchStrategy[Flatness]) -> BackfillPolicy:
     return BackfillPolicy(
-        flatness=flatness or draw(st.sampled_from(Flatness)),
+        flatness=draw(flatness),
         strong_attribution=draw(st.booleans()),
         heuristic_match=draw(st.booleans()),
         dust_rel=Decimal(draw(st.sampled_from(("0.002", "0", "0.1")))),
@@ -139,7 +140,7 @@ def done_minute(done: VenueOrder) -> float:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, flatness: Flatness | None = None, complete: bool = False) -> World:
+def worlds(draw: st.DrawFn, flatness: st.SearchStrategy[Flatness] = ANY_POLICY, complete: bool = False) -> World:
     of = draw(st.lists(trades(), min_size=1, max_size=4, unique_by=lambda t: (t.profile_id, t.trade_id, t.symbol)))
     orders, fills = draw(executions(of))
     rows = draw(ledgers(of)) + draw(bookings(of, orders))

@@ -107,6 +107,7 @@ class TestIds:
             ({"id": DROP, "order_id": " b "}, "b"),
             ({"id": 12}, "12"),
             ({"id": 0}, "0"),
+            ({"id": 10**499}, "1" + "0" * 499),
             ({"id": "é-1 x"}, "é-1 x"),
             ({"id": "x" * 500}, "x" * 500),
         ],
@@ -149,16 +150,11 @@ class TestIds:
             ("a\nb", "id 'a\\nb' holds a control character"),
             ("a\ud800", "id 'a\\ud800' holds a control character or half a surrogate pair"),
             ("x" * 501, "is longer than 500 characters"),
-            (10**41, "not text or a whole number"),
-            (10**5000 // 7, "not text or a whole number"),
+            (10**600, "id is 1000"),
         ],
-        ids=lambda value: None if isinstance(value, str) else str(type(value)),
     )
     def test_an_unreadable_id(self, tmp_path: Path, value: object, why: str) -> None:
-        content = native_order(id=value)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 10**4299:
-            content = native_order(id="BIG")
-        assert why in malformed_of(tmp_path, content)
+        assert why in malformed_of(tmp_path, native_order(id=value))
 
 
 class TestSymbolAndSide:

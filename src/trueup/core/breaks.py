@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from hashlib import md5
 
-from trueup.core.decimals import exactly, plain
+from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.holdings import Holding, Holdings
 from trueup.core.orders import Side
 from trueup.core.repair.plan import AccountFacts, AccountPlan
@@ -67,7 +67,8 @@ def compare(
     account, holdings = facts.snapshot.account, Holdings(facts.snapshot)
     by_token: dict[str, list[Slice]] = defaultdict(list)
     for piece in facts.slices:
-        by_token[piece.token].append(piece)
+        if piece.is_open or piece.open_qty < -NOTHING:
+            by_token[piece.token].append(piece)
     spelt = {t: s for t, s in holdings.symbols().items() if t in by_token or _is_managed(t, facts)}
     spelt |= {token: slices[0].symbol for token, slices in by_token.items()}
     breaks: list[Break] = []

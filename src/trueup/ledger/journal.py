@@ -41,6 +41,12 @@ class SqlJournal:
         with self._state.reading() as connection:
             yield from chain.read(connection, where)
 
+    def audit_of_trade(self, profile_id: str, trade_id: str) -> list[AuditRow]:
+        """Return one trade's audit rows in the order of seq."""
+        where = and_(schema.audit.c.profile_id == profile_id, schema.audit.c.trade_id == trade_id)
+        with self._state.reading() as connection:
+            return list(chain.read(connection, where))
+
     def head(self) -> str:
         """Return the hash of the newest audit row."""
         with self._state.reading() as connection:

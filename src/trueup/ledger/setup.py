@@ -39,8 +39,11 @@ class SqlSetup:
                 values = _values(profile)
                 mine = table.c.profile_id == profile.profile_id
                 found = connection.execute(select(table).where(mine)).mappings().first()
+                if profile.enabled is not None:
+                    values["enabled"] = profile.enabled
                 if found is None:
-                    connection.execute(insert(table).values(profile_id=profile.profile_id, enabled=True, **values))
+                    first = {"profile_id": profile.profile_id, "enabled": True, **values}
+                    connection.execute(insert(table).values(first))
                 elif any(_shown(found[name]) != _shown(value) for name, value in values.items()):
                     connection.execute(update(table).where(mine).values(**values))
                 else:

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from trueup.core.audit import AuditDecision, AuditDraft, AuditRow, draft_of, settled
+from trueup.core.decimals import read_decimal
+from trueup.core.errors import TrueupError
 from trueup.core.repair.decisions import Decision, Outcome
 from trueup.core.repair.plan import AccountFacts, ProfilePlan, Wanted, document_hash, mark_existing, plan_account
 from trueup.core.repair.slices import slices_of
-from trueup.core.decimals import read_decimal
-from trueup.core.errors import TrueupError
 from trueup.core.times import iso
 from trueup.ports import Booking, Lease, Profile, RepairBatch
 from trueup.service.app import App

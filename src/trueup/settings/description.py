@@ -1,6 +1,6 @@
 """The settings as text, for people: what holds, and where it is from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from trueup.core.decimals import plain
@@ -31,6 +31,52 @@ def _ledger(ledger: LedgerSettings) -> Iterator[tuple[str, str]]:
     yield "ledger.kind", ledger.kind
     yield "ledger.orders_table", ledger.orders_table
     if ledger.columns:
-        yield "ledger.columns", _pairs(ledger.columns.items())
+        yield "ledger.columns", _pairs(ledger.columns)
     if ledger.state_url:
         yield "ledger.state_url", masked(ledger.state_url)
+
+
+def _account(account: AccountSettings) -> Iterator[tuple[str, str]]:
+    start = f"accounts.{account.name}"
+    is_file = account.venue.startswith("file:")
+    yield f"{start}.venue", account.venue if is_file else masked(account.venue)
+    if account.symbol_aliases:
+        yield f"{start}.symbol_aliases", _pairs(account.symbol_aliases)
+    for key, name in account.env.items():
+        yield f"{start}.{key}", name
+
+
+def _profile(profile: ProfileSettings) -> Iterator[tuple[str, str]]:
+    start = f"profiles.{profile.id}"
+    values = {
+        "account": profile.account,
+        "user_id": profile.user_id,
+        "managed_symbols": profile.managed_symbols,
+        "allocated_capital": profile.allocated_capital,
+        "enabled": profile.enabled,
+    }
+    for key, value in values.items():
+        if value is not None:
+            yield f"{start}.{key}", _text(value)
+
+
+def _flag(settings: Settings, field: str) -> str:
+    holder = settings.backfill if hasattr(settings.backfill, field) else settings.backfill.policy
+    value = getattr(holder, field)
+    if field in _UNITS_MS:
+        return plain((Decimal(value) / _UNITS_MS[field]).quantize(_NANO))
+    return "every profile" if value == frozenset() else _text(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, (tuple, frozenset)):
+        return ", ".join(value if isinstance(value, tuple) else sorted(value))
+    return str(value)
+
+
+def _pairs(pairs: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in pairs.items())

@@ -56,12 +56,8 @@ class Table:
         """Return the tables of an array of tables, none where there is no such array."""
         value = self.raw.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.place(key).refused(
-                f"{shown(value)} is not a series of tables", f"Begin each one with [[{key}]]."
-            )
-        return [
-            Table(f"{self.file}, [[{key}]] number {number},", item, self.file) for number, item in enumerate(value, 1)
-        ]
+            raise self.place(key).refused(f"{shown(value)} is no series of tables", f"Begin each one with [[{key}]].")
+        return [Table(self.file, f"[[{key}]] number {number},", item) for number, item in enumerate(value, 1)]
 
     def entries(self, rule: Rule[str]) -> dict[str, str]:
         """Read every value of a table whose keys are free."""
@@ -70,27 +66,33 @@ class Table:
 
 def no_document() -> Table:
     """Return the table that stands for a file where there is none."""
-    return Table(FILE_NAME, "top level:", {})
+    return Table(FILE_NAME, "top level,", {})
 
 
 def read_document(path: Path, text: str) -> Table:
     """Parse the text of a file; ConfigurationError names the file and the line."""
-    name = named(path)
     try:
-        raw = tomllib.loads(text)
+        return Table(named(path), "top level,", tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise _not_toml(path, *_located(str(error), text)) from None
     except RecursionError:
-        raise ConfigurationError(f"{name} is not TOML: it is nested too deep.", "Write it flatter.") from None
-    except ValueError as error:
-        message = str(error)
-        position = _POSITION.search(message)
-        at_end = position is not None and position[1] is None
-        line = (text.count("\n", 0, len(text.rstrip())) + 1) if at_end else (position[1] if position else None)
-        wrong = _POSITION.sub("", message)
-        raise ConfigurationError(
-            f"{name}{f', line {line}' if line else ''} is not TOML: {wrong[:1].lower() + wrong[1:]}.",
-            "Correct the file; text stands in quotes, tables in [brackets].",
-        ) from None
-    return Table(name, "top level:", raw)
+        raise _not_toml(path, "it is nested too deep") from None
+    except ValueError:
+        raise _not_toml(path, "a number in it is too long") from None
+
+
+def _located(message: str, text: str) -> tuple[str, int | None]:
+    """Return what the parser says is wrong, and the line of it."""
+    position = _POSITION.search(message)
+    if position is None:
+        return message, None
+    wrong = message[: position.start()]
+    return wrong[:1].lower() + wrong[1:], int(position[1] or text.rstrip().count("\n") + 1)
+
+
+def _not_toml(path: Path, wrong: str, line: int | None = None) -> ConfigurationError:
+    where = f"{named(path)}, line {line}," if line else named(path)
+    return ConfigurationError(f"{where} is not TOML: {wrong}.", "Text stands in quotes, tables in [brackets].")
 
 
 def read_file(path: Path) -> str:

@@ -92,7 +92,7 @@ _TABLE = (
     ),
     _Row(
         "RECON_EXIT_BACKFILL_FLATNESS", "flatness", "flat", Rule(read_flatness, "flat, explained or evidence"),
-        "What may be booked while the venue still holds some of the symbol: nothing, the ledger's excess, all evidence.",
+        "What may be booked while the venue holds some of the symbol: nothing, the ledger's excess, any evidence.",
     ),
     _Row(
         "RECON_ORDER_COVERAGE_FETCH_LIMIT_PER_PAGE", "fetch_limit_per_page", "500",
@@ -129,7 +129,7 @@ def read_backfill(environ: Mapping[str, str], table: Table) -> BackfillSettings:
     return BackfillSettings(policy=policy, **{name: value for name, value in values.items() if name not in _POLICY})
 
 
-def _value(row: _Row, environ: Mapping[str, str], table: Table) -> object:
+def _value(row: _Row, environ: Mapping[str, str], table: Table) -> Any:
     in_file = table.read(row.name.lower(), row.rule)
     if row.name in environ:
         return variable(row.name).read(environ[row.name], row.rule)

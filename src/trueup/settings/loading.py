@@ -62,7 +62,9 @@ def _current_folder() -> Path:
     try:
         return Path.cwd()
     except OSError as error:
-        raise ConfigurationError(f"The current folder cannot be read: {error.strerror}.", "Change to another.") from None
+        raise ConfigurationError(
+            f"The current folder cannot be read: {error.strerror}.", "Change to another."
+        ) from None
 
 
 def _origins(top: Table, environ: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,10 @@ from types import MappingProxyType
 
 from trueup.core.repair.policy import BackfillPolicy
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+
+def nothing() -> Mapping[str, str]:
+    """Return the frozen mapping that holds nothing."""
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class LedgerSettings:
     url: str = field(repr=False)
     kind: str = "native"
     orders_table: str = "orders"
-    columns: Mapping[str, str] = NOTHING
+    columns: Mapping[str, str] = field(default_factory=nothing)
     state_url: str | None = field(default=None, repr=False)
 
 
@@ -36,8 +39,8 @@ class AccountSettings:
 
     name: str
     venue: str
-    symbol_aliases: Mapping[str, str] = NOTHING
-    env: Mapping[str, str] = NOTHING
+    symbol_aliases: Mapping[str, str] = field(default_factory=nothing)
+    env: Mapping[str, str] = field(default_factory=nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class BackfillSettings:
     dry_run: bool = True
     require_pause: bool = True
     profile_allowlist: frozenset[str] = frozenset()
-    policy: BackfillPolicy = BackfillPolicy()
+    policy: BackfillPolicy = field(default_factory=BackfillPolicy)
     fetch_limit_per_page: int = 500
     max_fetch_pages: int = 8
 
@@ -76,7 +79,7 @@ class Settings:
     ledger: LedgerSettings
     accounts: tuple[AccountSettings, ...] = ()
     profiles: tuple[ProfileSettings, ...] = ()
-    backfill: BackfillSettings = BackfillSettings()
+    backfill: BackfillSettings = field(default_factory=BackfillSettings)
     source: Path | None = None
     folder: Path = Path()
-    origins: Mapping[str, str] = field(default=NOTHING, repr=False, compare=False)
+    origins: Mapping[str, str] = field(default_factory=nothing, repr=False, compare=False)

@@ -80,8 +80,12 @@ def _refuse_twins(tables: Sequence[Table], key: str, names: Sequence[str]) -> No
     for number, name in enumerate(names):
         first = names.index(name)
         if first < number:
-            raise tables[number].place(key).refused(
-                f"{shown(name)} is the {key} of number {first + 1} already", f"Give each one {key} of its own."
+            raise (
+                tables[number]
+                .place(key)
+                .refused(
+                    f"{shown(name)} is the {key} of number {first + 1} already", f"Give each one {key} of its own."
+                )
             )
 
 
@@ -169,9 +173,7 @@ def _account_of(table: Table, accounts: Sequence[str]) -> str:
     if name is None:
         raise table.place("account").refused("it is missing", f"Name one of: {', '.join(sorted(accounts))}.")
     if name not in accounts:
-        raise table.place("account").refused(
-            f"{shown(name)} is not among [[accounts]]", nearest(name[:100], accounts)
-        )
+        raise table.place("account").refused(f"{shown(name)} is not among [[accounts]]", nearest(name[:100], accounts))
     return name
 
 

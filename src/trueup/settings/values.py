@@ -137,7 +137,10 @@ def read_number(value: object) -> Decimal:
     too_big = isinstance(value, int) and value.bit_length() > _NUMBER_BITS
     if too_long or too_big or isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(f"{shown(value)} is not a number that can be used")
-    return read_decimal(value)
+    try:
+        return read_decimal(value)
+    except ValueError as error:
+        raise ValueError(f"{shown(value)}{str(error).removeprefix(repr(value))}") from None
 
 
 def number_between(low: int, high: int | None) -> Callable[[object], Decimal]:

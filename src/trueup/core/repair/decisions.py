@@ -32,6 +32,7 @@ ALREADY_EXISTS = "already_exists"
 REVERTED_BY_OPERATOR = "reverted_by_operator"
 POSITION_UNKNOWN = "venue_position_unknown"
 EVIDENCE_INCOMPLETE = "venue_evidence_incomplete"
+NOT_FLAT = "exchange_not_flat"
 INCONCLUSIVE_REASONS = frozenset({POSITION_UNKNOWN, EVIDENCE_INCOMPLETE})
 """The reasons that say that a feed which the answer needed failed or was incomplete."""
 
@@ -90,13 +91,18 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row of the table: when it holds, what is decided, the reason, and why."""
+    """One row of the table: the reason's name, when it holds, what is decided, and why."""
 
+    name: str
     holds: Callable[[Situation], bool]
     outcome: Outcome
-    reason: Callable[[Situation], str]
     when: str
     why: str
+    reason: Callable[[Situation], str] | None = None
+
+    def says(self, s: Situation) -> str:
+        """Return the reason for one trade: the case's name, with a quantity where it tells one."""
+        return self.reason(s) if self.reason is not None else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,92 +116,92 @@ class Decision:
     metadata: dict[str, object] = field(default_factory=dict)
 
 
-def _says(reason: str) -> Callable[[Situation], str]:
-    return lambda _: reason
-
-
 def _not_flat(s: Situation) -> str:
-    return f"exchange_not_flat:{plain(s.holding.gross)}"
+    return f"{NOT_FLAT}:{plain(s.holding.gross)}"
 
 
 TRADE_CASES: tuple[Case, ...] = (
     Case(
+        "pending_order_blocker",
         lambda s: s.trade.working,
         Outcome.SKIP_PENDING_ORDER,
-        _says("pending_order_blocker"),
         "the trade has a working order",
         "The order may still fill and close the trade by itself.",
     ),
     Case(
+        "unreadable_rows",
         lambda s: s.trade.defect is not None,
         Outcome.NO_GO,
-        lambda s: s.trade.defect or "",
         "rows of the trade cannot be read, or their quantity columns disagree",
         "What is open of the trade is not known, so nothing can be proven about it.",
+        lambda s: s.trade.defect or "",
     ),
     Case(
+        POSITION_UNKNOWN,
         lambda s: s.holding.unknown is not None,
         Outcome.NO_GO,
-        _says(POSITION_UNKNOWN),
         "the position feed is not complete",
         "Unknown is not flat.",
     ),
     Case(
+        EVIDENCE_INCOMPLETE,
         lambda s: s.has_remainder and not s.orders_complete,
         Outcome.NO_GO,
-        _says(EVIDENCE_INCOMPLETE),
         "a remainder, and the order feed is not complete",
         "The missing evidence may be in the part of the feed that was not read.",
     ),
     Case(
+        NOT_FLAT,
         lambda s: s.policy.flatness is Flatness.FLAT and not s.flat,
         Outcome.SKIP_ACTIVE_POSITION,
-        _not_flat,
         "`flat` policy, symbol not flat",
-        "The strictest policy books nothing while the venue holds anything of the symbol.",
+        "The `flat` policy books nothing while the venue still holds the symbol.",
+        _not_flat,
     ),
     Case(
+        "would_overshoot_venue",
         lambda s: s.policy.flatness is Flatness.EXPLAINED and s.overshoots,
         Outcome.SKIP_ACTIVE_POSITION,
-        lambda s: f"would_overshoot_venue:{plain(s.excess.left[s.trade.token])}",
         "`explained` policy, would overshoot",
         "The exit would take the ledger's position past the venue's.",
+        lambda s: f"would_overshoot_venue:{plain(s.excess.left[s.trade.token])}",
     ),
 )
 
 REMAINDER_CASES: tuple[Case, ...] = (
     Case(
+        "attribution_conflict",
         lambda s: s.conflict,
         Outcome.NO_GO,
-        _says("attribution_conflict"),
         "evidence names this trade and another one",
         "A row that names two open trades proves neither.",
     ),
     Case(
+        ELIGIBLE,
         lambda s: s.remaining <= s.dust_threshold and s.flat,
         Outcome.BOOK,
-        _says(ELIGIBLE),
         "remainder within the dust threshold, symbol flat",
         "The venue is proven flat, so what is left of the trade is rounding or a fee taken in the base asset.",
     ),
     Case(
+        NOT_FLAT,
         lambda s: not s.flat and not s.proposed,
         Outcome.SKIP_ACTIVE_POSITION,
-        _not_flat,
         "a remainder, symbol not flat, no evidence used",
         "The venue still holds the symbol and nothing says that this trade was closed.",
+        _not_flat,
     ),
     Case(
+        "dust_remainder_blocked_exchange_not_flat",
         lambda s: s.remaining <= s.dust_threshold,
         Outcome.SKIP_ACTIVE_POSITION,
-        _says("dust_remainder_blocked_exchange_not_flat"),
         "remainder within the dust threshold, symbol not flat",
         "Dust is written off only at a venue proven flat.",
     ),
     Case(
+        "missing_fill_evidence_for_large_remainder",
         lambda _: True,
         Outcome.NO_GO,
-        _says("missing_fill_evidence_for_large_remainder"),
         "any other remainder",
         "More is open than evidence covers; it is not guessed.",
     ),
@@ -242,7 +248,7 @@ def _booking(s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str
 
 
 def _refusal(s: Situation, case: Case, used: int, remaining: Decimal) -> Decision:
-    return Decision(s.trade, case.outcome, case.reason(s), None, _facts(s, used, remaining))
+    return Decision(s.trade, case.outcome, case.says(s), None, _facts(s, used, remaining))
 
 
 def _facts(s: Situation, used: int, remaining: Decimal) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """JSON, read strictly: exact numbers, no repeated keys, no NaN, and errors that name the line or path.
 
-Whole numbers become int, all others Decimal; nothing becomes a float. Whole numbers too long for an int
-(Python refuses over 4300 digits) become Decimal as well.
+Whole numbers become int, all others Decimal; nothing becomes a float. Whole numbers too long to be an id become
+Decimal as well, since Python refuses to write an int of over 4300 digits.
 """
 
 import json
@@ -10,9 +10,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from trueup.core.errors import CannotKnow
-from trueup.venues.rows.fields import printable
+from trueup.venues.rows.fields import LONGEST_TEXT, printable
 
-_LONGEST_INT = 40
 EXPORT_AGAIN = "Export it again and check that the file is the venue's whole answer."
 
 
@@ -129,7 +128,7 @@ class _Reader:
 
 
 def _whole(text: str) -> int | Decimal:
-    return int(text) if len(text) <= _LONGEST_INT else _decimal(text)
+    return int(text) if len(text) <= LONGEST_TEXT else _decimal(text)
 
 
 def _decimal(text: str) -> Decimal:

@@ -52,7 +52,8 @@ def _is_number(value: object) -> bool:
 
 def emptiness_of(section: Row) -> str | None:
     """Return why ccxt's balances without any asset are no balances: the venue's answer was empty."""
-    if "info" in section and not section["info"] and not any(_entries(section)):
+    answered = isinstance(section.get("info"), (Mapping, list)) and section["info"]
+    if "info" in section and not answered and not any(_entries(section)):
         return "ccxt made it from an empty answer of the venue"
     return None
 
@@ -90,7 +91,7 @@ def _entries(section: Row) -> Iterator[tuple[str, object]]:
     for name, value in section.items():
         if name in _BY_KIND and isinstance(value, Mapping):
             by_kind[name] = value
-        elif name not in _TIMES and not (name == "info" and isinstance(value, (Mapping, list))):
+        elif name not in _TIMES and (name != "info" or _is_number(value)):
             seen.add(name)
             yield name, value
     totals = by_kind.get("total", {})

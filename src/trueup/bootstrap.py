@@ -1,0 +1,102 @@
+"""Building the App: the only place where adapters are chosen."""
+
+import getpass
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from trueup.core.errors import ConfigurationError
+from trueup.core.symbols import COMMON_ALIASES, Symbols
+from trueup.core.times import iso
+from trueup.ledger.attach import OrdersMap
+from trueup.ledger.journal import SqlJournal
+from trueup.ledger.leases import SqlLeases
+from trueup.ledger.modes import SqlModes
+from trueup.ledger.setup import SqlSetup
+from trueup.ledger.sql import SqlLedger, open_store
+from trueup.ports import Check, Clock, Profile, Venue
+from trueup.service.app import Account, App, BackfillConfig
+from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load
+from trueup.venues.file import FileVenue
+
+
+class SystemClock:
+    """The Clock port: this machine's clock."""
+
+    def now_ms(self) -> int:
+        """Return epoch milliseconds."""
+        return time.time_ns() // 1_000_000
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+    def new_id(self, prefix: str) -> str:
+        """Return an id that was never given before: prefix, UTC time and some random characters."""
+        stamp = iso(self.now_ms()).replace("-", "").replace(":", "").replace(".", "")
+        return f"{prefix}-{stamp}-{secrets.token_hex(3)}"
+
+
+def build(config: Path | None = None, environ: Mapping[str, str] | None = None) -> App:
+    """Read the settings and build everything that the surfaces need; nothing is connected yet."""
+    settings = load(config, environ)
+    clock = SystemClock()
+    ledger = settings.ledger
+    only = settings.profiles[0].id if len(settings.profiles) == 1 else None
+    store = open_store(
+        ledger.url, OrdersMap(ledger.orders_table, ledger.columns or None, only), ledger.state_url
+    )
+    accounts = {account.name: _account(account, settings.folder, clock) for account in settings.accounts}
+    return App(
+        backfill=_backfill(settings),
+        accounts=accounts,
+        ledger=SqlLedger(store),
+        journal=SqlJournal(store, clock),
+        modes=SqlModes(store),
+        leases=SqlLeases(store, clock),
+        setup=SqlSetup(store),
+        clock=clock,
+        actor=_actor(),
+        configured=tuple(_profile(profile) for profile in settings.profiles),
+        settings=tuple(describe(settings)),
+        folder=settings.folder,
+        checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
+    )
+
+
+def _backfill(settings: Settings) -> BackfillConfig:
+    given = settings.backfill
+    return BackfillConfig(
+        given.enabled, given.dry_run, given.require_pause, given.profile_allowlist, given.policy
+    )
+
+
+def _profile(given: ProfileSettings) -> Profile:
+    return Profile(
+        given.id, given.account, given.user_id, given.managed_symbols, given.allocated_capital, given.enabled
+    )
+
+
+def _account(given: AccountSettings, folder: Path, clock: Clock) -> Account:
+    symbols = Symbols({**COMMON_ALIASES, **given.symbol_aliases})
+    kind, _, rest = given.venue.partition(":")
+    if kind != "file" or not rest:
+        raise ConfigurationError(
+            f"Account {given.name} has the venue {given.venue!r}, which trueup does not know.",
+            "Use file:PATH, an export of the venue.",
+        )
+    return Account(given.name, symbols, _file_venue(given.name, folder / rest, symbols))
+
+
+def _file_venue(account: str, path: Path, symbols: Symbols) -> Callable[[], Venue]:
+    return lambda: FileVenue(account, path, symbols)
+
+
+def _actor() -> str:
+    """Return who acts, for the audit: TRUEUP has no log-in on the command line, so it is the system's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

@@ -1,0 +1,203 @@
+"""`explain`: one trade's timeline - its ledger rows, the venue's evidence, the attribution, the decision and why."""
+
+from dataclasses import dataclass
+
+from trueup.core.audit import AuditRow
+from trueup.core.decimals import plain
+from trueup.core.errors import ConfigurationError
+from trueup.core.orders import LedgerOrder, StatusClass
+from trueup.core.repair.attribution import Attribution
+from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Decision, Outcome
+from trueup.core.repair.evidence import Evidence
+from trueup.core.repair.plan import Wanted, plan_account
+from trueup.core.repair.slices import Slice, action_of, slices_of
+from trueup.core.times import iso, read_time
+from trueup.ports import Profile
+from trueup.service.app import App
+from trueup.service.backfill_report import coverage_json
+from trueup.service.gather import Gathered, by_account, gather
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One entry of a timeline: when (epoch ms), where it is from (ledger, venue, audit), what, and what it changed.
+
+    `open_after` is what the ledger believes to be open after it, for ledger rows alone; `fate` says what became of
+    evidence: booked, assigned, quarantined, unmatched or out of scope.
+    """
+
+    at_ms: int
+    source: str
+    what: str
+    identity: str
+    qty: str | None = None
+    price: str | None = None
+    open_after: str | None = None
+    fate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is known of one trade of one profile."""
+
+    trade_id: str
+    profile: Profile
+    slice: Slice | None
+    timeline: tuple[Moment, ...]
+    decisions: tuple[Decision, ...]
+    gathered: Gathered
+
+    @property
+    def verdicts(self) -> list[tuple[str, str, str]]:
+        """Return outcome, reason and rationale of each decision; a closed trade needs none."""
+        return [(d.outcome.value, d.reason, rationale(d)) for d in self.decisions]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the document that `explain --format json` prints."""
+        piece = self.slice
+        return {
+            "trade_id": self.trade_id,
+            "profile_id": self.profile.profile_id,
+            "account": self.gathered.account.name,
+            "symbol": piece.symbol if piece else None,
+            "entry_qty": plain(piece.entry_qty) if piece else None,
+            "exit_qty": plain(piece.exit_qty) if piece else None,
+            "open_qty": plain(piece.open_qty) if piece else None,
+            "coverage": coverage_json(self.gathered.snapshot),
+            "as_of": iso(self.gathered.snapshot.as_of_ms),
+            "timeline": [
+                {
+                    "at": iso(m.at_ms), "source": m.source, "what": m.what, "id": m.identity, "qty": m.qty,
+                    "price": m.price, "open_after": m.open_after, "fate": m.fate,
+                }
+                for m in self.timeline
+            ],
+            "decisions": [
+                {
+                    "decision": d.outcome.value, "reason": d.reason, "why": rationale(d),
+                    "order_id": d.exit.order_id if d.exit else None,
+                    "qty": plain(d.exit.qty) if d.exit else None, "metadata": d.metadata,
+                }
+                for d in self.decisions
+            ],
+        }  # fmt: skip
+
+
+def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanation:
+    """Explain one trade; where several profiles have a trade of that id, the profile must be named."""
+    rows = app.ledger.trade_rows(trade_id, [profile_id] if profile_id else None)
+    owners = sorted({row.profile_id for row in rows})
+    if not owners:
+        raise ConfigurationError(f"The ledger has no trade {trade_id!r}.", "`trueup check` lists the open ones.")
+    if len(owners) > 1:
+        raise ConfigurationError(
+            f"Several profiles have a trade {trade_id!r}: {', '.join(owners)}.", "Name one with --profile ID."
+        )
+    profile = next((p for p in app.ledger.profiles() if p.profile_id == owners[0]), None)
+    if profile is None:
+        raise ConfigurationError(f"The trade is of profile {owners[0]!r}, which is not in the profiles table.")
+    gathered = gather(app, next(iter(by_account(app, [profile]))))
+    slices = [s for s in slices_of(rows, gathered.account.symbols) if s.trade_id == trade_id]
+    wanted = Wanted(frozenset({profile.profile_id}), None, frozenset({trade_id}))
+    plan = plan_account(gathered.facts, wanted, app.backfill.policy)
+    tokens = {piece.token for piece in slices}
+    moments = [*_ledger_moments(rows, slices), *_audit_moments(app, profile, trade_id)]
+    for token in sorted(tokens & plan.attributions.keys()):
+        moments += _venue_moments(plan.attributions[token], (profile.profile_id, trade_id))
+    return Explanation(
+        trade_id=trade_id,
+        profile=profile,
+        slice=slices[0] if slices else None,
+        timeline=tuple(sorted(moments, key=lambda m: (m.at_ms, _ORDER[m.source], m.identity))),
+        decisions=plan.profiles[profile.profile_id].decisions,
+        gathered=gathered,
+    )
+
+
+_ORDER = {"ledger": 0, "venue": 1, "audit": 2}
+
+
+def rationale(decision: Decision) -> str:
+    """Return why a decision is what it is, in a sentence of the decision table."""
+    if decision.outcome is Outcome.BOOK:
+        return "The venue's evidence proves it." if decision.exit and decision.exit.matched_by != "dust" else _DUST_WHY
+    if decision.exit is not None:
+        return "An operator took this row back; only `backfill reapply` puts it in force again."
+    reason = decision.reason.partition(":")[0]
+    for case in (*TRADE_CASES, *REMAINDER_CASES):
+        if case.name == reason:
+            return case.why
+    return "The trade's rows cannot be read."
+
+
+_DUST_WHY = next(case.why for case in REMAINDER_CASES if case.outcome is Outcome.BOOK)
+
+
+def _ledger_moments(rows: list[LedgerOrder], slices: list[Slice]) -> list[Moment]:
+    """Return the trade's rows, with what is open after each filled one."""
+    if not slices:
+        return []
+    side, left = slices[0].entry_side, slices[0].open_qty * 0
+    moments: list[Moment] = []
+    for row in sorted(rows, key=lambda r: (r.time_ms or 0, r.order_id)):
+        filled = row.status is StatusClass.FILLED and row.defect is None
+        action = action_of(row, side) if filled else row.action
+        if filled:
+            left += row.qty if action == "ENTRY" else -row.qty
+        what = " ".join(str(part) for part in (action or "order", row.side or "", row.status) if part)
+        moments.append(
+            Moment(
+                at_ms=row.time_ms or slices[0].newest_ms,
+                source="ledger",
+                what=row.detail or what,
+                identity=row.order_id,
+                qty=plain(row.qty) if filled else None,
+                price=plain(row.price) if row.price is not None else None,
+                open_after=plain(left) if filled else None,
+            )
+        )
+    return moments
+
+
+def _venue_moments(found: Attribution, trade: tuple[str, str]) -> list[Moment]:
+    """Return the evidence that was given to the trade or could have been, and what became of it."""
+    moments = [_evidence(item.evidence, f"assigned by {item.method}") for item in found.assigned.get(trade, [])]
+    moments += [
+        _evidence(row, "quarantined: it names several trades") for row, names in found.conflicts if trade in names
+    ]
+    moments += [_evidence(row, "unmatched") for row, owner in found.unassigned if owner in (None, trade[0])]
+    moments += [_evidence(row, f"out of scope: {reading.counts_for(trade[0]).value}") for row, reading in found.dropped]
+    return moments
+
+
+def _evidence(row: Evidence, fate: str) -> Moment:
+    return Moment(
+        at_ms=row.time_ms,
+        source="venue",
+        what=f"{row.side} executed",
+        identity=row.exchange_order_id,
+        qty=plain(row.qty),
+        price=plain(row.price) if row.price is not None else None,
+        fate=fate,
+    )
+
+
+def _audit_moments(app: App, profile: Profile, trade_id: str) -> list[Moment]:
+    if not app.journal.audit_exists():
+        return []
+    return [
+        _audited(row)
+        for row in app.journal.audit_of_trade(profile.profile_id, trade_id)
+        if row["decision"] not in ("PENDING_APPLY",)
+    ]
+
+
+def _audited(row: AuditRow) -> Moment:
+    return Moment(
+        at_ms=read_time(row["created_at"]),
+        source="audit",
+        what=f"{row['decision']}: {row['reason']}",
+        identity=f"#{row.seq} {row['batch_id']}",
+        qty=str(row["filled_qty"]) if row["filled_qty"] is not None else None,
+        price=str(row["filled_price"]) if row["filled_price"] is not None else None,
+    )

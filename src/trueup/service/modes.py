@@ -1,0 +1,69 @@
+"""Safe modes: putting one in force, and saying which is."""
+
+from dataclasses import dataclass
+
+from trueup.core.errors import ConfigurationError
+from trueup.core.modes import Mode, effective, path_of, read_mode, read_scope
+from trueup.core.times import iso
+from trueup.ports import ModeChange
+from trueup.service.app import App
+
+
+@dataclass(frozen=True, slots=True)
+class ModeView:
+    """The modes in force: by scope, and what they come to for each profile (mode, and the scope that demands it)."""
+
+    scopes: dict[str, Mode]
+    profiles: dict[str, tuple[Mode, str]]
+    history: tuple[ModeChange, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the view for printing."""
+        return {
+            "scopes": {scope: mode.name for scope, mode in sorted(self.scopes.items())},
+            "profiles": {
+                profile: {"mode": mode.name, "from": scope, "status": "PAUSED" if mode.paused else "RUNNING"}
+                for profile, (mode, scope) in sorted(self.profiles.items())
+            },
+            "history": [change_json(change) for change in self.history],
+        }
+
+
+def change_json(change: ModeChange) -> dict[str, object]:
+    """Return one change of a mode for printing."""
+    return {
+        "scope": change.scope, "mode": change.mode.name, "previous_mode": change.previous.name,
+        "source": change.source, "actor": change.actor, "reason": change.reason, "at": change.at,
+    }  # fmt: skip
+
+
+def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
+    """Put a mode in force for a scope, with who, when and why."""
+    wanted, where = read_mode(mode), read_scope(scope)
+    if not reason.strip():
+        raise ConfigurationError("A reason is needed.", "Say why with --reason TEXT; it is kept in the history.")
+    _require_known(app, where)
+    change = ModeChange(where, wanted, Mode.NORMAL, "operator", app.actor, reason.strip(), iso(app.clock.now_ms()))
+    return app.modes.set(change)
+
+
+def _require_known(app: App, scope: str) -> None:
+    """Refuse a scope that binds nobody: a pause with a misspelt name would pause nothing."""
+    kind, _, rest = scope.partition(":")
+    profiles = {profile.profile_id for profile in app.ledger.profiles()} if kind in ("profile", "symbol") else set()
+    known = set(app.accounts) if kind == "account" else profiles
+    missing = kind in ("account", "profile") and rest not in known
+    if kind == "symbol":
+        missing = not any(rest.startswith(f"{profile}:") for profile in known)
+    if missing:
+        raise ConfigurationError(f"{scope!r} binds nobody.", f"Known: {', '.join(sorted(known)) or 'none'}.")
+
+
+def show_modes(app: App, history: int = 10) -> ModeView:
+    """Return the modes in force and their newest changes."""
+    current = app.modes.current()
+    profiles = {
+        profile.profile_id: effective(current, path_of(app.account_of(profile).name, profile.profile_id))
+        for profile in app.ledger.profiles()
+    }
+    return ModeView(current, profiles, tuple(app.modes.history(history)))

@@ -1,0 +1,81 @@
+"""Laying down the tables, and the doctor."""
+
+from trueup.core.errors import TrueupError
+from trueup.core.snapshot import Feed, Snapshot
+from trueup.ports import Check, InitReport
+from trueup.service.app import Account, App
+
+
+def initialise(app: App) -> InitReport:
+    """Create what is missing and add or change the profiles of trueup.toml."""
+    return app.setup.initialise(app.configured)
+
+
+def doctor(app: App) -> list[Check]:
+    """Check the whole set-up, and say what to do about each failure."""
+    checks = app.checks() + app.setup.inspect()
+    checks.append(
+        Check(
+            "accounts",
+            bool(app.accounts),
+            ", ".join(sorted(app.accounts)) or "none",
+            "Add [[accounts]] to trueup.toml.",
+        )
+    )
+    for account in app.accounts.values():
+        checks += _account(account)
+    return checks + _profiles(app)
+
+
+def exit_code(checks: list[Check]) -> int:
+    """Return the worst of what the failures mean."""
+    return max((check.exit_code for check in checks if not check.ok), default=0)
+
+
+def _account(account: Account) -> list[Check]:
+    name = f"venue of {account.name}"
+    try:
+        snapshot = account.venue().read()
+    except TrueupError as error:
+        return [Check(name, False, error.what, error.do, error.exit_code)]
+    checks = [
+        Check(name, True, f"{len(snapshot.orders)} orders, {len(snapshot.fills)} fills, {len(snapshot.legs)} legs")
+    ]
+    positions_given = snapshot.feed(Feed.POSITIONS).given or snapshot.feed(Feed.BALANCES).given
+    needed = [Feed.POSITIONS if snapshot.feed(Feed.POSITIONS).given or not positions_given else Feed.BALANCES]
+    checks += [_feed(name, snapshot, feed) for feed in [*needed, Feed.CLOSED_ORDERS]]
+    if snapshot.malformed:
+        first = snapshot.malformed[0]
+        checks.append(
+            Check(
+                f"{name}: rows", False, f"{len(snapshot.malformed)} malformed, first {first.where}: {first.why}",
+                "They are excluded; mend the export.", 0,
+            )
+        )  # fmt: skip
+    return checks
+
+
+def _feed(name: str, snapshot: Snapshot, feed: Feed) -> Check:
+    cover = snapshot.feed(feed)
+    do = "What depends on it stays unresolved. Export the whole feed."
+    return Check(f"{name}: {feed.value}", cover.complete, f"{cover.state.value} {cover.reason}".strip(), do, 3)
+
+
+def _profiles(app: App) -> list[Check]:
+    """Check that every profile has an account, and that trueup.toml's profiles are in the database."""
+    checks: list[Check] = []
+    try:
+        stored = app.ledger.profiles()
+    except TrueupError as error:
+        return [Check("profiles", False, error.what, error.do, error.exit_code)]
+    for profile in stored:
+        try:
+            app.account_of(profile)
+        except TrueupError as error:
+            checks.append(Check(f"profile {profile.profile_id}", False, error.what, error.do))
+    missing = {profile.profile_id for profile in app.configured} - {profile.profile_id for profile in stored}
+    if missing:
+        checks.append(
+            Check("profiles", False, f"{', '.join(sorted(missing))} not in the database", "Run `trueup init`.")
+        )
+    return checks

@@ -1,0 +1,1 @@
+"""What people and programs meet: they receive a built App and know no adapter."""
