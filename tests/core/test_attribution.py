@@ -1,7 +1,6 @@
 """Each pass of the attribution, its eligibility and order."""
 
 import pytest
-
 from tests.core.world import GRACE, World, entry, leave, leg, order, short
 
 MISSING = "NO_GO missing_fill_evidence_for_large_remainder"

@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 import pytest
-
 from tests.core.world import World, applied, entry, fill, leave, order, row, working
+
 from trueup.core.orders import Side
 from trueup.core.repair.evidence import evidence_of
 

@@ -1,7 +1,6 @@
 """The cases are tried from the top: where two neighbours both hold, the upper one is given."""
 
 import pytest
-
 from tests.core.world import FAILED, PARTIAL, World, applied, entry, leave, leg, order, short, working
 
 CONFLICT = order("C", qty="0.2", trade_id="TRD-1", client_order_id="bytelyst-p1-TRD-2-exit")

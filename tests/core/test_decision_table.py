@@ -3,10 +3,21 @@
 from decimal import Decimal
 
 import pytest
-
 from tests.core.world import (
-    FAILED, PARTIAL, POLICIES, World, after_apply, entry, leave, leg, order, reaches, short, working,
+    FAILED,
+    PARTIAL,
+    POLICIES,
+    World,
+    after_apply,
+    entry,
+    leave,
+    leg,
+    order,
+    reaches,
+    short,
+    working,
 )  # fmt: skip
+
 from trueup.core.repair.decisions import ALREADY_EXISTS, REMAINDER_CASES, TRADE_CASES
 from trueup.core.repair.plan import mark_existing
 

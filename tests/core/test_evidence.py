@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 import pytest
-
 from tests.core.world import NOW, World, at, entry, fill, leave, order
+
 from trueup.core.repair.evidence import Conflict, Disagreement, Evidence, EvidenceBook, evidence_of
 from trueup.core.snapshot import Malformed
 
@@ -25,7 +25,8 @@ def only(world: World) -> Evidence:
 def test_an_order_stands_alone_where_there_are_no_fills() -> None:
     marks = {"client_order_id": "c", "sub_tag": "s", "trade_id": "t", "fee": "0.2", "fee_asset": "USD"}
     assert only(World(orders=[order("X1", "0.5", 10, price="110", **marks)])) == Evidence(
-        exchange_order_id="X1", symbol="BTC/USD", token="BTCUSD", side="sell", filled=Decimal("0.5"), qty=Decimal("0.5"),
+        exchange_order_id="X1", symbol="BTC/USD", token="BTCUSD", side="sell", filled=Decimal("0.5"),
+        qty=Decimal("0.5"),
         time_ms=at(10), price=Decimal(110), price_source="order", client_order_id="c", sub_tag="s", trade_id="t",
         fee=Decimal("0.2"), fee_asset="USD", booked_to=frozenset(),
     )  # fmt: skip

@@ -3,8 +3,8 @@
 from decimal import Context, Decimal, localcontext
 
 import pytest
-
 from tests.core.world import COMPLETE, FAILED, PARTIAL, World, fill, leg, order
+
 from trueup.core.holdings import Holding, Holdings
 from trueup.core.snapshot import NOT_GIVEN, Coverage, Feed, Snapshot, unreadable
 from trueup.core.symbols import Symbols

@@ -5,9 +5,9 @@ from decimal import Context, Decimal, localcontext
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.core.world import World, after_apply
 from tests.core.worlds import DEGRADED, worlds
+
 from trueup.core.decimals import NOTHING, exactly
 from trueup.core.orders import LedgerOrder, StatusClass
 from trueup.core.repair.decisions import Outcome

@@ -4,11 +4,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-
 from tests.core.world import START, row
+
 from trueup.core.orders import Action, LedgerOrder, Side, StatusClass, read_order, read_side, status_class, word
 
-RAW = {"order_id": "o1", "profile_id": "p1", "trade_id": "TRD-1", "symbol": "BTC/USD", "side": "buy", "qty": "1", "status": "filled", "timestamp": START}  # fmt: skip
+RAW = {
+    "order_id": "o1", "profile_id": "p1", "trade_id": "TRD-1", "symbol": "BTC/USD", "side": "buy", "qty": "1",
+    "status": "filled", "timestamp": START,
+}  # fmt: skip
 
 
 def read(**columns: object) -> LedgerOrder:

@@ -25,8 +25,10 @@ def test_an_unknown_mode_names_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("text", "scope"),
     [
-        ("global", "global"), (" global ", "global"), ("account:main", "account:main"), (" account: main ", "account:main"),
-        ("profile:a:b", "profile:a:b"), ("symbol:p1:BTC/USD", "symbol:p1:BTC/USD"), ("symbol:a:b:BTC", "symbol:a:b:BTC"),
+        ("global", "global"), (" global ", "global"), ("account:main", "account:main"),
+        (" account: main ", "account:main"),
+        ("profile:a:b", "profile:a:b"), ("symbol:p1:BTC/USD", "symbol:p1:BTC/USD"),
+        ("symbol:a:b:BTC", "symbol:a:b:BTC"),
     ],
 )  # fmt: skip
 def test_scopes(text: str, scope: str) -> None:
@@ -35,7 +37,10 @@ def test_scopes(text: str, scope: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "globe", "global:", "global:x", "account", "account:", "account: ", "profile", "symbol:p1", "symbol::BTC", "symbol:p1:", "symbol:p1: ", "user:x"],
+    [
+        "", "globe", "global:", "global:x", "account", "account:", "account: ", "profile", "symbol:p1", "symbol::BTC",
+        "symbol:p1:", "symbol:p1: ", "user:x",
+    ],
 )  # fmt: skip
 def test_what_is_no_scope_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:

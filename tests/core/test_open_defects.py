@@ -7,8 +7,8 @@ from decimal import Context, Decimal, localcontext
 from itertools import permutations
 
 import pytest
-
 from tests.core.world import FAILED, NOW, World, after_apply, entry, fill, leave, leg, order
+
 from trueup.core.decimals import EXACT
 from trueup.core.repair.slices import slices_of
 from trueup.core.symbols import Symbols

@@ -4,8 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-
 from tests.core.world import FAILED, PARTIAL, World, entry, leave, leg, order, reaches, short
+
 from trueup.core.repair.plan import BEGINNING, ProfilePlan, document_hash, ledger_excess, order_feed_reach
 from trueup.core.repair.policy import BackfillPolicy
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from hashlib import md5
 
 from tests.core.world import World, applied, at, entry, fill, leave, order, short
+
 from trueup.core.orders import Side
 from trueup.core.repair.rows import ExitRow, row_as_columns, row_id
 

@@ -1,8 +1,8 @@
 """Whose evidence can be: each scope rule, with strong attribution on and off."""
 
 import pytest
-
 from tests.core.world import World, entry, order
+
 from trueup.core.repair.evidence import Evidence, describe, evidence_of
 from trueup.core.repair.scope import Reading, Scope, read_scope
 from trueup.core.tags import TagReader

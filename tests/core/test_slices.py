@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 import pytest
-
 from tests.core.world import at, entry, leave, row, short, working
+
 from trueup.core.orders import LedgerOrder, Side
 from trueup.core.repair.slices import Slice, average_price, fingerprint, slices_of
 from trueup.core.symbols import Symbols

@@ -10,11 +10,16 @@ SYMBOLS = Symbols()
 @pytest.mark.parametrize(
     ("symbol", "token"),
     [
-        ("BTC/USD", "BTCUSD"), ("BTCUSD", "BTCUSD"), ("btc-usd", "BTCUSD"), ("Btc_Usd", "BTCUSD"), (" BTC / USD ", "BTCUSD"),
-        ("XBT/USD", "BTCUSD"), ("XBTUSD", "BTCUSD"), ("XXBTZUSD", "BTCUSD"), ("XXBT/ZUSD", "BTCUSD"), ("xbt-eur", "BTCEUR"),
-        ("XETHZEUR", "ETHEUR"), ("XETHXXBT", "XETHXXBT"), ("XDGUSD", "DOGEUSD"), ("XXDGZUSD", "DOGEUSD"), ("XDG/XBT", "DOGEBTC"),
-        ("XBTI", "XBTI"), ("XBT", "XBT"), ("XXBTUSD", "BTCUSD"), ("XXBT", "XXBT"), ("ZUSD/ZJPY", "USDJPY"), ("XXRP-ZCAD", "XRPCAD"),
-        ("BTC/USDT:USDT", "BTCUSDTUSDT"), ("BTC/USD:BTC-240628", "BTCUSDBTC240628"), ("AAPL", "AAPL"), ("BRK.B", "BRKB"),
+        ("BTC/USD", "BTCUSD"), ("BTCUSD", "BTCUSD"), ("btc-usd", "BTCUSD"), ("Btc_Usd", "BTCUSD"),
+        (" BTC / USD ", "BTCUSD"),
+        ("XBT/USD", "BTCUSD"), ("XBTUSD", "BTCUSD"), ("XXBTZUSD", "BTCUSD"), ("XXBT/ZUSD", "BTCUSD"),
+        ("xbt-eur", "BTCEUR"),
+        ("XETHZEUR", "ETHEUR"), ("XETHXXBT", "XETHXXBT"), ("XDGUSD", "DOGEUSD"), ("XXDGZUSD", "DOGEUSD"),
+        ("XDG/XBT", "DOGEBTC"),
+        ("XBTI", "XBTI"), ("XBT", "XBT"), ("XXBTUSD", "BTCUSD"), ("XXBT", "XXBT"), ("ZUSD/ZJPY", "USDJPY"),
+        ("XXRP-ZCAD", "XRPCAD"),
+        ("BTC/USDT:USDT", "BTCUSDTUSDT"), ("BTC/USD:BTC-240628", "BTCUSDBTC240628"), ("AAPL", "AAPL"),
+        ("BRK.B", "BRKB"),
         ("", ""), ("/", ""), ("1INCH/USD", "1INCHUSD"), ("XTZ/USD", "XTZUSD"), ("ZEC-USD", "ZECUSD"),
     ],
 )  # fmt: skip
@@ -48,7 +53,8 @@ def test_assets(name: str, asset: str) -> None:
 @pytest.mark.parametrize(
     ("symbol", "base"),
     [
-        ("BTC/USD", "BTC"), ("XBT-USD", "BTC"), ("BTCUSD", "BTC"), ("BTCUSDT", "BTC"), ("ETHBTC", "ETH"), ("XBTUSD", "BTC"),
+        ("BTC/USD", "BTC"), ("XBT-USD", "BTC"), ("BTCUSD", "BTC"), ("BTCUSDT", "BTC"), ("ETHBTC", "ETH"),
+        ("XBTUSD", "BTC"),
         ("BTCFDUSD", "BTC"), ("USDUSDT", "USD"), ("EURUSD", "EUR"), ("XETHZUSD", "ETH"), ("DOTBNB", "DOT"),
         ("BTC/USDT:USDT", None), ("AAPL", None), ("USD", None), ("A/B/C", None), ("", None),
     ],

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-
 from tests.core.world import START
+
 from trueup.core.times import iso, of_datetime, read_time, to_datetime
 
 MS = START + 123
@@ -34,7 +34,8 @@ def test_times_by_the_size_of_the_number_or_as_iso_text(value: object, ms: int) 
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (None, "None is not a time"), (True, "True is not a time"), (b"1", "b'1' is not a time"), (0, "0 is not a time"),
+        (None, "None is not a time"), (True, "True is not a time"), (b"1", "b'1' is not a time"),
+        (0, "0 is not a time"),
         (-1, "-1 is not a time"), ("nan", "'nan' is not a time"), ("inf", "'inf' is not a time"),
         (10**21, f"{10**21} is not a time"), ("1e400", "'1e400' is not a time"),
         (253_402_214_400_000_000_000, "253402214400000000000 is not a time"),

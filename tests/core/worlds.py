@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from hypothesis import strategies as st
-
 from tests.core.world import FAILED, PARTIAL, World, applied, entry, fill, leave, leg, order, reaches, row, working
+
 from trueup.core.orders import LedgerOrder, Side
 from trueup.core.repair.policy import BackfillPolicy, Flatness
 from trueup.core.repair.slices import slices_of

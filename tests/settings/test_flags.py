@@ -1,0 +1,267 @@
+"""Each flag, good and bad, in the environment and in trueup.toml; and which of the two wins."""
+
+import dataclasses
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.settings.files import document, error_of, read
+from trueup.core.errors import ConfigurationError
+from trueup.core.repair.policy import BackfillPolicy, Flatness
+from trueup.settings import FLAGS, BackfillSettings, Settings, load
+from trueup.settings.flags import FIELDS
+
+HOUR, MINUTE = 3_600_000, 60_000
+SWITCHES = (
+    "ENABLE_RECON_EXIT_BACKFILL",
+    "RECON_EXIT_BACKFILL_DRY_RUN",
+    "RECON_EXIT_BACKFILL_REQUIRE_PAUSE",
+    "RECON_EXIT_BACKFILL_REQUIRE_STRONG_ATTRIBUTION",
+    "RECON_EXIT_BACKFILL_ALLOW_HEURISTIC_MATCH",
+)
+ALLOWLIST = "RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST"
+DUST_ABS = "RECON_EXIT_BACKFILL_DUST_ABS_QTY"
+DUST_REL = "RECON_EXIT_BACKFILL_DUST_REL_PCT"
+LOOKBACK = "RECON_EXIT_BACKFILL_LOOKBACK_HOURS"
+GRACE = "RECON_EXIT_BACKFILL_FILL_AFTER_TRADE_GRACE_MINUTES"
+FLATNESS = "RECON_EXIT_BACKFILL_FLATNESS"
+LIMIT = "RECON_ORDER_COVERAGE_FETCH_LIMIT_PER_PAGE"
+PAGES = "RECON_ORDER_COVERAGE_MAX_FETCH_PAGES"
+PREFIX = "TRUEUP_ORDER_TAG_PREFIX"
+
+NUMBERS = (DUST_ABS, DUST_REL, LOOKBACK, GRACE, LIMIT, PAGES)
+NO_NUMBERS = ("", "  ", "abc", "nan", "NaN", "inf", "-inf", "-1", "1,5", "0x10", "1_000", "٣", "1" * 200, "true")
+
+GOOD = [
+    *[(name, text, True) for name in SWITCHES for text in ("true", "TRUE", "1", "yes", "Yes", "on", " on ")],
+    *[(name, text, False) for name in SWITCHES for text in ("false", "False", "0", "no", "NO", "off", "Off\n")],
+    (ALLOWLIST, "", frozenset()),
+    (ALLOWLIST, " , ,", frozenset()),
+    (ALLOWLIST, "a", frozenset({"a"})),
+    (ALLOWLIST, " a ,b,, a", frozenset({"a", "b"})),
+    (DUST_ABS, "0", Decimal(0)),
+    (DUST_ABS, "0.000000000000000001", Decimal("1e-18")),
+    (DUST_ABS, "1e-3", Decimal("0.001")),
+    (DUST_ABS, "12345678901234567.123456789", Decimal("12345678901234567.123456789")),
+    (DUST_REL, "0", Decimal(0)),
+    (DUST_REL, "1", Decimal(1)),
+    (DUST_REL, " 0.002 ", Decimal("0.002")),
+    (LOOKBACK, "72", 72 * HOUR),
+    (LOOKBACK, "0.5", HOUR // 2),
+    (LOOKBACK, "87600", 87_600 * HOUR),
+    (LOOKBACK, "0.333333", 1_199_998),
+    (GRACE, "0", 0),
+    (GRACE, "0.25", 15_000),
+    (GRACE, "1440", 1440 * MINUTE),
+    (FLATNESS, "flat", Flatness.FLAT),
+    (FLATNESS, "Explained", Flatness.EXPLAINED),
+    (FLATNESS, " EVIDENCE\n", Flatness.EVIDENCE),
+    (LIMIT, "1", 1),
+    (LIMIT, "500", 500),
+    (PAGES, "1", 1),
+    (PAGES, " 100 ", 100),
+    (PREFIX, "my-bot", "my-bot"),
+]
+BAD = [
+    *[(name, text) for name in SWITCHES for text in ("", " ", "maybe", "2", "tru", "y", "1.0", "none")],
+    *[(name, text) for name in NUMBERS for text in NO_NUMBERS],
+    (DUST_ABS, "1e20"),
+    (DUST_ABS, "1e-41"),
+    (DUST_REL, "1.0000000001"),
+    (DUST_REL, "2"),
+    (LOOKBACK, "0"),
+    (LOOKBACK, "0.0000000001"),
+    (LOOKBACK, "87600.0000000000000000000000000000000001"),
+    (GRACE, "1440.5"),
+    (FLATNESS, ""),
+    (FLATNESS, "flt"),
+    (FLATNESS, "Flatness.FLAT"),
+    *[(name, text) for name in (LIMIT, PAGES) for text in ("0", "501", "1.5", "8.0", "1e1")],
+    (PAGES, "101"),
+    *[(PREFIX, text) for text in ("", " ", "a:b", "a b", "a\tb", "bot ", "a\x00")],
+    (ALLOWLIST, "a\nb"),
+]
+GOOD_IN_FILE = [
+    *[(name, value, bool(value)) for name in SWITCHES for value in (True, False, 1, 0)],
+    (ALLOWLIST, [], frozenset()),
+    (ALLOWLIST, [" a ", "", "b,c"], frozenset({"a", "b,c"})),
+    (DUST_ABS, 0.1, Decimal("0.1")),
+    (DUST_ABS, 5, Decimal(5)),
+    (DUST_REL, 0.002, Decimal("0.002")),
+    (LOOKBACK, 1.5, 90 * MINUTE),
+    (GRACE, 7, 7 * MINUTE),
+    (LIMIT, 200, 200),
+    (PAGES, 3, 3),
+]
+BAD_IN_FILE = [
+    *[(name, value) for name in SWITCHES for value in (2, -1, 1.0, [], [True], {}, {"a": 1})],
+    *[(name, value) for name in NUMBERS for value in (True, False, [], [1], {}, -1, -0.5, float("nan"), float("inf"))],
+    *[(name, 10**5000) for name in (DUST_ABS, DUST_REL)],
+    *[(name, value) for name in (LIMIT, PAGES) for value in (8.0, 0, 501)],
+    *[(name, value) for name in (FLATNESS, PREFIX) for value in (1, True, [], ["flat"], {})],
+    *[(ALLOWLIST, value) for value in (1, True, {}, [1], [["a"]], ["a", None or 2.5])],
+]
+
+
+def value_of(settings: Settings, name: str) -> object:
+    backfill: Any = settings.backfill
+    field = FIELDS[name]
+    return getattr(backfill, field) if hasattr(backfill, field) else getattr(backfill.policy, field)
+
+
+def in_file(name: str, value: object) -> str:
+    if value == 10**5000:
+        return f"[backfill]\n{name.lower()} = {hex(10**5000)}\n"
+    return document({"backfill": {name.lower(): value}})
+
+
+@pytest.fixture(autouse=True)
+def an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_default_is_the_documented_one() -> None:
+    assert {flag.name: flag.default for flag in FLAGS} == {
+        "ENABLE_RECON_EXIT_BACKFILL": "false",
+        "RECON_EXIT_BACKFILL_DRY_RUN": "true",
+        "RECON_EXIT_BACKFILL_REQUIRE_PAUSE": "true",
+        "RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST": "",
+        "RECON_EXIT_BACKFILL_DUST_ABS_QTY": "0.001",
+        "RECON_EXIT_BACKFILL_DUST_REL_PCT": "0.002",
+        "RECON_EXIT_BACKFILL_LOOKBACK_HOURS": "72",
+        "RECON_EXIT_BACKFILL_REQUIRE_STRONG_ATTRIBUTION": "true",
+        "RECON_EXIT_BACKFILL_ALLOW_HEURISTIC_MATCH": "false",
+        "RECON_EXIT_BACKFILL_FILL_AFTER_TRADE_GRACE_MINUTES": "5",
+        "RECON_EXIT_BACKFILL_FLATNESS": "flat",
+        "RECON_ORDER_COVERAGE_FETCH_LIMIT_PER_PAGE": "500",
+        "RECON_ORDER_COVERAGE_MAX_FETCH_PAGES": "8",
+        "TRUEUP_ORDER_TAG_PREFIX": "bytelyst",
+    }
+
+
+def test_without_any_flag_the_defaults_hold() -> None:
+    assert load(None, {}).backfill == BackfillSettings()
+    assert load(None, {flag.name: flag.default for flag in FLAGS}).backfill == BackfillSettings()
+
+
+def test_every_field_has_a_flag_and_every_flag_its_own_field() -> None:
+    fields = {field.name for kind in (BackfillSettings, BackfillPolicy) for field in dataclasses.fields(kind)}
+    assert sorted(FIELDS.values()) == sorted(fields - {"policy"})
+
+
+def test_every_flag_says_what_it_is_in_one_sentence() -> None:
+    for flag in FLAGS:
+        assert flag.allowed
+        assert flag.meaning.endswith(".")
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), GOOD)
+def test_a_good_value_is_read_from_the_environment(name: str, text: str, expected: object) -> None:
+    assert value_of(load(None, {name: text}), name) == expected
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), GOOD)
+def test_a_good_value_is_read_from_text_in_the_file(name: str, text: str, expected: object, tmp_path: Path) -> None:
+    assert value_of(read(tmp_path, in_file(name, text)), name) == expected
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), GOOD_IN_FILE)
+def test_a_good_value_is_read_from_the_file(name: str, value: object, expected: object, tmp_path: Path) -> None:
+    found = value_of(read(tmp_path, in_file(name, value)), name)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_bad_value_in_the_environment_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(None, {name: text})
+    (flag,) = [flag for flag in FLAGS if flag.name == name]
+    assert caught.value.what.startswith(f"Environment variable {name}: ")
+    assert caught.value.do == f"Allowed: {flag.allowed}."
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(("name", "value"), [*BAD, *BAD_IN_FILE])
+def test_a_bad_value_in_the_file_is_refused_by_name(name: str, value: object, tmp_path: Path) -> None:
+    message = error_of(tmp_path, in_file(name, value))
+    (flag,) = [flag for flag in FLAGS if flag.name == name]
+    assert message.startswith(f"{tmp_path / 'trueup.toml'}, [backfill] {name.lower()}: ")
+    assert message.endswith(f"\nAllowed: {flag.allowed}.")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wrong"),
+    [
+        (DUST_ABS, "", "it is empty"),
+        (DUST_ABS, "abc", "'abc' is not a number"),
+        (DUST_ABS, "nan", "'nan' is not a finite number"),
+        (DUST_ABS, "-1", "'-1' is negative"),
+        (DUST_REL, "1.5", "'1.5' is out of range"),
+        (LOOKBACK, "0", "'0' is out of range"),
+        (PAGES, "2.5", "'2.5' is not a whole number"),
+        (FLATNESS, "round", "'round' is no such policy"),
+        (SWITCHES[0], "maybe", "'maybe' is neither true nor false"),
+        (DUST_ABS, "9" * 99, f"a text of {99} characters is outside what a quantity or price can be"),
+    ],
+)
+def test_what_is_wrong_is_said(name: str, text: str, wrong: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(None, {name: text})
+    assert caught.value.what == f"Environment variable {name}: {wrong}."
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize(("text", "expected"), [("true", True), ("false", False)])
+def test_the_environment_beats_the_file(name: str, text: str, expected: bool, tmp_path: Path) -> None:
+    settings = read(tmp_path, in_file(name, not expected), **{name: text})
+    assert value_of(settings, name) is expected
+
+
+def test_an_empty_allowlist_in_the_environment_beats_the_file(tmp_path: Path) -> None:
+    assert value_of(read(tmp_path, in_file(ALLOWLIST, ["a"]), **{ALLOWLIST: ""}), ALLOWLIST) == frozenset()
+
+
+def test_the_file_is_wrong_even_where_the_environment_beats_it(tmp_path: Path) -> None:
+    assert "[backfill]" in error_of(tmp_path, in_file(PAGES, "many"), **{PAGES: "3"})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RECON_EXIT_BACKFILL_DRYRUN", "RECON_EXIT_BACKFILL_DRY_RUN"),
+        ("RECON_EXIT_BACKFILL_DUST_ABS", "RECON_EXIT_BACKFILL_DUST_ABS_QTY"),
+        ("ENABLE_RECON_EXIT_BACKFIL", "ENABLE_RECON_EXIT_BACKFILL"),
+        ("RECON_ORDER_COVERAGE_MAX_PAGES", "RECON_ORDER_COVERAGE_MAX_FETCH_PAGES"),
+        ("recon_exit_backfill_dry_run", "RECON_EXIT_BACKFILL_DRY_RUN"),
+        ("RECON_EXIT_BACKFILL_", "RECON_EXIT_BACKFILL_"),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest(name: str, meant: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(None, {name: "secret-value"})
+    assert caught.value.what == f"Environment variable {name}: trueup has no such flag."
+    assert caught.value.do.startswith(f"Did you mean {meant}")
+    assert "secret-value" not in str(caught.value)
+
+
+def test_variables_of_others_are_none_of_our_business() -> None:
+    assert load(None, {"RECON_EXIT": "x", "PATH": "y", "TRUEUP_SOMETHING": "z", "": "", "RECON_POSITION_X": ""})
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("dry_run", "recon_exit_backfill_dry_run?"),
+        ("FLATNESS", "recon_exit_backfill_flatness?"),
+        ("recon_exit_backfill_dryrun", "recon_exit_backfill_dry_run"),
+        ("RECON_EXIT_BACKFILL_DRY_RUN", "recon_exit_backfill_dry_run"),
+        ("order_tag_prefix", "trueup_order_tag_prefix?"),
+    ],
+)
+def test_an_unknown_key_of_backfill_is_refused_with_the_nearest(key: str, meant: str, tmp_path: Path) -> None:
+    message = error_of(tmp_path, {"backfill": {key: "secret-value"}})
+    assert f"trueup.toml, [backfill] {key}: trueup has no such setting.\nDid you mean {meant}" in message
+    assert "secret-value" not in message
