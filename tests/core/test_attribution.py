@@ -8,7 +8,7 @@ TWO = [entry("TRD-AAAAAAA1"), entry("TRD-AAAAAAA2")]
 
 
 def guessing(**facts: object) -> World:
-    return World(**facts).under(strong_attribution=False, heuristic_match=True)  # type: ignore[arg-type]  # keywords
+    return World(**facts).under(strong_attribution=False, heuristic_match=True)
 
 
 def by(world: World) -> list[str]:

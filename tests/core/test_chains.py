@@ -12,7 +12,7 @@ def quantities(**named: str) -> dict[str, Decimal]:
 
 def chain(a: str, b: str, **facts: object) -> World:
     """B replaced A."""
-    return World(orders=[order("A", a, 10), order("B", b, 20, replaces="A")], **facts)  # type: ignore[arg-type]  # keywords
+    return World(orders=[order("A", a, 10), order("B", b, 20, replaces="A")], **facts)
 
 
 def test_a_replacing_order_that_executed_at_least_as_much_proves_the_excess_only() -> None:

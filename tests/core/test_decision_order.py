@@ -79,7 +79,7 @@ BOTH = [order("X1", trade_id="TRD-1"), order("X2", minute=11, trade_id="TRD-2")]
 
 
 def explained(**facts: object) -> World:
-    return World(**facts).under(flatness="explained")  # type: ignore[arg-type]  # keywords
+    return World(**facts).under(flatness="explained")
 
 
 def test_other_open_trades_do_not_block_a_proven_exit_under_explained() -> None:

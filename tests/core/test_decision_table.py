@@ -187,6 +187,9 @@ def test_an_order_that_an_operator_took_back_is_not_booked_again() -> None:
         "TRD-1: NO_GO reverted_by_operator X1",
         "TRD-1: 1 of X2 by trade_id",
     ]
+    assert [row.exchange_order_id for row in world.having(reverted=frozenset({("p1", "TRD-1", "X1")})).booked()] == [
+        "X2"
+    ]
     assert world.having(reverted=frozenset({("p2", "TRD-1", "X1"), ("p1", "TRD-1", "Y")})).says() == [
         "TRD-1: 1 of X1 by trade_id",
         "TRD-1: 1 of X2 by trade_id",

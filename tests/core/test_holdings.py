@@ -97,7 +97,7 @@ def test_a_base_asset_that_is_unclear_is_unknown() -> None:
     [{"orders": [order(symbol="ABC-DEF")]}, {"fills": [fill(symbol="ABC/DEF")]}, {"orders": [order(symbol="ABC_DEF")]}],
 )
 def test_the_venues_own_spelling_splits_a_joined_symbol(rows: dict[str, object]) -> None:
-    world = World(balances={"ABC": "2"}, **rows)  # type: ignore[arg-type]  # keywords
+    world = World(balances={"ABC": "2"}, **rows)
     assert held(world, "ABCDEF").signed == 2
     assert held(world.having(orders=[order(symbol="ABCDEF")], fills=[]), "ABCDEF").unknown is not None
     assert held(world, "AB/CDEF").signed == 0

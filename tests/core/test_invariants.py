@@ -18,11 +18,9 @@ from trueup.core.repair.slices import slices_of
 from trueup.core.snapshot import Coverage
 from trueup.core.symbols import Symbols
 
-SYMBOLS = Symbols()
-
 
 def token(symbol: str) -> str:
-    return SYMBOLS.token(symbol)
+    return Symbols().token(symbol)
 
 
 def executed(world: World) -> dict[tuple[str, str, str], Decimal]:
@@ -86,8 +84,8 @@ def test_once_what_rows_book_of_one_exchange_order_never_exceeds_what_it_filled(
 
 @given(worlds())
 def test_conservation_exits_of_a_trade_never_exceed_its_entries(world: World) -> None:
-    before = {(s.profile_id, s.trade_id, s.token): s for s in slices_of(world.rows, SYMBOLS)}
-    for piece in slices_of(after_apply(world).rows, SYMBOLS):
+    before = {(s.profile_id, s.trade_id, s.token): s for s in slices_of(world.rows, Symbols())}
+    for piece in slices_of(after_apply(world).rows, Symbols()):
         old = before[piece.profile_id, piece.trade_id, piece.token]
         assert piece.exit_qty <= max(piece.entry_qty, old.exit_qty)
         assert piece.entry_qty == old.entry_qty
@@ -96,7 +94,7 @@ def test_conservation_exits_of_a_trade_never_exceed_its_entries(world: World) ->
 @exactly
 def apart(world: World, symbol: str) -> Decimal:
     """The ledger's position less the venue's."""
-    ledger = sum((s.signed_open for s in slices_of(world.rows, SYMBOLS) if s.token == symbol), Decimal(0))
+    ledger = sum((s.signed_open for s in slices_of(world.rows, Symbols()) if s.token == symbol), Decimal(0))
     if world.balances is not None:
         return ledger - Decimal(world.balances.get(symbol.removesuffix("USD"), "0"))
     return ledger - sum((leg.qty for leg in set(world.legs) if token(leg.symbol) == symbol), Decimal(0))
@@ -155,8 +153,8 @@ def test_no_op_a_second_plan_over_the_repaired_ledger_books_nothing_of_what_was_
 @given(worlds(), st.randoms(use_true_random=False))
 def test_deterministic_in_any_order_of_arrival(world: World, random: object) -> None:
     def shuffled(items: object) -> list[object]:
-        copy = list(items)  # type: ignore[call-overload]  # any sequence
-        random.shuffle(copy)  # type: ignore[attr-defined]  # a random.Random
+        copy = list(items)
+        random.shuffle(copy)
         return copy
 
     other = world.having(

@@ -28,7 +28,7 @@ def test_an_unknown_mode_names_the_nearest() -> None:
         ("global", "global"), (" global ", "global"), ("account:main", "account:main"),
         (" account: main ", "account:main"),
         ("profile:a:b", "profile:a:b"), ("symbol:p1:BTC/USD", "symbol:p1:BTC/USD"),
-        ("symbol:a:b:BTC", "symbol:a:b:BTC"),
+        ("symbol:a:b:BTC", "symbol:a:b:BTC"), ("symbol::p:BTC", "symbol::p:BTC"),
     ],
 )  # fmt: skip
 def test_scopes(text: str, scope: str) -> None:
@@ -39,7 +39,7 @@ def test_scopes(text: str, scope: str) -> None:
     "text",
     [
         "", "globe", "global:", "global:x", "account", "account:", "account: ", "profile", "symbol:p1", "symbol::BTC",
-        "symbol:p1:", "symbol:p1: ", "user:x",
+        "symbol:p1:", "symbol:p1: ", "user:x", "user:p1:BTC", "global:global",
     ],
 )  # fmt: skip
 def test_what_is_no_scope_is_refused(text: str) -> None:

@@ -18,7 +18,7 @@ open_defect = pytest.mark.xfail(strict=True, reason="reported and not repaired y
 
 
 def guessing(**facts: object) -> World:
-    return World(**facts).under(strong_attribution=False, heuristic_match=True)  # type: ignore[arg-type]  # keywords
+    return World(**facts).under(strong_attribution=False, heuristic_match=True)
 
 
 NAMES_A_AND_B = {"trade_id": "TRD-A", "client_order_id": "bytelyst-p1-TRD-B-exit"}

@@ -71,7 +71,7 @@ def test_unmatched_rows_are_counted_over_the_managed_symbols() -> None:
     ],
 )  # fmt: skip
 def test_how_far_the_order_feed_reaches(coverage: dict[str, object], reach: int | None) -> None:
-    assert order_feed_reach(World(coverage=coverage).snapshot) == reach  # type: ignore[arg-type]  # coverages
+    assert order_feed_reach(World(coverage=coverage).snapshot) == reach
     assert BEGINNING < 0
 
 

@@ -4,8 +4,6 @@ import pytest
 
 from trueup.core.symbols import Symbols, is_contract
 
-SYMBOLS = Symbols()
-
 
 @pytest.mark.parametrize(
     ("symbol", "token"),
@@ -24,13 +22,17 @@ SYMBOLS = Symbols()
     ],
 )  # fmt: skip
 def test_tokens(symbol: str, token: str) -> None:
-    assert SYMBOLS.token(symbol) == token
-    assert SYMBOLS.token(symbol) == token
+    symbols = Symbols()
+    assert symbols.token(symbol) == token
+    assert symbols.token(symbol) == token
 
 
 def test_a_venue_has_its_own_aliases_and_the_longer_name_wins() -> None:
-    own = Symbols({"AB": "Q", "ABC": "R", "LUNA": "LUNC"})
-    assert [own.token(s) for s in ("ABCUSD", "ABUSD", "LUNA/USD", "XBTUSD")] == ["RUSD", "QUSD", "LUNCUSD", "XBTUSD"]
+    own = Symbols({"X": "Q", "XRP": "R", "LUNA": "LUNC"})
+    assert [own.token(s) for s in ("XRPUSD", "XUSD", "LUNA/USD", "XBTUSD")] == ["RUSD", "QUSD", "LUNCUSD", "XBTUSD"]
+    nested = Symbols({"A": "Q", "ABTC": "R"})
+    assert nested.token("ABTCUSD") == "RUSD"
+    assert Symbols({"A": "Q", "AUSD": "R"}).token("AUSDT") == "QUSDT"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_a_venue_has_its_own_aliases_and_the_longer_name_wins() -> None:
     ],
 )
 def test_assets(name: str, asset: str) -> None:
-    assert SYMBOLS.asset(name) == asset
+    assert Symbols().asset(name) == asset
 
 
 @pytest.mark.parametrize(
@@ -56,11 +58,12 @@ def test_assets(name: str, asset: str) -> None:
         ("BTC/USD", "BTC"), ("XBT-USD", "BTC"), ("BTCUSD", "BTC"), ("BTCUSDT", "BTC"), ("ETHBTC", "ETH"),
         ("XBTUSD", "BTC"),
         ("BTCFDUSD", "BTC"), ("USDUSDT", "USD"), ("EURUSD", "EUR"), ("XETHZUSD", "ETH"), ("DOTBNB", "DOT"),
-        ("BTC/USDT:USDT", None), ("AAPL", None), ("USD", None), ("A/B/C", None), ("", None),
+        ("BTC/USDT:USDT", None), ("BTC:USD", None),
+        ("A-B-USD", None), ("AAPL", None), ("USD", None), ("A/B/C", None), ("", None),
     ],
 )  # fmt: skip
 def test_base_assets(symbol: str, base: str | None) -> None:
-    assert SYMBOLS.base_asset(symbol) == base
+    assert Symbols().base_asset(symbol) == base
 
 
 def test_contracts_name_their_settlement() -> None:
@@ -70,11 +73,11 @@ def test_contracts_name_their_settlement() -> None:
 
 def test_a_joined_symbol_may_mean_a_held_contract_and_a_spelt_one_never_does() -> None:
     held = {"BTC/USDT:USDT-2", "BTC/USDT:USDT", "ETH/USDT:USDT", "BTC/USDT"}
-    assert SYMBOLS.hidden_contracts("BTCUSDT", held) == ["BTC/USDT:USDT", "BTC/USDT:USDT-2"]
-    assert SYMBOLS.hidden_contracts("BTC/USDT", held) == []
-    assert SYMBOLS.hidden_contracts("BTC-USDT", held) == []
-    assert SYMBOLS.hidden_contracts("XRPUSDT", held) == []
-    assert SYMBOLS.hidden_contracts("", {":"}) == []
+    assert Symbols().hidden_contracts("BTCUSDT", held) == ["BTC/USDT:USDT", "BTC/USDT:USDT-2"]
+    assert Symbols().hidden_contracts("BTC/USDT", held) == []
+    assert Symbols().hidden_contracts("BTC-USDT", held) == []
+    assert Symbols().hidden_contracts("XRPUSDT", held) == []
+    assert Symbols().hidden_contracts("", {":"}) == []
 
 
 def test_two_accounts_symbols_are_equal_by_their_aliases_alone() -> None:

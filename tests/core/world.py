@@ -75,7 +75,7 @@ def order(name: str = "X1", qty: str = "1", minute: float = 10, **said: object) 
     facts["side"] = Side(str(facts["side"]))
     for number in ("price", "fee"):
         facts[number] = _number(facts.get(number))
-    return VenueOrder(id=name, qty=Decimal(qty), time_ms=at(minute), **facts)  # type: ignore[arg-type]  # keywords
+    return VenueOrder(id=name, qty=Decimal(qty), time_ms=at(minute), **facts)
 
 
 def fill(name: str = "F1", of: str = "X1", qty: str = "1", minute: float = 10, **said: object) -> Fill:
@@ -84,7 +84,7 @@ def fill(name: str = "F1", of: str = "X1", qty: str = "1", minute: float = 10, *
     facts["side"] = Side(str(facts["side"]))
     for number in ("price", "fee"):
         facts[number] = _number(facts.get(number))
-    return Fill(id=name, order_id=of, qty=Decimal(qty), time_ms=at(minute), **facts)  # type: ignore[arg-type]  # keywords
+    return Fill(id=name, order_id=of, qty=Decimal(qty), time_ms=at(minute), **facts)
 
 
 def leg(qty: str, symbol: str = "BTC/USD", mark: str | None = None) -> Leg:
@@ -122,15 +122,20 @@ class World:
     now: float = NOW
 
     def having(self, **changes: object) -> "World":
-        return replace(self, **changes)  # type: ignore[arg-type]  # keywords
+        return replace(self, **changes)
 
     def under(self, **settings: object) -> "World":
         """The same facts under another policy; numbers as text."""
         read = {
             name: Decimal(value) if name.startswith("dust") else Flatness(value) if name == "flatness" else value
             for name, value in settings.items()
-        }  # type: ignore[arg-type]  # keywords
+        }
         return replace(self, policy=replace(self.policy, **read))
+
+    @property
+    def fresh_symbols(self) -> Symbols:
+        """Symbols remember the tokens that they made; a test starts without such memories."""
+        return Symbols(self.symbols.aliases)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -151,15 +156,15 @@ class World:
             balances=None if self.balances is None else {k: Decimal(v) for k, v in self.balances.items()},
             unknown_symbols=self.unknown_symbols,
             unknown_assets=self.unknown_assets,
-            symbols=self.symbols,
+            symbols=self.fresh_symbols,
         )
 
     @property
     def facts(self) -> AccountFacts:
         return AccountFacts(
             snapshot=self.snapshot,
-            slices=tuple(slices_of(self.rows, self.symbols)),
-            booked=booked_index(self.rows, self.applied, self.symbols),
+            slices=tuple(slices_of(self.rows, self.fresh_symbols)),
+            booked=booked_index(self.rows, self.applied, self.fresh_symbols),
             known_profiles=frozenset(self.profiles),
             managed=self.managed,
             reverted=self.reverted,

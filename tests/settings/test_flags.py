@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.settings.files import document, error_of, read
+
 from trueup.core.errors import ConfigurationError
 from trueup.core.repair.policy import BackfillPolicy, Flatness
 from trueup.settings import FLAGS, BackfillSettings, Settings, load
@@ -98,10 +98,9 @@ GOOD_IN_FILE = [
 BAD_IN_FILE = [
     *[(name, value) for name in SWITCHES for value in (2, -1, 1.0, [], [True], {}, {"a": 1})],
     *[(name, value) for name in NUMBERS for value in (True, False, [], [1], {}, -1, -0.5, float("nan"), float("inf"))],
-    *[(name, 10**5000) for name in (DUST_ABS, DUST_REL)],
     *[(name, value) for name in (LIMIT, PAGES) for value in (8.0, 0, 501)],
     *[(name, value) for name in (FLATNESS, PREFIX) for value in (1, True, [], ["flat"], {})],
-    *[(ALLOWLIST, value) for value in (1, True, {}, [1], [["a"]], ["a", None or 2.5])],
+    *[(ALLOWLIST, value) for value in (1, True, {}, [1], [["a"]], ["a", 2.5])],
 ]
 
 
@@ -112,8 +111,6 @@ def value_of(settings: Settings, name: str) -> object:
 
 
 def in_file(name: str, value: object) -> str:
-    if value == 10**5000:
-        return f"[backfill]\n{name.lower()} = {hex(10**5000)}\n"
     return document({"backfill": {name.lower(): value}})
 
 
@@ -190,6 +187,12 @@ def test_a_bad_value_in_the_file_is_refused_by_name(name: str, value: object, tm
     (flag,) = [flag for flag in FLAGS if flag.name == name]
     assert message.startswith(f"{tmp_path / 'trueup.toml'}, [backfill] {name.lower()}: ")
     assert message.endswith(f"\nAllowed: {flag.allowed}.")
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_with_too_many_digits_to_be_written_is_refused(name: str, tmp_path: Path) -> None:
+    message = error_of(tmp_path, f"[backfill]\n{name.lower()} = 0x{'f' * 9_000}\n")
+    assert "a huge number is not a number that can be used" in message
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from typing import Any
 
 import ccxt
 import pytest
-
 from tests.venues.exports import SWAP, document, read, read_folder
+
 from trueup.core.orders import Side
-from trueup.core.snapshot import Snapshot
+from trueup.core.snapshot import Feed, FeedState, Snapshot
 
 SPOT = {"id": "BTCUSDT", "symbol": "BTC/USDT", "base": "BTC", "quote": "USDT", "type": "spot", "spot": True}
 LINEAR = {
@@ -30,7 +30,7 @@ TIME_MS = 1_767_322_800_250
 def exchange(name: str, *markets: dict[str, Any]) -> Any:
     """Return an exchange that knows these markets and asks nobody."""
     made = getattr(ccxt, name)()
-    made.set_markets([{**dict.fromkeys(("spot", "swap", "contract"), False), **market} for market in markets])
+    made.set_markets([made.safe_market_structure(market) for market in markets])
     return made
 
 
@@ -57,13 +57,13 @@ def test_a_spot_order(tmp_path: Path, status: str, ours: str, working: bool) -> 
     assert (order.id, order.client_order_id) == ("5403233939", "bytelyst-bot-TRD-1-exit")
     assert (order.symbol, order.side, order.qty) == ("BTC/USDT", Side.SELL, Decimal("0.4"))
     assert (order.price, order.price_source) == (Decimal("97100.5"), "order")
-    assert (order.status, order.working) == (ours, working)
+    assert (order.status, order.working, order.time_ms) == (ours, working, TIME_MS)
 
 
 def test_a_limit_price_that_ccxt_turned_into_a_cost_is_no_execution_price(tmp_path: Path) -> None:
-    kraken = exchange("bitfinex", SPOT)
+    venue = exchange("bitfinex", SPOT)
     raw = {"id": "1", "symbol": "BTC/USDT", "side": "sell", "price": "97000", "amount": "0.5", "filled": "0.4"}
-    parsed = kraken.safe_order({**raw, "status": "canceled", "timestamp": TIME_MS, "info": {}})
+    parsed = venue.safe_order({**raw, "status": "canceled", "timestamp": TIME_MS, "info": {}})
     assert (parsed["cost"], parsed["average"]) == (38800, None)
     (order,) = dumped(tmp_path, closed_orders=[parsed]).orders
     assert (order.qty, order.price) == (Decimal("0.4"), None)
@@ -123,8 +123,8 @@ def test_a_closed_swap_position_is_flat(tmp_path: Path) -> None:
 def test_an_inverse_swap_is_unknown(tmp_path: Path) -> None:
     binance = exchange("binance", INVERSE)
     raw = {
-        "symbol": "BTCUSD_PERP", "positionAmt": "3", "entryPrice": "95000", "markPrice": "97000", "positionSide": "BOTH",
-        "unRealizedProfit": "0.0001", "liquidationPrice": "0", "leverage": "20", "marginType": "cross",
+        "symbol": "BTCUSD_PERP", "positionAmt": "3", "entryPrice": "95000", "markPrice": "97000", "leverage": "20",
+        "positionSide": "BOTH", "unRealizedProfit": "0.0001", "liquidationPrice": "0", "marginType": "cross",
         "isolatedMargin": "0", "isAutoAddMargin": "false", "notionalValue": "0.0031", "updateTime": TIME_MS,
         "breakEvenPrice": "0", "maxQty": "5000",
     }  # fmt: skip
@@ -136,11 +136,12 @@ def test_an_inverse_swap_is_unknown(tmp_path: Path) -> None:
 
 def test_a_balance(tmp_path: Path) -> None:
     kraken = exchange("kraken", SPOT)
-    parsed = kraken.parse_balance({"result": {"XXBT": {"balance": "0.5", "hold_trade": "0.1"}, "ZUSD": {"balance": "7"}}})
+    assets = {"XXBT": {"balance": "0.5", "hold_trade": "0.1"}, "ZUSD": {"balance": "7"}}
+    parsed = kraken.parse_balance({"result": assets})
     snapshot = dumped(tmp_path, balances=parsed)
     assert (snapshot.balances, snapshot.malformed) == ({"BTC": Decimal("0.5"), "USD": 7}, ())
 
 
 def test_an_empty_answer_that_ccxt_reads_as_no_balance_is_unknown(tmp_path: Path) -> None:
     parsed = exchange("binance", SPOT).safe_balance({"info": {}})
-    assert not dumped(tmp_path, balances=json.loads(json.dumps(parsed))).feed("balances").complete  # type: ignore[arg-type]
+    assert dumped(tmp_path, balances=parsed).feed(Feed.BALANCES).state is FeedState.FAILED

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.venues.exports import (
     SWAP,
     ccxt_order,
@@ -16,6 +15,7 @@ from tests.venues.exports import (
     native_order,
     read,
 )
+
 from trueup.core.snapshot import Malformed
 
 LINEAR = {SWAP: {"symbol": SWAP, "contractSize": 0.001, "linear": True, "inverse": False}}
@@ -103,7 +103,7 @@ def test_an_order_that_executed_nothing_needs_no_size(tmp_path: Path) -> None:
 )
 def test_an_inverse_contract_is_not_guessed(tmp_path: Path, symbol: str, sections: dict[str, Any]) -> None:
     found = executed(tmp_path, *ccxt_rows(symbol=symbol, contractSize=100), **sections)
-    quote = symbol.split("/")[1].split(":")[0]
+    quote = symbol.partition(":")[0].partition("/")[2]
     why = f"{symbol} is an inverse contract: each contract is worth {quote}, and its base quantity is not known"
     assert found == [why, why]
 

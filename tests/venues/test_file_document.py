@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-
 from tests.venues.exports import AS_OF, AS_OF_MS, DROP, document, native_fill, native_order, read, row, write
+
 from trueup.core.errors import CannotKnow
 from trueup.core.holdings import Holdings
 from trueup.core.snapshot import NOT_GIVEN, Coverage, Feed, FeedState, Malformed
@@ -62,7 +62,7 @@ class TestText:
                 "the key filled_qty is repeated: closed_orders[3].filled_qty.",
             ),
             ('[{"a b": {"x": 1, "y": 2, "x": 1}}]', 'the key x is repeated: [0]["a b"].x.'),
-            ('{"a": {"\\u001b[31m": 1, "\\u001b[31m": 2}}', "a[\"\\\\x1b[31m\"]"),
+            ('{"a": {"\\u001b[31m": 1, "\\u001b[31m": 2}}', 'a["\\\\x1b[31m"]'),
             ('{"a": {"x": 1, "x": {"y": 1, "y": 2}}}', "the key x is repeated: a.x."),
             ('{"a": [1, 2], "b": {"x": 1, "x": 1}, "c": {"z": 1, "z": 1}}', "the key x is repeated: b.x."),
             ('{"closed_orders": [{"filled_qty": NaN}]}', "NaN at closed_orders[0].filled_qty is not a number."),
@@ -315,7 +315,8 @@ def test_the_documented_example(tmp_path: Path) -> None:
         **dict.fromkeys(Feed, COMPLETE),
         Feed.CLOSED_ORDERS: Coverage(FeedState.COMPLETE, since_ms=1_767_052_800_000),
     }
-    assert [len(rows) for rows in (snapshot.orders, snapshot.fills, snapshot.legs, snapshot.balances or ())] == [1, 1, 1, 2]
+    rows = (snapshot.orders, snapshot.fills, snapshot.legs, snapshot.balances or ())
+    assert [len(feed) for feed in rows] == [1, 1, 1, 2]
     assert (snapshot.malformed, snapshot.notes, snapshot.account) == ((), (), "main")
 
 
@@ -341,5 +342,9 @@ def test_rows_of_every_feed_name_their_place(tmp_path: Path) -> None:
     )
     rows = [*snapshot.legs, *snapshot.orders, *snapshot.fills]
     assert [found.where for found in rows] == [
-        "positions[0]", "open_orders[0] (id a)", "closed_orders[0] (id b)", "closed_orders[1] (id 12)", "fills[0] (id d)"
-    ]  # fmt: skip
+        "positions[0]",
+        "open_orders[0] (id a)",
+        "closed_orders[0] (id b)",
+        "closed_orders[1] (id 12)",
+        "fills[0] (id d)",
+    ]

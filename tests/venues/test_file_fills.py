@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.venues.exports import (
     DROP,
     FILLED_AT_MS,
@@ -16,6 +15,7 @@ from tests.venues.exports import (
     read,
     row,
 )
+
 from trueup.core.orders import Side
 from trueup.core.snapshot import Coverage, Feed, FeedState, Fill
 
@@ -133,6 +133,4 @@ def test_other_activities_are_ignored_and_noted(tmp_path: Path) -> None:
     snapshot = read(tmp_path, document(fills=rows))
     assert len(snapshot.fills) == 1
     assert snapshot.malformed == ()
-    assert snapshot.notes == (
-        "fills: activities that are no fills are ignored: 1 × CFEE\\n, 2 × DIV, 1 × FEE.",
-    )
+    assert snapshot.notes == ("fills: activities that are no fills are ignored: 1 × CFEE\\n, 2 × DIV, 1 × FEE.",)

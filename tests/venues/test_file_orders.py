@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.venues.exports import (
     DROP,
     FILLED_AT,
@@ -17,6 +16,7 @@ from tests.venues.exports import (
     read,
     row,
 )
+
 from trueup.core.orders import Side
 from trueup.core.snapshot import Coverage, Feed, FeedState, VenueOrder
 
@@ -48,7 +48,7 @@ class TestWhole:
             status="filled",
             qty=Decimal("0.4"),
             time_ms=FILLED_AT_MS,
-            price=Decimal("97100"),
+            price=Decimal(97100),
             price_source="order",
         )
 
@@ -125,9 +125,7 @@ class TestIds:
             ("replaced_by", ("replaced_by",)),
         ],
     )
-    def test_other_ids_by_their_aliases_in_order(
-        self, tmp_path: Path, attribute: str, names: tuple[str, ...]
-    ) -> None:
+    def test_other_ids_by_their_aliases_in_order(self, tmp_path: Path, attribute: str, names: tuple[str, ...]) -> None:
         fields: dict[str, Any] = {name: f"by {name}" for name in names}
         for name in names:
             assert getattr(order_of(tmp_path, native_order(**fields)), attribute) == f"by {name}"
@@ -376,10 +374,10 @@ class TestCcxtCost:
 class TestTime:
     def test_aliases_in_order(self, tmp_path: Path) -> None:
         names = (
-            "filled_at", "filledAt", "lastTradeTimestamp", "updated_at", "closed_at", "timestamp", "submitted_at",
-            "datetime", "created_at",
+            "filled_at", "filledAt", "lastTradeTimestamp", "updated_at", "lastUpdateTimestamp", "closed_at",
+            "timestamp", "submitted_at", "datetime", "created_at",
         )  # fmt: skip
-        fields: dict[str, Any] = {name: f"2026-01-0{place}" for place, name in enumerate(names, 1)}
+        fields: dict[str, Any] = {name: f"2026-01-{place:02}" for place, name in enumerate(names, 1)}
         for place, name in enumerate(names, 1):
             assert order_of(tmp_path, row(native_order(), **fields)).time_ms == 1767225600000 + (place - 1) * 86400000
             fields[name] = None if place % 2 else " "

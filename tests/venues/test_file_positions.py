@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.venues.exports import (
     DROP,
     SWAP,
@@ -16,6 +15,7 @@ from tests.venues.exports import (
     read,
     row,
 )
+
 from trueup.core.holdings import Holdings
 from trueup.core.snapshot import Coverage, Feed, FeedState, Leg, Malformed, Snapshot
 
@@ -109,13 +109,12 @@ class TestPositions:
             ({"mark_price": "-1"}, "mark_price '-1' is negative"),
         ],
     )
-    def test_an_unreadable_row_makes_its_symbol_unknown(
-        self, tmp_path: Path, fields: dict[str, Any], why: str
-    ) -> None:
+    def test_an_unreadable_row_makes_its_symbol_unknown(self, tmp_path: Path, fields: dict[str, Any], why: str) -> None:
         assert why in unknown_of(tmp_path, row(NATIVE, **fields))
 
     def test_it_is_unknown_though_another_row_of_it_can_be_read(self, tmp_path: Path) -> None:
-        snapshot = read(tmp_path, document(positions=[NATIVE, row(NATIVE, side="short", qty="x"), {"symbol": "BTC-USD"}]))
+        rows = [NATIVE, row(NATIVE, side="short", qty="x"), {"symbol": "BTC-USD"}]
+        snapshot = read(tmp_path, document(positions=rows))
         assert snapshot.unknown_symbols == {"BTCUSD": "positions[1]: qty 'x' is not a number"}
         assert len(snapshot.malformed) == 2
         assert Holdings(snapshot).of("BTCUSD").unknown is not None
@@ -139,9 +138,7 @@ class TestPositions:
     def test_a_row_without_a_symbol_leaves_the_whole_feed_partial(self, tmp_path: Path, content: object) -> None:
         snapshot = read(tmp_path, document(positions=[NATIVE, content]))
         (malformed,) = snapshot.malformed
-        assert snapshot.coverage == {
-            Feed.POSITIONS: Coverage(FeedState.PARTIAL, f"positions[1]: {malformed.why}")
-        }
+        assert snapshot.coverage == {Feed.POSITIONS: Coverage(FeedState.PARTIAL, f"positions[1]: {malformed.why}")}
         assert len(snapshot.legs) == 1
 
     def test_what_is_declared_failed_stays_failed(self, tmp_path: Path) -> None:
@@ -243,7 +240,7 @@ class TestBalances:
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
-            ({"code": 401, "message": "denied"}, "it looks like a venue's raw answer or error (the venue's own words: "),
+            ({"code": 401, "message": "denied"}, "it looks like a venue's raw answer or error (the venue's own words"),
             ({"error": [], "result": {"XXBT": "0.5"}}, "it looks like a venue's raw answer or error"),
             ({"success": True, "USD": 1}, "it looks like a venue's raw answer or error"),
             ({"data": None}, "it looks like a venue's raw answer or error"),
@@ -298,9 +295,7 @@ class TestContracts:
             ({"qty": "0.5"}, {}, "0.5"),
         ],
     )
-    def test_base_quantity(
-        self, tmp_path: Path, fields: dict[str, Any], sections: dict[str, Any], qty: str
-    ) -> None:
+    def test_base_quantity(self, tmp_path: Path, fields: dict[str, Any], sections: dict[str, Any], qty: str) -> None:
         snapshot = self.known(tmp_path, ccxt_position(**fields), **sections)
         assert snapshot.malformed == ()
         assert snapshot.legs[0].qty == Decimal(qty)
@@ -319,9 +314,7 @@ class TestContracts:
             ({"contracts": 1e-30, "contractSize": 1e-30}, "contracts × contract size is outside what"),
         ],
     )
-    def test_an_unknown_size_makes_the_symbol_unknown(
-        self, tmp_path: Path, fields: dict[str, Any], why: str
-    ) -> None:
+    def test_an_unknown_size_makes_the_symbol_unknown(self, tmp_path: Path, fields: dict[str, Any], why: str) -> None:
         assert why in unknown_of(tmp_path, ccxt_position(**fields), "BTCUSDTUSDT")
 
     @pytest.mark.parametrize("symbol", ["BTC/USD:BTC", "BTC/USD:BTC-260327", "XBT/USD:BTC"])
@@ -338,8 +331,6 @@ class TestContracts:
 
     @pytest.mark.parametrize("symbol", [SWAP, "BTC/USD:BTC"])
     @pytest.mark.parametrize("side", ["long", None])
-    def test_no_contracts_are_none_whatever_they_are_worth(
-        self, tmp_path: Path, symbol: str, side: str | None
-    ) -> None:
+    def test_no_contracts_are_none_whatever_they_are_worth(self, tmp_path: Path, symbol: str, side: str | None) -> None:
         leg = leg_of(tmp_path, ccxt_position(symbol=symbol, contracts=0.0, contractSize=None, side=side))
         assert leg.qty == 0

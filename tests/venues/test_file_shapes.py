@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.venues.exports import (
     AS_OF,
     AS_OF_MS,
@@ -24,6 +23,7 @@ from tests.venues.exports import (
     read_folder,
     write,
 )
+
 from trueup.core.errors import CannotKnow
 from trueup.core.snapshot import Coverage, Feed, FeedState, Malformed
 from trueup.venues.file import FileVenue
@@ -128,7 +128,9 @@ class TestNames:
     def test_tell_an_empty_list(self, tmp_path: Path, name: str, feed: Feed) -> None:
         assert read(tmp_path, [], name).coverage.keys() == {feed}
 
-    @pytest.mark.parametrize("name", ["x.json", "export.json", "fillsorders.json", "positions_orders.json", "open.json"])
+    @pytest.mark.parametrize(
+        "name", ["x.json", "export.json", "fillsorders.json", "positions_orders.json", "open.json"]
+    )
     def test_that_do_not_tell_it(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(CannotKnow, match="an empty list does not say what it is empty of") as error:
             read(tmp_path, [], name)
@@ -347,7 +349,9 @@ class TestFolders:
     def test_two_files_of_positions_or_balances_are_refused(
         self, tmp_path: Path, first: dict[str, Any], second: dict[str, Any]
     ) -> None:
-        with pytest.raises(CannotKnow, match=r"(positions|balances) are given twice, in .*\.json.* and .*json") as error:
+        with pytest.raises(
+            CannotKnow, match=r"(positions|balances) are given twice, in .*\.json.* and .*json"
+        ) as error:
             read_folder(tmp_path, **first, **second)
         assert str(tmp_path) in error.value.what
 
@@ -358,7 +362,8 @@ class TestFolders:
             read_folder(tmp_path, c=other)
 
     def test_the_earliest_as_of_is_now(self, tmp_path: Path) -> None:
-        snapshot = read_folder(tmp_path, a={"as_of": AS_OF_MS + 5, "fills": []}, b=document(positions=[]), c=document())
+        later = {"as_of": AS_OF_MS + 5, "fills": []}
+        snapshot = read_folder(tmp_path, a=later, b=document(positions=[]), c=document())
         assert snapshot.as_of_ms == AS_OF_MS
         assert snapshot.notes == (
             f"{tmp_path}: as_of differs between the files; the earliest, 2026-01-02T03:04:05.000Z, counts.",

@@ -8,20 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from hashlib import md5
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, not_, select, update
 
 from trueup.core.books import ExitFacts, TradeRecord, capital_of, fee_in_quote, positions_of, record_of
 from trueup.core.decimals import cut_quantity, read_decimal, round_price
-from trueup.core.orders import StatusClass
+from trueup.core.orders import StatusClass, status_class
 from trueup.core.repair.rows import ExitRow
 from trueup.core.repair.slices import Slice, slices_of
 from trueup.core.symbols import Symbols
 from trueup.core.times import iso
-from trueup.ledger import schema
+from trueup.ledger import schema, statuses
 from trueup.ledger.attach import OrdersTable
 from trueup.ledger.guards import trade_rows
 from trueup.ledger.reading import chunks, open_rows
-from trueup.ledger.statuses import spellings
+from trueup.ledger.statuses import among
 from trueup.ledger.tables import fits
 from trueup.ports import Profile
 
@@ -145,14 +145,13 @@ def _working(
     connection: Connection, table: OrdersTable, profile: Profile
 ) -> list[tuple[Decimal | None, Decimal | None]]:
     """Return quantity and price of the profile's working entry orders; None where they cannot be read."""
-    spelt = spellings(connection, table)
-    query = select(*table.selected()).where(
-        table["profile_id"] == profile.profile_id, spelt.has_status(table, StatusClass.WORKING)
-    )
+    settled = among(table["status"], statuses.FILLED + statuses.DEAD)
+    query = select(*table.selected()).where(table["profile_id"] == profile.profile_id, not_(settled))
     return [
         (_number(row["order_qty"], row["qty"], row["quantity"]), _number(row["price"]))
         for row in connection.execute(query).mappings()
-        if str(row["action"] or "ENTRY").strip().upper() != "EXIT"
+        if status_class(row["status"]) is StatusClass.WORKING
+        and str(row["action"] or "ENTRY").strip().upper() != "EXIT"
     ]
 
 

@@ -13,9 +13,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
+from trueup.core.errors import ConfigurationError
 from trueup.ledger import schema
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.engine import Database
+from trueup.ledger.tables import fits
 
 _MIGRATION_LOCK = 7_247_855_301
 
@@ -40,10 +42,22 @@ def migrate(database: Database, wanted: OrdersMap | None) -> Migrated:
         _upgrade(connection, "own@head")
         if wanted is not None and (_native_is_ours(connection) or not inspect(connection).has_table(wanted.table)):
             _upgrade(connection, "native@head")
-        elif not inspect(connection).has_table(schema.profiles.name):
-            schema.profiles.create(connection)
+        schema.own.create_all(connection)
+        schema.profiles.create(connection, checkfirst=True)
+        _require_ours(connection)
         after = set(inspect(connection).get_table_names())
     return Migrated(sorted(after - before - {schema.VERSION_TABLE}))
+
+
+def _require_ours(connection: Connection) -> None:
+    """Refuse a database where a table of somebody else stands under a name of ours, after creating what is missing."""
+    for table in (*schema.own.sorted_tables, schema.profiles):
+        if not fits(connection, table):
+            raise ConfigurationError(
+                f"The database has a table {table.name!r} that is not trueup's: it lacks columns that trueup needs."
+                " Nothing was created.",
+                "Rename that table; or set [ledger] state_url to a database of trueup's own and use dry runs.",
+            )
 
 
 def pending(connection: Connection) -> bool:

@@ -13,7 +13,6 @@ from trueup.core.orders import LedgerOrder, read_order, text_or_none
 from trueup.ledger import schema
 from trueup.ledger.attach import OrdersTable
 from trueup.ledger.slices import open_trade_rows
-from trueup.ledger.statuses import spellings
 from trueup.ledger.tables import Store, fits
 from trueup.ports import Profile
 
@@ -82,8 +81,7 @@ def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[
     """Return the filled, working and unreadable rows of the trades that may be open."""
     if not profile_ids:
         return []
-    query = open_trade_rows(table, spellings(connection, table), connection.dialect.name, list(profile_ids))
-    return read_rows(connection, query)
+    return read_rows(connection, open_trade_rows(connection, table, list(profile_ids)))
 
 
 def rows_booking(

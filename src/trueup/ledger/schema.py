@@ -43,7 +43,7 @@ orders = Table(
     Column("created_at", UtcTime),
     Column("updated_at", UtcTime),
     Index("idx_orders_trade_id", "trade_id"),
-    Index("idx_orders_profile_id_trade_id", "profile_id", "trade_id"),
+    Index("idx_orders_profile_id_trade_id", "profile_id", "trade_id", "symbol"),
     Index("idx_orders_exchange_order_id", "exchange_order_id"),
     Index("idx_orders_client_order_id", "client_order_id"),
 )

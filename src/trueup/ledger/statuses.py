@@ -1,58 +1,39 @@
-"""What the spellings of an orders table mean: its distinct statuses, actions and sides, read once a query."""
+"""How statuses, actions and sides are usually spelt, for queries that need not look at every row by itself.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+A spelling that is not among these is no error: the row's trade gets a closer look by the core, which reads any.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, false, or_, select
+from sqlalchemy import ColumnElement, and_, literal_column, or_
 
-from trueup.core.orders import Action, Side, StatusClass, read_side, status_class, text_or_none
-from trueup.ledger.attach import OrdersTable
+from trueup.core import orders as words
 
 
-@dataclass(frozen=True, slots=True)
-class Spellings:
-    """The raw statuses of each class, and the raw actions and sides by their meaning; None stands for NULL.
+def variants(names: Iterable[str]) -> list[str]:
+    """Return names in lower, upper and title case, and with underscores, dashes and blanks."""
+    spelt = {name.replace("_", separator) for name in names for separator in "_- "}
+    return sorted({form for name in spelt for form in (name, name.upper(), name.capitalize(), name.title())})
 
-    `all_actions_known` says that every row names its action.
+
+FILLED = variants(words.FILLED)
+DEAD = variants(words.DEAD)
+WORKING = variants(words.WORKING)
+ENTRIES = ["ENTRY", "entry", "Entry"]
+EXITS = ["EXIT", "exit", "Exit"]
+BUYS = ["buy", "BUY", "long", "LONG", "Buy", "Long"]
+SELLS = ["sell", "SELL", "short", "SHORT", "Sell", "Short", "sell_short"]
+
+_FEW = 8
+
+
+def among(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of the values; false, not unknown, where it is NULL.
+
+    A few values are compared one by one, the likeliest first: that is several times faster than a look-up.
     """
-
-    statuses: dict[StatusClass, list[str | None]]
-    entries: list[str]
-    exits: list[str]
-    buys: list[str]
-    sells: list[str]
-    all_actions_known: bool
-
-    def has_status(self, table: OrdersTable, *classes: StatusClass) -> ColumnElement[bool]:
-        """Return the condition that a row's status is of one of the classes."""
-        return _among(table["status"], [raw for kind in classes for raw in self.statuses[kind]])
-
-
-def _among(column: ColumnElement[Any], values: Iterable[str | None]) -> ColumnElement[bool]:
-    values = list(values)
-    parts: list[ColumnElement[bool]] = [column.is_(None)] if None in values else []
-    named = [value for value in values if value is not None]
-    if named:
-        parts.append(column.in_(named))
-    return or_(*parts) if parts else false()
-
-
-def spellings(connection: Connection, table: OrdersTable) -> Spellings:
-    """Read how the table spells statuses and actions."""
-    statuses: dict[StatusClass, list[str | None]] = {kind: [] for kind in StatusClass}
-    for raw in connection.scalars(select(table["status"]).distinct()):
-        statuses[status_class(raw)].append(raw)
-    actions = list(connection.scalars(select(table["action"]).distinct())) if "action" in table else [None]
-    sides = connection.scalars(select(table["side"]).distinct()) if None in actions else ()
-    by_side: dict[Side, list[str]] = {side: [] for side in Side}
-    for raw in sides:
-        try:
-            by_side[read_side(raw)].append(raw)
-        except ValueError:
-            continue
-    named = [raw for raw in actions if raw is not None]
-    entries = [raw for raw in named if (text_or_none(raw) or "").upper() == Action.ENTRY]
-    exits = [raw for raw in named if (text_or_none(raw) or "").upper() == Action.EXIT]
-    known = len(entries) + len(exits) == len(actions)
-    return Spellings(statuses, entries, exits, by_side[Side.BUY], by_side[Side.SELL], known)
+    quoted = ["'" + value.replace("'", "''") + "'" for value in values]
+    if len(quoted) <= _FEW:
+        return and_(column.is_not(None), or_(*(column == literal_column(value) for value in quoted)))
+    return and_(column.is_not(None), column.op("IN", is_comparison=True)(literal_column(f"({', '.join(quoted)})")))

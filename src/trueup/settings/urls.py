@@ -15,7 +15,7 @@ _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
 _SERVER = re.compile(
     r"""(?:[^:/]*(?::[^@]*)?@)?                  # user and password
         (?:\[[0-9A-Fa-f:.%]+\]|[^/:?@\[\]]+)?    # host
-        (?::(?:[0-9]{1,5})?)?                    # port
+        (?::[0-9]{1,5})?                         # port
         (?:/[^?]*)?(?:\?.*)?                     # database and parameters""",
     re.VERBOSE,
 )

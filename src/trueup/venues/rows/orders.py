@@ -34,9 +34,10 @@ AMOUNTS = ("qty", "amount", "size")
 AVERAGES = ("filled_avg_price", "avg_price", "average")
 OWN_PRICES = ("price", "limit_price")
 TIMES = (
-    "filled_at", "filledAt", "lastTradeTimestamp", "updated_at", "closed_at", "timestamp", "submitted_at",
-    "datetime", "created_at",
+    "filled_at", "filledAt", "lastTradeTimestamp", "updated_at", "lastUpdateTimestamp", "closed_at", "timestamp",
+    "submitted_at", "datetime", "created_at",
 )  # fmt: skip
+"""ccxt gives a canceled order no `lastTradeTimestamp`: its last change is nearer to its fills than its creation."""
 
 PARTIALLY_FILLED = "partially_filled"
 

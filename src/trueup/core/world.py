@@ -1,0 +1,42 @@
+"""A made-up world: a bot's ledger, its venues' exports, and what should be decided about each of its trades."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFile:
+    """One file of an account's export: its path below the folder, its text, and when it was last changed (epoch ms)."""
+
+    name: str
+    text: str
+    modified_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One trade that is worth telling: what happened, and what must be decided about it.
+
+    `outcomes` are decision and reason of each part; where a row is booked the reason is how it was attributed.
+    """
+
+    profile_id: str
+    trade_id: str
+    happened: str
+    outcomes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that a demonstration sets up.
+
+    `config` is the text of its trueup.toml, `orders` the ledger's rows by the native column names, `stories` all
+    trades that are open in the ledger, `revert_profile` the profile whose repair is taken back and put in force again.
+    """
+
+    about: str
+    config: str
+    orders: tuple[Mapping[str, object], ...]
+    files: tuple[ExportFile, ...]
+    stories: tuple[Story, ...]
+    revert_profile: str

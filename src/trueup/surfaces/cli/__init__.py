@@ -1,0 +1,1 @@
+"""The command line: `main.run` is its door; each command module imports what it needs when it runs."""

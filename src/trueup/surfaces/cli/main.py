@@ -1,0 +1,103 @@
+"""The door of the command line: the commands, and how every ending becomes an exit code without a traceback."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trueup import __version__
+from trueup.core.errors import TrueupError
+from trueup.surfaces.cli import audit, backfill, check, explain, mode, setup
+from trueup.surfaces.cli.options import EXIT_CODES_OF_CHECKS
+from trueup.surfaces.cli.output import BAD, note
+from trueup.surfaces.cli.session import Demo, Session
+
+if TYPE_CHECKING:
+    from trueup.service.app import App
+
+INTERRUPTED = 130
+READER_GONE = 141
+UNEXPECTED = 3
+
+
+def run(
+    build: "Callable[[Path | None], App]", demo: Demo, arguments: Sequence[str] | None = None
+) -> int:
+    """Run one command and return its exit code; `build` makes the App from what --config names.
+
+    130 after Ctrl-C, 141 where the reader of stdout went away; a traceback only where TRUEUP_TRACEBACK is set.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _call(_program(), Session(build, demo), sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_gone()
+    return code
+
+
+def _program() -> typer.Typer:
+    """Put the commands together; help has panels on a terminal and is plain text elsewhere."""
+    program = typer.Typer(
+        name="trueup",
+        help="Keep a trading bot's books true to the exchange.\n\n"
+        "trueup compares the bot's ledger with what the venue says, names each disagreement, and books the exits that "
+        "the ledger missed: each row with its proof, audited, and reversible.\n\n"
+        "Start with: trueup demo",
+        epilog=f"{EXIT_CODES_OF_CHECKS}\n\nSettings: flags, then the environment, then trueup.toml.",
+        no_args_is_help=True,
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        pretty_exceptions_enable=False,
+    )
+    program.callback()(_root)
+    for register in (setup.register, check.register, backfill.register, mode.register, audit.register):
+        register(program)
+    explain.register(program)
+    return program
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"trueup {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", help="The trueup.toml to use; else TRUEUP_CONFIG, else the current folder's."
+        ),
+    ] = None,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    session = context.find_object(Session)
+    assert session is not None
+    context.obj = Session(session.build, session.demo, config)
+
+
+def _call(program: typer.Typer, session: Session, arguments: Sequence[str]) -> int:
+    try:
+        code = typer.main.get_command(program).main(
+            list(arguments), prog_name="trueup", standalone_mode=False, obj=session
+        )
+    except TrueupError as error:
+        return _failed(error)
+    except typer.TyperException as error:
+        return _misused(error)
+    except (KeyboardInterrupt, typer.Abort):
+        note(("interrupted", BAD))
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  # the last resort: no traceback ever reaches a user
+        return _unexpected(error)
+    return code if isinstance(code, int) else 0
