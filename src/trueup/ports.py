@@ -236,6 +236,10 @@ class Journal(Protocol):
         """Return profile, trade and exchange order ids of the repairs that are reverted now."""
         ...
 
+    def settled(self, profile_ids: Sequence[str]) -> list[tuple[str, str, str, int]]:
+        """Return profile, trade, symbol and snapshot time (epoch ms) of the repairs in force, each trade once."""
+        ...
+
     def interrupted(self, profile_ids: Sequence[str]) -> list[AuditRow]:
         """Return the PENDING_APPLY rows of batches that never ended."""
         ...

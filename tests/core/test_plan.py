@@ -4,9 +4,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from tests.core.world import FAILED, PARTIAL, World, entry, leave, leg, order, reaches, short
+from tests.core.world import FAILED, PARTIAL, World, entry, leave, leg, order, reaches
 
-from trueup.core.repair.plan import BEGINNING, ProfilePlan, document_hash, ledger_excess, order_feed_reach
+from trueup.core.repair.plan import BEGINNING, ProfilePlan, document_hash, order_feed_reach
 from trueup.core.repair.policy import BackfillPolicy
 
 TWO_PROFILES = World(
@@ -197,18 +197,3 @@ def test_the_documents_hash_is_of_all_plans_in_any_order() -> None:
     assert document_hash(plans) != document_hash(plans[:1])
     renamed = [replace(plans[0], profile_id="p2"), replace(plans[1], profile_id="p1")]
     assert document_hash(renamed) != document_hash(plans)
-
-
-def test_the_excess_of_each_symbol_is_the_ledgers_and_the_venues_position() -> None:
-    world = World(
-        rows=[
-            entry("A", "2"), short("B", "0.5", profile_id="p2"), entry("C", "x", symbol="ETH/USD"),
-            entry("D", "1"), leave("D", "3"), entry("E", symbol="XRP/USD"),
-        ],
-        legs=[leg("3"), leg("-1", "BTCUSD"), leg("7", "DOGE/USD")],
-        unknown_symbols={"XRPUSD": "cannot be read"},
-    )  # fmt: skip
-    assert ledger_excess(world.facts) == {
-        "BTCUSD": (Decimal("-0.5"), Decimal(2)), "DOGEUSD": (0, 7), "ETHUSD": (None, 0), "XRPUSD": (1, None),
-    }  # fmt: skip
-    assert list(ledger_excess(world.facts)) == ["BTCUSD", "DOGEUSD", "ETHUSD", "XRPUSD"]

@@ -10,6 +10,7 @@ from decimal import Decimal
 from trueup.core.orders import LedgerOrder, Side, read_order
 from trueup.core.repair.booked import Applied, booked_index
 from trueup.core.repair.decisions import Decision, Outcome
+from trueup.core.repair.naming import SettledTrade
 from trueup.core.repair.plan import AccountFacts, AccountPlan, Wanted, plan_account
 from trueup.core.repair.policy import BackfillPolicy, Flatness
 from trueup.core.repair.rows import ExitRow
@@ -115,6 +116,7 @@ class World:
     unknown_assets: Mapping[str, str] = field(default_factory=dict)
     applied: Sequence[Applied] = ()
     reverted: frozenset[tuple[str, str, str]] = frozenset()
+    settled: tuple[SettledTrade, ...] = ()
     profiles: Sequence[str] = ("p1", "p2")
     managed: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     policy: BackfillPolicy = field(default_factory=BackfillPolicy)
@@ -168,6 +170,7 @@ class World:
             known_profiles=frozenset(self.profiles),
             managed=self.managed,
             reverted=self.reverted,
+            settled=self.settled,
         )
 
     def plan(self, **wanted: frozenset[str]) -> AccountPlan:
@@ -206,5 +209,8 @@ def as_ledger_row(proposed: ExitRow) -> LedgerOrder:
 
 
 def after_apply(world: World) -> World:
-    """The world once the plan's rows are in its ledger."""
-    return world.having(rows=[*world.rows, *map(as_ledger_row, world.booked())])
+    """The world once the plan's rows are in its ledger, and their trades known as settled."""
+    booked = world.booked()
+    settled = [SettledTrade(r.profile_id, r.trade_id, Symbols().token(r.symbol), at(NOW)) for r in booked]
+    rows = [*world.rows, *map(as_ledger_row, booked)]
+    return world.having(rows=rows, settled=(*world.settled, *settled))

@@ -31,7 +31,7 @@ def test_a_second_init_changes_nothing(bot: Bot) -> None:
     assert [check for check in app.setup.inspect() if not check.ok] == []
 
 
-@pytest.mark.parametrize("name", [schema.AUDIT, "leases", "profiles"])
+@pytest.mark.parametrize("name", [schema.AUDIT, "leases", "profiles", "orders", "positions"])
 def test_a_table_that_was_dropped_is_made_again_by_init(bot: Bot, name: str) -> None:
     bot.ready(row("TRD-1"))
     bot.db.run(f"DROP TABLE {name}")

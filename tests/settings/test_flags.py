@@ -95,7 +95,7 @@ GOOD_IN_FILE = [
     (LIMIT, 200, 200),
     (PAGES, 3, 3),
 ]
-BAD_IN_FILE = [
+BAD_IN_FILE: list[tuple[str, object]] = [
     *[(name, value) for name in SWITCHES for value in (2, -1, 1.0, [], [True], {}, {"a": 1})],
     *[(name, value) for name in NUMBERS for value in (True, False, [], [1], {}, -1, -0.5, float("nan"), float("inf"))],
     *[(name, value) for name in (LIMIT, PAGES) for value in (8.0, 0, 501)],
@@ -251,7 +251,8 @@ def test_an_unknown_variable_is_refused_with_the_nearest(name: str, meant: str) 
 
 
 def test_variables_of_others_are_none_of_our_business() -> None:
-    assert load(None, {"RECON_EXIT": "x", "PATH": "y", "TRUEUP_SOMETHING": "z", "": "", "RECON_POSITION_X": ""})
+    others = {"RECON_EXIT": "x", "PATH": "y", "TRUEUP_SOMETHING": "z", "": "", "RECON_POSITION_X": ""}
+    assert load(None, others) == load(None, {})
 
 
 @pytest.mark.parametrize(

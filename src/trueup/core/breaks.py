@@ -69,16 +69,17 @@ def compare(
     for piece in facts.slices:
         if piece.is_open or piece.open_qty < -NOTHING:
             by_token[piece.token].append(piece)
-    spelt = {t: s for t, s in holdings.symbols().items() if t in by_token or _is_managed(t, facts)}
-    spelt |= {token: slices[0].symbol for token, slices in by_token.items()}
+    spelt = {t: [s] for t, s in holdings.symbols().items() if t in by_token or _is_managed(t, facts)}
+    spelt |= {token: sorted({piece.symbol for piece in slices}) for token, slices in by_token.items()}
     breaks: list[Break] = []
     unknown: list[tuple[str, str]] = []
     if not holdings.coverage.complete and not spelt:
         unknown.append(("positions", f"the position feed is {holdings.coverage.state}: {holdings.coverage.reason}"))
-    for token, symbol in sorted(spelt.items()):
+    for token, spellings in sorted(spelt.items()):
         if tokens is not None and token not in tokens:
             continue
-        holding = holdings.of(symbol)
+        symbol = spellings[0]
+        holding = next((h for h in map(holdings.of, spellings) if h.unknown is not None), holdings.of(symbol))
         if holding.unknown is not None:
             unknown.append((symbol, holding.unknown))
         defective = [piece for piece in by_token[token] if piece.defect is not None]

@@ -78,12 +78,16 @@ class Holdings:
         return Holding(tuple(leg.qty for leg in legs), marks[0] if marks else None)
 
     def _of_balance(self, symbol: str, token: str) -> Holding:
-        asset = self._symbols.base_asset(self._spelt.get(token, symbol) if "/" not in symbol else symbol)
-        if asset is None:
+        assets = self._symbols.base_assets(symbol)
+        if len(assets) != 1:
+            assets = self._symbols.base_assets(self._spelt.get(token, symbol))
+        unread = [asset for asset in assets if asset in self._snapshot.unknown_assets]
+        if unread:
+            return Holding(unknown=self._snapshot.unknown_assets[unread[0]])
+        held = [(self._snapshot.balances or {}).get(asset, Decimal(0)) for asset in assets]
+        if not held or (len(held) > 1 and any(held)):
             return Holding(unknown=f"the base asset of {symbol} is unclear, and the venue gives balances only")
-        if asset in self._snapshot.unknown_assets:
-            return Holding(unknown=self._snapshot.unknown_assets[asset])
-        return Holding(((self._snapshot.balances or {}).get(asset, Decimal(0)),))
+        return Holding((held[0],))
 
     def symbols(self) -> dict[str, str]:
         """Return the symbols of which the venue holds something, by token, as the venue spells them."""

@@ -94,7 +94,7 @@ def text_or_none(value: object) -> str | None:
 class LedgerOrder:
     """One row of the order ledger; quantities in base units, times in epoch milliseconds.
 
-    `qty` is what executed, for filled rows alone. `defect` is the reason why the row cannot be used
+    `order_id` is empty where the row has none. `qty` is what executed, for filled rows alone. `defect` is the reason why the row cannot be used
     (`quantity_columns_disagree`, `malformed_ledger_row`) and `detail` says it in words.
     """
 
@@ -140,7 +140,7 @@ class _Disagree(ValueError):
 def _identity(raw: Mapping[str, object], status: StatusClass) -> LedgerOrder:
     trade_id = raw.get("trade_id")
     return LedgerOrder(
-        order_id=str(raw.get("order_id")),
+        order_id=str(raw["order_id"]) if raw.get("order_id") is not None else "",
         profile_id=str(raw.get("profile_id")),
         trade_id=str(trade_id) if text_or_none(trade_id) else None,
         symbol=text_or_none(raw.get("symbol")),

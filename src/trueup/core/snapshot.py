@@ -108,11 +108,12 @@ class Leg:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Malformed:
-    """A row that could not be read: excluded, named and counted."""
+    """A row that could not be read: excluded, named and counted; `row_id` is the venue's id of it, where that is known."""
 
     feed: str
     where: str
     why: str
+    row_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ QUOTES = (
     "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USD", "EUR", "GBP", "JPY", "AUD", "CAD", "CHF", "BRL", "TRY",
     "KRW", "BTC", "ETH", "BNB",
 )  # fmt: skip
-"""Quote assets by which a symbol without a separator is split, tried in this order."""
+"""Quote assets by which a symbol without a separator is split, as many as fit."""
 
 _SEPARATORS = "/-_"
 
@@ -59,20 +59,26 @@ class Symbols:
             return self.aliases[upper]
         return upper[1:] if upper in _KRAKEN_FIAT or upper in _KRAKEN_COINS else upper
 
-    def base_asset(self, symbol: str) -> str | None:
-        """Return the asset that a spot symbol trades; None for a contract and where the split is unclear."""
+    def base_assets(self, symbol: str) -> tuple[str, ...]:
+        """Return the assets that a spot symbol may trade: one, several where DOTUSD may be DOT/USD or DO/TUSD, or none.
+
+        A contract trades none: its position is no balance.
+        """
         if is_contract(symbol):
-            return None
+            return ()
         parts = _parts(symbol)
         if len(parts) == 2:
-            return self.asset(parts[0])
+            return (self.asset(parts[0]),)
         if len(parts) != 1:
-            return None
+            return ()
         name = self.token(symbol)
-        for quote in QUOTES:
-            if name.endswith(quote) and len(name) > len(quote):
-                return self.asset(name[: -len(quote)])
-        return None
+        fitting = [quote for quote in QUOTES if name.endswith(quote) and len(name) > len(quote)]
+        return tuple(self.asset(name[: -len(quote)]) for quote in fitting)
+
+    def base_asset(self, symbol: str) -> str | None:
+        """Return the asset that a spot symbol trades; None for a contract and where the split is unclear."""
+        assets = self.base_assets(symbol)
+        return assets[0] if len(assets) == 1 else None
 
     def hidden_contracts(self, symbol: str, held: Collection[str]) -> list[str]:
         """Return the held contracts that a symbol spelt without separators may mean.

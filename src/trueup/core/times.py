@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
+from trueup.core.decimals import EXACT
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _END = datetime(9999, 12, 31, tzinfo=UTC)
@@ -26,12 +28,12 @@ def read_time(value: object) -> int:
         raise ValueError(f"{value!r} is not a time")
     text = repr(value) if isinstance(value, float) else str(value).strip()
     try:
-        number = Decimal(text)
+        number = Decimal(text) if "_" not in text else Decimal("NaN")
     except InvalidOperation:
         return _read_iso(text)
     if not number.is_finite() or number <= 0 or number >= Decimal(10) ** 21:
         raise ValueError(f"{value!r} is not a time")
-    ms = int(number * 1000) if number < SECONDS_BELOW else int(number)
+    ms = int(number.scaleb(3, EXACT)) if number < SECONDS_BELOW else int(number)
     if number >= NANOSECONDS_FROM:
         ms = int(number) // 1_000_000
     elif number >= MICROSECONDS_FROM:

@@ -14,17 +14,20 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    Enum,
     Float,
     Integer,
     MetaData,
     Numeric,
     Table,
+    Text,
+    Uuid,
+    cast,
     inspect,
     literal,
     null,
     select,
 )  # fmt: skip
-from sqlalchemy.dialects.postgresql import DOUBLE_PRECISION, NUMERIC, REAL
 from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.core.decimals import plain
@@ -35,7 +38,8 @@ from trueup.ledger.types import ExactDecimal, UtcTime
 
 _NUMBERS = ("qty", "quantity", "price", "order_qty")
 _TIMES = ("filled_at", "created_at", "updated_at")
-PG_NUMERIC = (NUMERIC, DOUBLE_PRECISION, REAL)
+_WORDS = (Enum, Uuid)
+"""Column types of Postgres that only compare with their own kind: they are compared as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class OrdersTable:
     def __getitem__(self, name: str) -> ColumnElement[Any]:
         """Return a column of ours, NULL where the table has none."""
         if name in self._columns:
-            return self._columns[name]
+            column = self._columns[name]
+            return cast(column, Text) if isinstance(self._kinds[name], _WORDS) else column
         if name == "profile_id" and self._only_profile is not None:
             return literal(self._only_profile)
         return null()
@@ -104,7 +109,7 @@ def _in_form(name: str, value: object, kind: TypeEngine[Any], like: object) -> o
             return read_time(value)
         return value
     if name in _NUMBERS and isinstance(value, Decimal) and not isinstance(kind, ExactDecimal):
-        return value if isinstance(kind, PG_NUMERIC) else plain(value)
+        return plain(value)
     return value
 
 

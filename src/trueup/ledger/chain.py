@@ -56,8 +56,10 @@ def read(connection: Connection, where: Any = None) -> Iterator[AuditRow]:
     """Yield audit rows in the order of seq, in their canonical text, whatever somebody did to them."""
     query = _raw_query(connection)
     query = query.order_by(audit.c.seq) if where is None else query.where(where).order_by(audit.c.seq)
-    for row in connection.execution_options(yield_per=2000).execute(query).mappings():
-        yield AuditRow({name: _canonical(name, value, connection.dialect.name) for name, value in row.items()})
+    # The option is the statement's own: on the connection it would also bind what the transaction writes later.
+    with connection.execute(query.execution_options(yield_per=2000)) as result:
+        for row in result.mappings():
+            yield AuditRow({name: _canonical(name, value, connection.dialect.name) for name, value in row.items()})
 
 
 def _raw_query(connection: Connection) -> Select[Any]:

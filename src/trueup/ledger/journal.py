@@ -1,5 +1,6 @@
 """trueup's own tables: the audit, the runs and the outbox of alerts."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -7,7 +8,7 @@ from sqlalchemy import and_, insert, select, update
 
 from trueup.core.audit import AuditDecision, AuditDraft, AuditRow
 from trueup.core.repair.booked import Applied
-from trueup.core.times import iso
+from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
 from trueup.ledger.guards import applied_repairs
 from trueup.ledger.tables import Store, has_table
@@ -65,6 +66,19 @@ class SqlJournal:
         )
         with self._state.reading() as connection:
             return frozenset((str(a), str(b), str(c)) for a, b, c in connection.execute(query))
+
+    def settled(self, profile_ids: Sequence[str]) -> list[tuple[str, str, str, int]]:
+        """Return profile, trade, symbol and snapshot time (epoch ms) of the repairs in force, each trade once."""
+        audit = schema.audit
+        query = select(audit.c.profile_id, audit.c.trade_id, audit.c.symbol, audit.c.metadata).where(
+            audit.c.profile_id.in_(profile_ids), audit.c.decision == "APPLIED", audit.c.reverted_at.is_(None)
+        )
+        newest: dict[tuple[str, str, str], int] = {}
+        with self._state.reading() as connection:
+            for profile, trade, symbol, metadata in connection.execute(query):
+                as_of = read_time(json.loads(metadata)["asOf"])
+                newest[profile, trade, symbol] = max(as_of, newest.get((profile, trade, symbol), 0))
+        return [(*key, as_of) for key, as_of in sorted(newest.items())]
 
     def interrupted(self, profile_ids: Sequence[str]) -> list[AuditRow]:
         """Return the PENDING_APPLY rows of batches that never ended."""

@@ -42,6 +42,7 @@ def migrate(database: Database, wanted: OrdersMap | None) -> Migrated:
         _upgrade(connection, "own@head")
         if wanted is not None and (_native_is_ours(connection) or not inspect(connection).has_table(wanted.table)):
             _upgrade(connection, "native@head")
+            schema.native.create_all(connection)
         schema.own.create_all(connection)
         schema.profiles.create(connection, checkfirst=True)
         _require_ours(connection)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trueup.core.audit import AuditDecision, AuditRow
-from trueup.core.decimals import plain
+from trueup.core.decimals import exactly, plain
 from trueup.core.errors import TrueupError
 from trueup.core.repair.decisions import INCONCLUSIVE_REASONS
 from trueup.core.repair.evidence import EvidenceBook
@@ -37,6 +37,7 @@ class Validation:
     unexpected: tuple[str, ...] = ()
 
 
+@exactly
 def still_open(slices: Iterable[Slice], plan: ProfilePlan, result: RepairResult) -> Validation:
     """Compare what is open after a repair with what the plan left open."""
     now_open = {(s.trade_id, s.token): s.open_qty for s in slices if s.open_qty > STILL_OPEN}

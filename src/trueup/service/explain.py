@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from trueup.core.audit import AuditRow
-from trueup.core.decimals import plain
+from trueup.core.decimals import exactly, plain
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, StatusClass
 from trueup.core.repair.attribution import Attribution
@@ -133,6 +133,7 @@ def rationale(decision: Decision) -> str:
 _DUST_WHY = next(case.why for case in REMAINDER_CASES if case.outcome is Outcome.BOOK)
 
 
+@exactly
 def _ledger_moments(rows: list[LedgerOrder], slices: list[Slice]) -> list[Moment]:
     """Return the trade's rows, with what is open after each filled one."""
     if not slices:

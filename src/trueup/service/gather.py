@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from trueup.core.errors import CannotKnow, ConfigurationError, nearest
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import booked_index
+from trueup.core.repair.naming import SettledTrade
 from trueup.core.repair.plan import AccountFacts
 from trueup.core.repair.slices import slices_of
 from trueup.core.snapshot import Snapshot, unreadable
@@ -62,10 +63,13 @@ def gather(app: App, account_name: str) -> Gathered:
     slices = slices_of(rows, account.symbols)
     exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
     exchange_ids |= {fill.order_id for fill in snapshot.fills}
+    exchange_ids |= {order.replaces for order in snapshot.orders if order.replaces}
     client_ids = {order.client_order_id for order in snapshot.orders if order.client_order_id and order.qty > 0}
     elsewhere = {profile.profile_id for profile in everybody} - {profile.profile_id for profile in here}
     booked = app.ledger.rows_booking(exchange_ids, client_ids)
     applied = app.journal.applied(exchange_ids) if app.journal.audit_exists() else []
+    ids = [profile.profile_id for profile in here]
+    audited = app.journal.audit_exists()
     facts = AccountFacts(
         snapshot=snapshot,
         slices=tuple(slices),
@@ -74,7 +78,8 @@ def gather(app: App, account_name: str) -> Gathered:
         ),
         known_profiles=frozenset(profile.profile_id for profile in everybody),
         managed={profile.profile_id: _managed(profile, account) for profile in here},
-        reverted=app.journal.reverted([p.profile_id for p in here]) if app.journal.audit_exists() else frozenset(),
+        reverted=app.journal.reverted(ids) if audited else frozenset(),
+        settled=tuple(_settled(app, account, ids)) if audited else (),
     )
     return Gathered(account, here, facts, error)
 
@@ -96,6 +101,11 @@ def _lives_on(app: App, profile: Profile, account: Account) -> bool:
 def _not_of(rows: Iterable[LedgerOrder], profiles: set[str]) -> list[LedgerOrder]:
     """Leave out rows of other accounts' profiles: exchange order ids are unique within an account only."""
     return [row for row in rows if row.profile_id not in profiles]
+
+
+def _settled(app: App, account: Account, profile_ids: Sequence[str]) -> Iterable[SettledTrade]:
+    for profile, trade, symbol, as_of_ms in app.journal.settled(profile_ids):
+        yield SettledTrade(profile, trade, account.symbols.token(symbol), as_of_ms)
 
 
 def _managed(profile: Profile, account: Account) -> frozenset[str] | None:

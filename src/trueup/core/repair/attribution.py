@@ -15,7 +15,7 @@ from functools import partial
 from trueup.core.decimals import EXACT, NOTHING
 from trueup.core.orders import Side
 from trueup.core.repair.evidence import Evidence
-from trueup.core.repair.naming import Names, TradeKey, TradeNames
+from trueup.core.repair.naming import Names, SettledTrade, TradeKey, TradeNames
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.scope import Reading, Scope, read_scope
 from trueup.core.repair.slices import Slice
@@ -55,19 +55,29 @@ class Attribution:
 
 
 def attribute(
-    rows: Iterable[Evidence], trades: Iterable[Slice], reader: TagReader, policy: BackfillPolicy
+    rows: Iterable[Evidence],
+    trades: Iterable[Slice],
+    settled: Iterable[SettledTrade],
+    reader: TagReader,
+    policy: BackfillPolicy,
+    reach_ms: int | None,
 ) -> Attribution:
     """Attribute one symbol's evidence to the account's open trades of that symbol.
 
-    Runs in the caller's exact context; costs n log n in rows and trades.
+    `settled` are the symbol's trades that trueup repaired: evidence that was undecided then stays undecided, so that
+    a second pass over an unchanged world changes nothing. `reach_ms` is the time from which on the order feed is
+    complete, None where it is not: nothing is guessed beyond it. Runs in the caller's exact context; costs n log n.
     """
-    walk = _Walk(list(trades), policy)
-    names = TradeNames(walk.trades.values())
+    past = list(settled)
+    walk = _Walk(list(trades), policy, reach_ms, max((trade.as_of_ms for trade in past), default=None))
+    now_open = TradeNames(walk.trades)
+    ever = TradeNames([*walk.trades, *((trade.profile_id, trade.trade_id) for trade in past)])
     for row in sorted(rows, key=lambda row: (row.time_ms, row.exchange_order_id), reverse=True):
         reading = read_scope(row, reader, policy)
         if reading.scope is not Scope.KEPT:
             walk.result.dropped.append((row, reading))
             continue
+        names = ever if walk.was_weighed(row) else now_open
         walk.add(_Row(row, reading.owner, names.named_by(row, reading)))
     for method in NAMED_PASSES:
         walk.run(method, partial(_named, method))
@@ -85,18 +95,29 @@ class _Row:
 
 
 def _named(method: str, row: _Row) -> TradeKey | None:
-    return row.names.by(method)
+    """Return the trade that an identifier names; what is left of an order follows its earlier part, not a short tag."""
+    trade = row.names.by(method)
+    short = method == "sub_tag" and trade is not None and not row.names.spells_out(trade)
+    return None if short and not row.evidence.booked_to <= {trade} else trade
 
 
 class _Walk:
     """The state of the passes over one symbol."""
 
-    def __init__(self, trades: list[Slice], policy: BackfillPolicy) -> None:
+    def __init__(
+        self, trades: list[Slice], policy: BackfillPolicy, reach_ms: int | None, settled_ms: int | None
+    ) -> None:
         self.trades = {(trade.profile_id, trade.trade_id): trade for trade in trades}
         self.left = {key: trade.open_qty for key, trade in self.trades.items()}
         self.policy = policy
+        self.reach_ms = reach_ms
+        self.settled_ms = settled_ms
         self.rows: list[_Row] = []
         self.result = Attribution()
+
+    def was_weighed(self, row: Evidence) -> bool:
+        """Say whether a row was there already when trueup last repaired a trade of the symbol."""
+        return self.settled_ms is not None and row.time_ms <= self.settled_ms + self.policy.grace_ms
 
     def add(self, row: _Row) -> None:
         """Take in a row, or set it aside where it names different open trades."""
@@ -105,14 +126,16 @@ class _Walk:
             self.rows.append(row)
             return
         self.result.conflicts.append((row.evidence, conflict))
-        self.result.blocked.update(trade for trade in conflict if self._fits(row.evidence, trade))
+        self.result.blocked.update(
+            trade for trade in conflict if trade in self.trades and self._fits(row.evidence, trade)
+        )
 
     def run(self, method: str, choose: Callable[[_Row], TradeKey | None]) -> None:
         """Walk the rows that are still unassigned, newest first, and give each to the trade chosen for it."""
         still: list[_Row] = []
         for row in self.rows:
             trade = choose(row)
-            if trade is not None and self._takes(row.evidence, trade):
+            if trade is not None and trade in self.trades and self._takes(row.evidence, trade):
                 self._give(row, trade, method)
             else:
                 still.append(row)
@@ -120,7 +143,7 @@ class _Walk:
 
     def single(self, row: _Row) -> TradeKey | None:
         """Return the symbol's one open trade, where there is only one and the row may be its."""
-        if len(self.trades) != 1:
+        if len(self.trades) != 1 or self.was_weighed(row.evidence):
             return None
         trade = next(iter(self.trades))
         return trade if self._may_guess(row, trade) else None
@@ -128,7 +151,7 @@ class _Walk:
     def by_quantity(self) -> None:
         """Give each row to the one eligible trade whose remainder is its quantity within the dust threshold."""
         index = _Remainders(self.policy)
-        waiting = sorted(self.trades, key=lambda key: (self.trades[key].newest_ms, key))
+        waiting = sorted(self.trades, key=lambda key: (self.trades[key].bot_newest_ms, key))
         for key in waiting:
             index.add(self.trades[key], self.left[key])
 
@@ -151,13 +174,15 @@ class _Walk:
         What is left of an order that was booked in part belongs to the trade that the rest was booked to.
         """
         owned = row.owner in (None, trade[0])
-        return owned and row.names.may_be(trade) and row.evidence.booked_to <= {trade}
+        since = self.trades[trade].newest_ms - self.policy.grace_ms
+        seen = self.reach_ms is not None and self.reach_ms <= since
+        return owned and seen and row.names.may_be(trade) and row.evidence.booked_to <= {trade}
 
     def _fits(self, row: Evidence, key: TradeKey) -> bool:
         return row.side is self.trades[key].exit_side and self._in_time(row, self.trades[key])
 
     def _in_time(self, row: Evidence, trade: Slice) -> bool:
-        return row.time_ms >= trade.newest_ms - self.policy.grace_ms
+        return row.time_ms >= trade.bot_newest_ms - self.policy.grace_ms
 
     def _takes(self, row: Evidence, key: TradeKey) -> bool:
         return self._fits(row, key) and (self.left[key] > NOTHING or self.trades[key].defect is not None)

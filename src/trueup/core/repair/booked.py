@@ -76,20 +76,20 @@ def booked_index(rows: Iterable[LedgerOrder], applied: Iterable[Applied], symbol
     """Index what the ledger's filled rows and our audit have booked of exchange orders.
 
     A row books the order that its `order_id` or `exchange_order_id` names; a row without an exchange order id also
-    the order of its client order id. A row that our audit applied counts once, also where somebody changed or
+    the order of its client order id, on either side where its own side cannot be read. A row that our audit applied counts once, also where somebody changed or
     removed it since.
     """
     by_order: dict[tuple[str, str], Booked] = defaultdict(Booked)
     by_client: dict[tuple[str, Side, str], Booked] = defaultdict(Booked)
-    for row in rows:
+    for number, row in enumerate(rows):
         if row.status in (StatusClass.WORKING, StatusClass.DEAD) or row.symbol is None:
             continue
         token = symbols.token(row.symbol)
-        entries = [by_order[token, name] for name in {row.order_id, row.exchange_order_id or row.order_id}]
-        if row.client_order_id and not row.exchange_order_id and row.side:
-            entries.append(by_client[token, row.side, row.client_order_id])
+        entries = [by_order[token, name] for name in {row.order_id, row.exchange_order_id} if name]
+        if row.client_order_id and not row.exchange_order_id:
+            entries += [by_client[token, side, row.client_order_id] for side in ([row.side] if row.side else Side)]
         for entry in entries:
-            entry.add(row.order_id, row.qty, row.profile_id, row.trade_id)
+            entry.add(row.order_id or f"row {number}", row.qty, row.profile_id, row.trade_id)
             entry.unknown = entry.unknown or row.defect is not None
     for item in applied:
         entry = by_order[symbols.token(item.symbol), item.exchange_order_id]

@@ -16,6 +16,7 @@ from trueup.core.repair.excess import Excess
 from trueup.core.repair.policy import BackfillPolicy, Flatness
 from trueup.core.repair.rows import ExitRow, dust_row, evidence_row
 from trueup.core.repair.slices import Slice
+from trueup.core.times import iso
 
 
 class Outcome(StrEnum):
@@ -49,6 +50,7 @@ class Situation:
     unmatched: int
     policy: BackfillPolicy
     excess: Excess
+    as_of_ms: int
     proposed: list[ExitRow] = field(init=False)
     covered: Decimal = field(init=False)
 
@@ -241,6 +243,7 @@ def _booking(s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str
         "evidenceQty": plain(row.evidence_qty),
         "fee": plain(row.fee) if row.fee is not None else None,
         "feeAsset": row.fee_asset,
+        "asOf": iso(s.as_of_ms),
     }
     if taken_back:
         return Decision(s.trade, Outcome.NO_GO, REVERTED_BY_OPERATOR, row, metadata | _facts(s, 0, s.trade.open_qty))

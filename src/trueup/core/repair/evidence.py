@@ -11,6 +11,7 @@ from decimal import Decimal
 from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.orders import Side
 from trueup.core.repair.booked import Booked, BookedIndex
+from trueup.core.repair.chains import Chains, OrderKey
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.snapshot import Fill, Malformed, Snapshot, VenueOrder
 
@@ -71,7 +72,6 @@ class EvidenceBook:
     booked: int = 0
 
 
-_Key = tuple[str, str]
 _ZERO = Decimal(0)
 
 
@@ -90,16 +90,20 @@ def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy)
     ]
     orders, order_conflicts = _orders(snapshot, latest)
     fills, fill_conflicts = _fills(snapshot, latest)
-    set_aside = {**order_conflicts, **fill_conflicts}
+    chains = Chains(snapshot.orders, snapshot.symbols)
+    set_aside = {**order_conflicts, **fill_conflicts, **_sides_differ(orders, fills)}
+    set_aside |= _unclear_chains(chains, set_aside, orders, fills)
+    unread = {row.row_id for row in snapshot.malformed if row.row_id}
+    unread |= {order.id for order in snapshot.orders if order.time_ms > latest}
+    fills = {key: found for key, found in fills.items() if key[1] not in unread}
     merged = {
         key: _merge(orders.get(key), fills.get(key, []), snapshot)
         for key in sorted(orders.keys() | fills.keys())
         if key not in set_aside
     }
     executed = {key: row for key, (row, _) in merged.items() if row is not None}
-    before = _predecessors(orders)
-    own = _own_executions(executed, before, fills)
-    book = _still_to_book(own, _left_to_book(own, before, booked), policy, snapshot.as_of_ms, set_aside)
+    own = _own_executions(executed, chains, fills)
+    book = _still_to_book(own, _left_to_book(own, chains, booked), policy, snapshot.as_of_ms, set_aside)
     return replace(
         book,
         malformed=tuple(sorted(malformed)),
@@ -107,10 +111,10 @@ def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy)
     )
 
 
-def _orders(snapshot: Snapshot, latest: int) -> tuple[dict[_Key, VenueOrder], dict[_Key, Conflict]]:
+def _orders(snapshot: Snapshot, latest: int) -> tuple[dict[OrderKey, VenueOrder], dict[OrderKey, Conflict]]:
     """Return the venue's orders once each, and those that it lists with different content."""
-    orders: dict[_Key, VenueOrder] = {}
-    conflicts: dict[_Key, Conflict] = {}
+    orders: dict[OrderKey, VenueOrder] = {}
+    conflicts: dict[OrderKey, Conflict] = {}
     for order in snapshot.orders:
         if order.time_ms > latest:
             continue
@@ -120,11 +124,11 @@ def _orders(snapshot: Snapshot, latest: int) -> tuple[dict[_Key, VenueOrder], di
     return orders, conflicts
 
 
-def _fills(snapshot: Snapshot, latest: int) -> tuple[dict[_Key, list[Fill]], dict[_Key, Conflict]]:
+def _fills(snapshot: Snapshot, latest: int) -> tuple[dict[OrderKey, list[Fill]], dict[OrderKey, Conflict]]:
     """Return the venue's fills once each by order, and the orders with a fill listed with different content."""
-    fills: dict[_Key, dict[str, Fill]] = defaultdict(dict)
-    conflicts: dict[_Key, Conflict] = {}
-    owner: dict[_Key, _Key] = {}
+    fills: dict[OrderKey, dict[str, Fill]] = defaultdict(dict)
+    conflicts: dict[OrderKey, Conflict] = {}
+    owner: dict[OrderKey, OrderKey] = {}
     for fill in snapshot.fills:
         if fill.time_ms > latest:
             continue
@@ -192,24 +196,44 @@ def _by_fills(order: VenueOrder | None, fills: list[Fill], total: Decimal, snaps
     )
 
 
-def _predecessors(orders: dict[_Key, VenueOrder]) -> dict[_Key, _Key]:
-    """Return which order each replacing order replaced."""
-    before = {(token, order.replaced_by): (token, name) for (token, name), order in orders.items() if order.replaced_by}
-    before |= {key: (key[0], order.replaces) for key, order in orders.items() if order.replaces}
-    return before
+def _sides_differ(orders: dict[OrderKey, VenueOrder], fills: dict[OrderKey, list[Fill]]) -> dict[OrderKey, Conflict]:
+    """Return the orders whose fills are on the other side."""
+    return {
+        key: Conflict(order.id, order.symbol, f"the order is a {order.side}, its fills are on the other side")
+        for key, order in orders.items()
+        if any(fill.side is not order.side for fill in fills.get(key, ()))
+    }
+
+
+def _unclear_chains(
+    chains: Chains,
+    set_aside: dict[OrderKey, Conflict],
+    orders: dict[OrderKey, VenueOrder],
+    fills: dict[OrderKey, list[Fill]],
+) -> dict[OrderKey, Conflict]:
+    """Return the orders of which a chain of replacements does not say what they executed by themselves.
+
+    Fills say it, whatever the chain.
+    """
+    unclear = chains.unclear | chains.depending_on(set_aside.keys() | chains.unclear)
+    return {
+        key: Conflict(key[1], orders[key].symbol, "its chain of replaced orders cannot be told")
+        for key in sorted(unclear)
+        if key in orders and key not in fills
+    }
 
 
 def _own_executions(
-    rows: dict[_Key, Evidence], before: dict[_Key, _Key], fills: dict[_Key, list[Fill]]
-) -> dict[_Key, Evidence]:
+    rows: dict[OrderKey, Evidence], chains: Chains, fills: dict[OrderKey, list[Fill]]
+) -> dict[OrderKey, Evidence]:
     """Take out of a replacing order's quantity what it may carry forward from the order that it replaced.
 
     Some venues let a replacing order start with its predecessor's executions, others with none. Without fills the
     two readings cannot be told apart where the successor executed at least as much, so only the excess is its own.
     """
-    own: dict[_Key, Evidence] = {}
+    own: dict[OrderKey, Evidence] = {}
     for key, row in rows.items():
-        replaced = rows.get(before[key]) if key in before else None
+        replaced = rows.get(chains.before[key]) if key in chains.before else None
         carries = replaced is not None and key not in fills and row.filled >= replaced.filled
         if replaced is not None and carries:
             left = row.filled - replaced.filled
@@ -220,16 +244,17 @@ def _own_executions(
 
 
 def _left_to_book(
-    rows: dict[_Key, Evidence], before: dict[_Key, _Key], booked: BookedIndex
-) -> dict[_Key, tuple[Decimal, Booked]]:
+    rows: dict[OrderKey, Evidence], chains: Chains, booked: BookedIndex
+) -> dict[OrderKey, tuple[Decimal, Booked]]:
     """Return what is left of each order, and what books it.
 
     What the ledger booked of a replacing order beyond that order's own executions belongs to its predecessors: a bot
-    that knows only the last order of a chain books the whole chain under it.
+    that knows only the last order of a chain books the whole chain under it. What it booked of a predecessor that the
+    venue does not list any more may be part of what its heir carries forward.
     """
-    after = {old: new for new, old in before.items() if new in rows}
-    surplus: dict[_Key, Decimal] = {}
-    left: dict[_Key, tuple[Decimal, Booked]] = {}
+    after = {old: new for old, new in chains.after.items() if new in rows}
+    surplus: dict[OrderKey, Decimal] = {}
+    left: dict[OrderKey, tuple[Decimal, Booked]] = {}
     for start in rows:
         if start in surplus:
             continue
@@ -241,18 +266,27 @@ def _left_to_book(
             entry = booked.of(row.token, row.side, row.exchange_order_id, row.client_order_id)
             newer = after.get(key)
             beyond = surplus.get(newer, _ZERO) if newer is not None else _ZERO
+            beyond += _booked_of_unlisted(key, rows, chains, booked)
             rest = row.qty - entry.qty - beyond if entry.rows or beyond else row.qty
             surplus[key] = max(-rest, _ZERO)
             left[key] = (max(rest, _ZERO), entry)
     return left
 
 
+def _booked_of_unlisted(key: OrderKey, rows: dict[OrderKey, Evidence], chains: Chains, booked: BookedIndex) -> Decimal:
+    """Return what was booked of an order's predecessor that the venue does not list."""
+    old = chains.before.get(key)
+    if old is None or old in rows:
+        return _ZERO
+    return booked.of(old[0], rows[key].side, old[1], None).qty
+
+
 def _still_to_book(
-    rows: dict[_Key, Evidence],
-    left: dict[_Key, tuple[Decimal, Booked]],
+    rows: dict[OrderKey, Evidence],
+    left: dict[OrderKey, tuple[Decimal, Booked]],
     policy: BackfillPolicy,
     now_ms: int,
-    conflicts: dict[_Key, Conflict],
+    conflicts: dict[OrderKey, Conflict],
 ) -> EvidenceBook:
     """Leave out what is booked, what is older than the look-back and what cannot be told, and order the rest."""
     by_token: dict[str, list[Evidence]] = defaultdict(list)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from trueup.core.repair.evidence import Evidence
 from trueup.core.repair.scope import Reading
-from trueup.core.repair.slices import Slice
 from trueup.core.tags import PREFIX_CHARS
 
 TradeKey = tuple[str, str]
@@ -17,9 +16,23 @@ _AFTER_ALL = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
-class SubTagMatches:
-    """The open trades that a sub-tag may mean: a stretch of the profile's trades in the order of their names."""
+class SettledTrade:
+    """A trade that trueup repaired and that is closed now; `as_of_ms` is the snapshot that the repair was planned on.
 
+    Evidence up to then was weighed while the trade was open, and it stays as undecided as it was.
+    """
+
+    profile_id: str
+    trade_id: str
+    token: str
+    as_of_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubTagMatches:
+    """The trades that a sub-tag may mean: a stretch of the profile's trades in the order of their names."""
+
+    tag: str = ""
     trades: Sequence[tuple[str, TradeKey]] = ()
     start: int = 0
     end: int = 0
@@ -78,6 +91,10 @@ class Names:
         outside = several and any(not self.sub_tag.contains(trade) for trade in named if self.sub_tag)
         return named if outside else _NONE
 
+    def spells_out(self, trade: TradeKey) -> bool:
+        """Say whether the sub-tag holds the whole id of a trade."""
+        return self.sub_tag is not None and self.sub_tag.tag == trade[1].lower()
+
     def may_be(self, trade: TradeKey) -> bool:
         """Say whether a heuristic may give the evidence to a trade: it names none, or several of which this is one."""
         if self.trade_id is not None or self.client_order_id is not None:
@@ -86,17 +103,17 @@ class Names:
 
 
 class TradeNames:
-    """The open trades of one symbol of one account, by their names."""
+    """The trades of one symbol of one account, by their names."""
 
-    def __init__(self, trades: Iterable[Slice]) -> None:
+    def __init__(self, trades: Iterable[TradeKey]) -> None:
         self._by_id: dict[str, set[TradeKey]] = defaultdict(set)
         self._by_lower: dict[TradeKey, set[TradeKey]] = defaultdict(set)
         by_profile: dict[str, list[tuple[str, TradeKey]]] = defaultdict(list)
-        for trade in trades:
-            key = (trade.profile_id, trade.trade_id)
-            self._by_id[trade.trade_id].add(key)
-            self._by_lower[trade.profile_id, trade.trade_id.lower()].add(key)
-            by_profile[trade.profile_id].append((trade.trade_id.lower(), key))
+        for profile_id, trade_id in sorted(set(trades)):
+            key = (profile_id, trade_id)
+            self._by_id[trade_id].add(key)
+            self._by_lower[profile_id, trade_id.lower()].add(key)
+            by_profile[profile_id].append((trade_id.lower(), key))
         self._sorted = {profile: sorted(names) for profile, names in by_profile.items()}
 
     def named_by(self, row: Evidence, reading: Reading) -> Names:
@@ -117,7 +134,7 @@ class TradeNames:
         start = bisect_left(names, (tag,))
         whole = len(tag) < PREFIX_CHARS or self._abbreviates_another(row, reading, tag)
         last = (tag, (_AFTER_ALL, "")) if whole else (tag + _AFTER_ALL,)
-        return SubTagMatches(names, start, bisect_left(names, last, lo=start))
+        return SubTagMatches(tag, names, start, bisect_left(names, last, lo=start))
 
     def _abbreviates_another(self, row: Evidence, reading: Reading, tag: str) -> bool:
         """Say whether the tag is short for a trade that the evidence spells out elsewhere and that is not open."""

@@ -9,7 +9,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from hashlib import sha256
 
 from trueup.core.decimals import exactly
@@ -19,6 +18,7 @@ from trueup.core.repair.booked import BookedIndex
 from trueup.core.repair.decisions import ALREADY_EXISTS, Decision, Outcome, Situation, decide
 from trueup.core.repair.evidence import EvidenceBook, evidence_of
 from trueup.core.repair.excess import excess_of, ledger_positions
+from trueup.core.repair.naming import SettledTrade
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.rows import ExitRow, row_as_columns
 from trueup.core.repair.scope import Scope
@@ -50,7 +50,8 @@ class AccountFacts:
 
     `known_profiles` are the ids of all profiles, of any account; `managed` the tokens that each profile of this
     account manages (None is every symbol); `slices` the slices of all profiles of the account; `reverted` the
-    profile, trade and exchange order ids of rows that an operator took back.
+    profile, trade and exchange order ids of rows that an operator took back;
+    `settled` the trades that trueup repaired.
     """
 
     snapshot: Snapshot
@@ -59,6 +60,7 @@ class AccountFacts:
     known_profiles: frozenset[str]
     managed: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     reverted: frozenset[tuple[str, str, str]] = frozenset()
+    settled: tuple[SettledTrade, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,13 @@ def _attributions(
     by_token: dict[str, list[Slice]] = defaultdict(list)
     for trade in candidates:
         by_token[trade.token].append(trade)
+    settled: dict[str, list[SettledTrade]] = defaultdict(list)
+    for past in facts.settled:
+        settled[past.token].append(past)
+    reach = order_feed_reach(facts.snapshot)
     return {
-        token: attribute(evidence.rows.get(token, []), by_token[token], reader, policy) for token in sorted(by_token)
+        token: attribute(evidence.rows.get(token, []), by_token[token], settled[token], reader, policy, reach)
+        for token in sorted(by_token)
     }
 
 
@@ -136,8 +143,9 @@ def _decisions(
 ) -> dict[str, list[Decision]]:
     """Decide the trades in the order of their newest rows, oldest first: that is the order that takes the excess."""
     holdings = Holdings(facts.snapshot)
-    held = {token: holdings.of(symbol) for token, symbol in {t.token: t.symbol for t in trades}.items()}
-    venue = {token: holding.signed for token, holding in held.items() if holding.unknown is None}
+    held = {key: holdings.of(key[1]) for key in {(t.token, t.symbol) for t in trades}}
+    unknown = {token for (token, _), holding in held.items() if holding.unknown is not None}
+    venue = {token: holding.signed for (token, _), holding in held.items() if token not in unknown}
     excess = excess_of(ledger_positions(facts.slices), venue)
     unmatched = {
         (token, profile): attributions[token].unmatched(profile)
@@ -151,12 +159,13 @@ def _decisions(
         situation = Situation(
             trade=trade,
             assigned=found.assigned.get(key, []),
-            holding=held[trade.token],
+            holding=held[trade.token, trade.symbol],
             orders_complete=reach is not None and reach <= trade.newest_ms - policy.grace_ms,
             conflict=key in found.blocked,
             unmatched=unmatched[trade.token, trade.profile_id],
             policy=policy,
             excess=excess,
+            as_of_ms=facts.snapshot.as_of_ms,
         )
         decisions[trade.profile_id] += decide(situation, facts.reverted)
     return decisions
@@ -228,17 +237,3 @@ def _signature(decision: Decision) -> dict[str, object]:
         "reason": "" if booked else decision.reason,
         "row": row_as_columns(decision.exit) if decision.exit is not None else None,
     }
-
-
-def ledger_excess(facts: AccountFacts) -> dict[str, tuple[Decimal | None, Decimal | None]]:
-    """Return the ledger's and the venue's signed position of each symbol token; None is unknown."""
-    ledger = ledger_positions(facts.slices)
-    holdings = Holdings(facts.snapshot)
-    spelt = holdings.symbols() | {trade.token: trade.symbol for trade in facts.slices}
-    result: dict[str, tuple[Decimal | None, Decimal | None]] = {}
-    defective = {trade.token for trade in facts.slices if trade.defect is not None}
-    for token, symbol in sorted(spelt.items()):
-        holding = holdings.of(symbol)
-        ours = None if token in defective else ledger.get(token, Decimal(0))
-        result[token] = (ours, None if holding.unknown is not None else holding.signed)
-    return result

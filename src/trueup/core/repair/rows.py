@@ -12,10 +12,9 @@ from hashlib import md5
 from trueup.core.decimals import cut_quantity, plain, round_price
 from trueup.core.orders import Side
 from trueup.core.repair.attribution import Assigned
-from trueup.core.repair.slices import Slice
+from trueup.core.repair.slices import REPAIR_PREFIX, Slice
 from trueup.core.times import iso
 
-ID_PREFIX = "BFILL-"
 DUST_PREFIX = "DUST-REMAINDER-"
 DUST = "dust"
 NO_PRICE = "none"
@@ -50,7 +49,7 @@ class ExitRow:
 def row_id(profile_id: str, trade_id: str, exchange_order_id: str, filled_ms: int) -> str:
     """Return the deterministic id of a backfilled row."""
     text = f"{profile_id}:{trade_id}:{exchange_order_id}:{iso(filled_ms)}"
-    return ID_PREFIX + md5(text.encode(), usedforsecurity=False).hexdigest()
+    return REPAIR_PREFIX + md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def evidence_row(trade: Slice, item: Assigned, qty: Decimal) -> ExitRow:

@@ -6,16 +6,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
 
-from trueup.core.decimals import NOTHING, exactly, plain
+from trueup.core.decimals import EXACT, NOTHING, exactly, plain
 from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
 from trueup.core.symbols import Symbols
+
+
+REPAIR_PREFIX = "BFILL-"
+"""What the ids of our repairs' rows begin with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
     """One trade's books: quantities in base units, times in epoch milliseconds.
 
-    `token` is the symbol's token. `working` says that an order of the trade may still fill; `defect` that rows of it
+    `token` is the symbol's token. `bot_newest_ms` is the newest row that the bot itself wrote: the rows of our repairs
+    are left out, so that a repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still fill; `defect` that rows of it
     cannot be read, so that its quantity is unknown. `entry_price` is the volume-weighted price of the entries, None
     where one of them has no price. `fingerprint` changes with every change of the trade's filled or working rows.
     """
@@ -29,6 +34,7 @@ class Slice:
     entry_qty: Decimal
     exit_qty: Decimal
     newest_ms: int
+    bot_newest_ms: int
     opened_ms: int
     entry_price: Decimal | None = None
     working: bool = False
@@ -39,7 +45,7 @@ class Slice:
     @property
     def open_qty(self) -> Decimal:
         """Return what is still open; negative where more was exited than entered."""
-        return self.entry_qty - self.exit_qty
+        return EXACT.subtract(self.entry_qty, self.exit_qty)
 
     @property
     def is_open(self) -> bool:
@@ -54,7 +60,7 @@ class Slice:
     @property
     def signed_open(self) -> Decimal:
         """Return the open quantity, negative for a short trade."""
-        return self.open_qty if self.entry_side is Side.BUY else -self.open_qty
+        return self.open_qty if self.entry_side is Side.BUY else self.open_qty.copy_negate()
 
 
 @exactly
@@ -107,10 +113,11 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
         entry_qty=sum((row.qty for row in entries), Decimal(0)),
         exit_qty=sum((row.qty for row in exits), Decimal(0)),
         newest_ms=max((row.time_ms or 0 for row in good), default=0),
+        bot_newest_ms=max((row.time_ms or 0 for row in good if not row.order_id.startswith(REPAIR_PREFIX)), default=0),
         opened_ms=min((row.time_ms or 0 for row in entries or good), default=0),
         entry_price=average_price(entries),
         working=working,
-        defect=min((row.defect for row in defective if row.defect), default=None),
+        defect=max((row.defect for row in defective if row.defect), default=None),
         detail="; ".join(row.detail for row in defective),
         fingerprint=mark,
     )

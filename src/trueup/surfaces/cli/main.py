@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from trueup import __version__
 from trueup.core.errors import TrueupError
@@ -23,9 +24,7 @@ READER_GONE = 141
 UNEXPECTED = 3
 
 
-def run(
-    build: "Callable[[Path | None], App]", demo: Demo, arguments: Sequence[str] | None = None
-) -> int:
+def run(build: "Callable[[Path | None], App]", demo: Demo, arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `build` makes the App from what --config names.
 
     130 after Ctrl-C, 141 where the reader of stdout went away; a traceback only where TRUEUP_TRACEBACK is set.
@@ -37,7 +36,7 @@ def run(
         code = _call(_program(), Session(build, demo), sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        return _reader_gone()
+        return _stopped(READER_GONE)
     return code
 
 
@@ -45,6 +44,7 @@ def _program() -> typer.Typer:
     """Put the commands together; help has panels on a terminal and is plain text elsewhere."""
     program = typer.Typer(
         name="trueup",
+        cls=_Program,
         help="Keep a trading bot's books true to the exchange.\n\n"
         "trueup compares the bot's ledger with what the venue says, names each disagreement, and books the exits that "
         "the ledger missed: each row with its proof, audited, and reversible.\n\n"
@@ -84,20 +84,86 @@ def _root(
     context.obj = Session(session.build, session.demo, config)
 
 
+class _Stopped(Exception):
+    """The person, or the reader of stdout, stopped the command; Typer would end these without our exit codes."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Program(TyperGroup):
+    """All commands."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _Stopped(INTERRUPTED) from None
+        except BrokenPipeError:
+            raise _Stopped(READER_GONE) from None
+
+
 def _call(program: typer.Typer, session: Session, arguments: Sequence[str]) -> int:
+    command = typer.main.get_command(program)
     try:
-        code = typer.main.get_command(program).main(
-            list(arguments), prog_name="trueup", standalone_mode=False, obj=session
-        )
+        code = command.main(list(arguments), prog_name="trueup", standalone_mode=False, obj=session)
     except TrueupError as error:
         return _failed(error)
     except typer.TyperException as error:
         return _misused(error)
-    except (KeyboardInterrupt, typer.Abort):
-        note(("interrupted", BAD))
-        return INTERRUPTED
-    except BrokenPipeError:
-        raise
+    except _Stopped as stop:
+        return _stopped(stop.code)
     except Exception as error:  # noqa: BLE001  # the last resort: no traceback ever reaches a user
         return _unexpected(error)
     return code if isinstance(code, int) else 0
+
+
+def _failed(error: TrueupError) -> int:
+    note(("error: ", BAD), error.what)
+    for line in error.do.splitlines():
+        note(line)
+    return error.exit_code
+
+
+def _misused(error: typer.TyperException) -> int:
+    """Say what is wrong with the command line, in one line, and where to look; without any word, show the help."""
+    context = getattr(error, "ctx", None)
+    lines = error.format_message().splitlines()
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":
+        for line in lines:
+            note(line)
+        return error.exit_code
+    note(("error: ", BAD), " ".join(line.strip() for line in lines))
+    if context is not None:
+        note(f"`{context.command_path} --help` shows how it is used.")
+    return error.exit_code
+
+
+def _stopped(code: int) -> int:
+    if code == INTERRUPTED:
+        note("interrupted; what was not committed is not there, and the next run says so")
+    else:
+        _drop_output()
+    return code
+
+
+def _unexpected(error: Exception) -> int:
+    if os.environ.get("TRUEUP_TRACEBACK"):
+        import traceback
+
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    note(
+        ("error: ", BAD),
+        f"trueup failed unexpectedly: {what}. Nothing was written that the audit does not show. "
+        "Report it with TRUEUP_TRACEBACK=1",
+    )
+    return UNEXPECTED
+
+
+def _drop_output() -> None:
+    """Point stdout to nowhere, so that nothing more is said about the reader that is gone."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -107,9 +107,12 @@ def _draw(columns: Sequence[Column], rows: Sequence[Sequence[Piece]], indent: in
 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style=STRONG)
     for column in columns:
-        justify = "right" if column.number else "left"
         drawn.add_column(
-            column.title, justify=justify, overflow="fold", no_wrap=column.number, ratio=1 if column.long else None
+            column.title,
+            justify="right" if column.number else "left",
+            overflow="fold",
+            no_wrap=column.number,
+            ratio=1 if column.long else None,
         )
     for row in rows:
         drawn.add_row(*(_text([cell]) for cell in row))

@@ -46,8 +46,8 @@ class _Draft:
     def cover(self, feed: Feed, state: FeedState, reason: str) -> None:
         self.covered.setdefault(feed, []).append(Coverage(state, reason))
 
-    def leave_out(self, feed: Feed, where: str, why: str) -> None:
-        self.malformed.append(Malformed(feed.value, where, why))
+    def leave_out(self, feed: Feed, where: str, why: str, row_id: str = "") -> None:
+        self.malformed.append(Malformed(feed.value, where, why, row_id))
 
 
 def snapshot_of(account: str, path: str, parts: list[Part], symbols: Symbols) -> Snapshot:
@@ -182,7 +182,7 @@ def _read_orders(draft: _Draft, section: Section) -> None:
             order = read_order(_checked(row), where, section.orders, draft.symbols, draft.contracts)
             draft.orders.append(order)
         except ValueError as error:
-            draft.leave_out(section.feed, where, str(error))
+            draft.leave_out(section.feed, where, str(error), _id_of(row))
 
 
 def _with_legs(section: Section) -> Iterator[tuple[str, object]]:
@@ -265,3 +265,11 @@ _READERS = {
     Feed.CLOSED_ORDERS: _read_orders,
     Feed.FILLS: _read_fills,
 }
+
+
+def _id_of(row: object) -> str:
+    """Return the id of an order that could not be read, by which its fills are set aside with it."""
+    try:
+        return identifier(row, IDS) or "" if isinstance(row, Mapping) else ""
+    except ValueError:
+        return ""

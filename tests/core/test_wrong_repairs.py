@@ -1,7 +1,4 @@
-"""Cases that the core does not decide as it should yet: each moves to the tests of its rule with its repair.
-
-An `xfail` here is strict: it fails as soon as the case is decided rightly.
-"""
+"""Worlds in which an earlier reading of the rules repaired wrongly or answered by the order of arrival."""
 
 from decimal import Context, Decimal, localcontext
 from itertools import permutations
@@ -14,8 +11,6 @@ from trueup.core.repair.slices import slices_of
 from trueup.core.symbols import Symbols
 from trueup.core.times import read_time
 
-open_defect = pytest.mark.xfail(strict=True, reason="reported and not repaired yet", raises=AssertionError)
-
 
 def guessing(**facts: object) -> World:
     return World(**facts).under(strong_attribution=False, heuristic_match=True)
@@ -24,40 +19,34 @@ def guessing(**facts: object) -> World:
 NAMES_A_AND_B = {"trade_id": "TRD-A", "client_order_id": "bytelyst-p1-TRD-B-exit"}
 
 
-@open_defect
 def test_a_conflict_stays_a_conflict_when_one_of_its_trades_closes() -> None:
     orders = [order("X1", **NAMES_A_AND_B), order("X2", minute=11, trade_id="TRD-B")]
     world = World(rows=[entry("TRD-A"), entry("TRD-B")], orders=orders)
     assert after_apply(world).booked() == []
 
 
-@open_defect
 def test_a_conflict_still_blocks_dust_after_newer_evidence_is_booked() -> None:
     orders = [order("X1", "0.0005", 2, **NAMES_A_AND_B), order("X2", minute=30, trade_id="TRD-A")]
     world = World(rows=[entry("TRD-A", "1.0005"), entry("TRD-B", "3")], orders=orders)
     assert after_apply(world).booked() == []
 
 
-@open_defect
 def test_evidence_is_not_guessed_for_the_last_trade_after_the_others_were_repaired() -> None:
     orders = [order("X1", "0.5"), order("X2", trade_id="TRD-A")]
     assert after_apply(guessing(rows=[entry("TRD-A"), entry("TRD-B", "2")], orders=orders)).booked() == []
 
 
-@open_defect
 def test_a_sub_tag_of_two_trades_is_not_the_second_ones_after_the_first_was_repaired() -> None:
     orders = [order("X1", "0.5", sub_tag="bytelyst:p1:TRD-SAME"), order("X2", trade_id="TRD-SAME-A")]
     assert after_apply(World(rows=[entry("TRD-SAME-A"), entry("TRD-SAME-B", "2")], orders=orders)).booked() == []
 
 
-@open_defect
 def test_the_rest_of_a_partly_booked_order_is_not_given_to_another_trade_by_a_short_sub_tag() -> None:
     rows = [entry("TRD-SAME-A"), entry("TRD-SAME-B", "5")]
     world = guessing(rows=rows, orders=[order(qty="1.0005", sub_tag="bytelyst:p1:TRD-SAME")])
     assert after_apply(world).booked() == []
 
 
-@open_defect
 def test_each_trade_is_decided_by_its_own_spelling_of_the_symbol() -> None:
     rows = [entry("TRD-A", symbol="BTCUSDT"), entry("TRD-B", symbol="BTC/USDT")]
     orders = [order("X1", symbol="BTC/USDT", trade_id="TRD-A")]
@@ -65,43 +54,36 @@ def test_each_trade_is_decided_by_its_own_spelling_of_the_symbol() -> None:
     assert world.says()[0] == "TRD-A: NO_GO venue_position_unknown"
 
 
-@open_defect
 @pytest.mark.parametrize("symbol", ["DOTUSD", "BATUSD", "USDTUSD"])
 def test_a_joined_symbol_that_two_quotes_split_has_no_base_asset(symbol: str) -> None:
     assert Symbols().base_asset(symbol) in (None, symbol.removesuffix("USD"))
 
 
-@open_defect
 def test_a_balance_behind_a_joined_symbol_is_not_read_as_flat() -> None:
     world = World(rows=[entry(symbol="DOTUSD", qty="0.0005")], balances={"DOT": "5"})
     assert world.booked() == []
 
 
-@open_defect
 def test_nothing_is_guessed_while_the_order_feed_is_not_complete() -> None:
     tagged = guessing(rows=[entry()], orders=[order(sub_tag="bytelyst:p2:TRD-9")], fills=[fill()])
     assert tagged.booked() == []
     assert tagged.having(orders=[], coverage={"closed_orders": FAILED}).booked() == []
 
 
-@open_defect
 def test_fills_of_an_order_that_is_set_aside_are_not_guessed() -> None:
     later = order(minute=NOW + 6, sub_tag="bytelyst:p2:TRD-9")
     assert guessing(rows=[entry()], orders=[later], fills=[fill()]).booked() == []
 
 
-@open_defect
 def test_fills_on_the_other_side_than_their_order_prove_nothing() -> None:
     assert World(rows=[entry()], orders=[order(side="buy", trade_id="TRD-1")], fills=[fill()]).booked() == []
 
 
-@open_defect
 def test_an_unreadable_row_that_books_by_client_order_id_makes_its_order_unknown() -> None:
     rows = [entry(), leave("TRD-2", "x", client_order_id="c-1")]
     assert World(rows=rows, orders=[order(trade_id="TRD-1", client_order_id="c-1")]).booked() == []
 
 
-@open_defect
 @pytest.mark.parametrize(
     "links", [({}, {"replaces": "A"}, {"replaces": "A"}), ({"replaced_by": "C"}, {"replaced_by": "C"}, {})]
 )
@@ -115,14 +97,12 @@ def test_chains_with_two_heirs_or_two_ancestors_read_the_same_in_any_order(links
     assert len(answers) == 1
 
 
-@open_defect
 def test_quantity_columns_that_disagree_come_before_other_unreadable_rows() -> None:
     assert World(rows=[entry(qty="1", quantity="2"), entry(qty="x", minute=1)]).says() == [
         "TRD-1: NO_GO quantity_columns_disagree"
     ]
 
 
-@open_defect
 def test_rows_without_an_order_id_are_not_one_row() -> None:
     rows = [
         entry(qty="2"),
@@ -133,13 +113,11 @@ def test_rows_without_an_order_id_are_not_one_row() -> None:
     assert row.qty == Decimal("0.5")
 
 
-@open_defect
 def test_seconds_are_read_exactly_whatever_the_callers_context() -> None:
     with localcontext(Context(prec=3)):
         assert read_time("1700000000.123") == 1_700_000_000_123
 
 
-@open_defect
 def test_what_is_open_is_exact_whatever_the_callers_context() -> None:
     long = "12345678901234567890.123456789012345678"
     [piece] = slices_of([entry(qty=long), leave(qty="0.000000000000000001")], Symbols())

@@ -1,0 +1,150 @@
+"""Write the pages that are printed from the program's own tables: the decision table and the flags.
+
+python docs/make_pages.py          write them
+python docs/make_pages.py --check  say which are not current, and exit 1
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Case
+from trueup.settings import FLAGS
+
+HERE = Path(__file__).parent
+GENERATED = "<!-- Printed by docs/make_pages.py from {source}; change it there. -->\n"
+
+BEFORE_TRADE = """\
+# The decision table of the EXIT backfill
+
+For each trade that is open in the ledger, trueup collects the evidence that belongs to it, and then tries these cases
+from the top. The first that holds decides; what a trade's case decides, it decides for the whole trade.
+
+## The trade
+
+"""
+
+BETWEEN = """
+## What evidence covers
+
+Where none of these held, the trade's evidence is walked oldest first, and each piece is proposed as an EXIT row, up to
+what is still open. A proposed row can end in these ways:
+
+| it is | written in a dry run | written in an apply | reason |
+|---|---|---|---|
+| new | `DRY_RUN` | `PENDING_APPLY`, then `APPLIED` | `eligible`, then `inserted` |
+| in the ledger already, by its id | `DRY_RUN` | `PENDING_APPLY`, then `SKIP_EXISTING` | `already_exists` |
+| one that an operator took back | `NO_GO` | `NO_GO` | `reverted_by_operator` |
+| planned, but the trade changed before the transaction | | `PENDING_APPLY`, then `NO_GO` | `slice_changed` |
+| planned, but the run was killed before the transaction | | `PENDING_APPLY`, then `INTERRUPTED` by the next run | \
+`interrupted` |
+
+## What remains
+
+If more than 1e-8 stays open after that, these cases are tried from the top. What evidence proved is proposed even
+where the remainder is refused.
+
+"""
+
+AFTER_REMAINDER = """
+A remainder is dust if it is at most the larger of `RECON_EXIT_BACKFILL_DUST_ABS_QTY` and the trade's open quantity
+times `RECON_EXIT_BACKFILL_DUST_REL_PCT`. A symbol is flat if each leg that the venue holds is at most
+`RECON_EXIT_BACKFILL_DUST_ABS_QTY`.
+
+## The three policies
+
+`RECON_EXIT_BACKFILL_FLATNESS` says what may be booked while the venue still holds some of the symbol:
+
+| policy | what may be booked |
+|---|---|
+| `flat` | nothing, until the symbol is flat |
+| `explained` | proven exits, whole or not at all, up to what the ledger holds beyond the venue |
+| `evidence` | every exit that attributed evidence proves; only dust needs flatness |
+
+Under `explained` the trades are served in the order of their newest rows, oldest first.
+"""
+
+BEFORE_FLAGS = """\
+# The flags of the EXIT backfill
+
+Each is an environment variable, or the same name in lower case under `[backfill]` in `trueup.toml`. The environment
+wins over the file, and `--apply` and `--dry-run` on the command line win over both. A value that is not allowed is
+refused by name (exit code 2), and so is a name that begins like one of these and is none of them.
+
+"""
+
+BACKFILL_EXAMPLE = """
+In `trueup.toml`:
+
+```toml
+[backfill]
+enable_recon_exit_backfill = true
+recon_exit_backfill_flatness = "explained"
+recon_exit_backfill_profile_allowlist = ["trend", "swing"]
+```
+
+`trueup doctor` lists every setting that is not at its default, and where it is from.
+"""
+
+
+def decision_table() -> str:
+    """Return the page of the decision table."""
+    return "".join(
+        (
+            GENERATED.format(source="trueup.core.repair.decisions"), BEFORE_TRADE, _cases(TRADE_CASES), BETWEEN,
+            _cases(REMAINDER_CASES), AFTER_REMAINDER,
+        )
+    )  # fmt: skip
+
+
+def flags() -> str:
+    """Return the page of the flags."""
+    rows = [(f"`{flag.name}`", f"`{flag.default}`" if flag.default else "empty", flag.allowed, flag.meaning)
+            for flag in FLAGS]  # fmt: skip
+    table = _table(("flag", "default", "allowed", "what it does"), rows)
+    return GENERATED.format(source="trueup.settings.FLAGS") + BEFORE_FLAGS + table + BACKFILL_EXAMPLE
+
+
+def _cases(cases: Iterable[Case]) -> str:
+    rows = [(case.when, f"`{case.outcome.value}`", _reason(case), case.why) for case in cases]
+    return _table(("when", "decision", "reason", "why"), rows)
+
+
+def _reason(case: Case) -> str:
+    special = {
+        "unreadable_rows": "`quantity_columns_disagree` or `malformed_ledger_row`",
+        "exchange_not_flat": "`exchange_not_flat:QTY`, with what the venue holds",
+        "would_overshoot_venue": "`would_overshoot_venue:EXCESS`, with what was left to take",
+    }
+    return special.get(case.name, f"`{case.name}`")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+
+
+PAGES = {"decision-table.md": decision_table, "flags.md": flags}
+
+
+def stale() -> list[str]:
+    """Return the pages that are not what the program's tables say."""
+    return [
+        name for name, page in PAGES.items()
+        if not (HERE / name).exists() or (HERE / name).read_text(encoding="utf-8") != page()
+    ]  # fmt: skip
+
+
+def main() -> int:
+    """Write the pages, or check them."""
+    if "--check" in sys.argv[1:]:
+        for name in stale():
+            sys.stderr.write(f"docs/{name} is not current: run python docs/make_pages.py\n")
+        return 1 if stale() else 0
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

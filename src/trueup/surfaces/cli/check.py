@@ -1,0 +1,46 @@
+"""The command check."""
+
+import typer
+
+from trueup.surfaces.cli.options import (
+    EXIT_CODES_OF_CHECKS,
+    AllOption,
+    Format,
+    FormatOption,
+    ProfilesOption,
+    SymbolsOption,
+    chosen,
+)
+from trueup.surfaces.cli.output import print_json, working
+from trueup.surfaces.cli.session import open_app, session_of
+
+
+def register(program: typer.Typer) -> None:
+    """Add the command."""
+    program.command(epilog=EXIT_CODES_OF_CHECKS)(check)
+
+
+def check(
+    context: typer.Context,
+    profile: ProfilesOption = None,
+    everything: AllOption = False,
+    symbol: SymbolsOption = None,
+    form: FormatOption = Format.TEXT,
+) -> int:
+    """Compare the ledger's open trades with the venue's positions and executions; nothing is changed.
+
+    What cannot be known is named, and never taken for flat. Example: trueup check --profile p1
+    """
+    from trueup.service.check import run_check
+    from trueup.surfaces.cli.views import checks
+
+    profiles = chosen(profile, everything)
+    app = open_app(context)
+    with working("checking") as progress:
+        report = run_check(app, profiles, tuple(symbol) if symbol else None, progress)
+    if form is Format.JSON:
+        print_json(report.as_json())
+    else:
+        checks.show(report, session_of(context).program)
+    checks.note_strangers(report, symbol or [])
+    return report.exit_code

@@ -1,0 +1,49 @@
+"""The command explain."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption
+from trueup.surfaces.cli.output import note, print_json, working
+from trueup.surfaces.cli.session import open_app
+
+
+def register(program: typer.Typer) -> None:
+    """Add the command."""
+    program.command(epilog=EXIT_CODES)(explain)
+
+
+def explain(
+    context: typer.Context,
+    trade: Annotated[str, typer.Argument(metavar="TRADE_ID", help="The trade; `trueup check` names the open ones.")],
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="ID", help="Whose trade, where several have one of that id.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw it too: FILE.png or FILE.svg.")
+    ] = None,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Tell one trade's story: its ledger rows, the venue's executions, what is decided, and why.
+
+    Example: trueup explain TRD-1 --plot trade.png
+    """
+    from trueup.service import explain as service
+    from trueup.surfaces import pictures
+    from trueup.surfaces.cli.views import explanations
+
+    if plot is not None:
+        pictures.require(plot)
+    app = open_app(context)
+    with working("reading"):
+        found = service.explain(app, trade, profile)
+    if form is Format.JSON:
+        print_json(found.as_json())
+    else:
+        explanations.show(found)
+    if plot is not None:
+        with working("drawing"):
+            pictures.save(found, plot)
+        note(f"picture written to {plot}")

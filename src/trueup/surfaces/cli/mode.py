@@ -1,0 +1,81 @@
+"""The commands about safe modes: mode set, mode show."""
+
+from typing import Annotated
+
+import typer
+
+from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, ReasonOption
+from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Column, Piece, print_json, say, table
+from trueup.surfaces.cli.session import open_app
+from trueup.surfaces.cli.words import short_time
+
+_MODES = "NORMAL, CLOSE_ONLY, SAFE_MODE, FLATTEN or HALT"
+
+
+def register(program: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="How much trading is allowed: set it, or see it.", no_args_is_help=True)
+    group.command("set", epilog=EXIT_CODES)(set_)
+    group.command("show", epilog=EXIT_CODES)(show)
+    program.add_typer(group, name="mode")
+
+
+def set_(
+    context: typer.Context,
+    mode: Annotated[str, typer.Argument(metavar="MODE", help=f"{_MODES}, from loosest to strictest.")],
+    scope: Annotated[
+        str,
+        typer.Option("--scope", metavar="SCOPE", help="global, account:NAME, profile:ID or symbol:ID:SYMBOL."),
+    ],
+    reason: ReasonOption,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Put a mode in force for a scope, and keep who, when and why.
+
+    Trading is paused from SAFE_MODE upwards; the strictest mode on the way from global to the symbol holds.
+    Example: trueup mode set SAFE_MODE --scope profile:p1 --reason "ghosts in the ledger"
+    """
+    from trueup.service.modes import change_json, set_mode
+
+    change = set_mode(open_app(context), mode, scope, reason)
+    if form is Format.JSON:
+        print_json(change_json(change))
+        return
+    say(
+        (change.scope, STRONG), f": {change.previous.name} -> ", _mode(change.mode.name, change.mode.paused),
+        f", by {change.actor}, {short_time(change.at)}: {change.reason}",
+    )  # fmt: skip
+
+
+def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
+    """Show the mode of every profile, where it comes from, and the newest changes.
+
+    Example: trueup mode show
+    """
+    from trueup.service.modes import show_modes
+
+    view = show_modes(open_app(context))
+    if form is Format.JSON:
+        print_json(view.as_json())
+        return
+    if view.profiles:
+        rows = [
+            [profile, _mode(mode.name, mode.paused), "PAUSED" if mode.paused else "RUNNING", scope]
+            for profile, (mode, scope) in sorted(view.profiles.items())
+        ]
+        table((Column("profile"), Column("mode"), Column("trading"), Column("because of")), rows, indent=0)
+    else:
+        say("There is no profile yet: name one in trueup.toml and run `trueup init`.")
+    if view.history:
+        say()
+        say("Newest changes:")
+        _history([[short_time(c.at), c.scope, c.previous.name, c.mode.name, c.actor, c.reason] for c in view.history])
+
+
+def _history(rows: list[list[Piece]]) -> None:
+    names = ("when", "scope", "before", "after", "by")
+    table((*map(Column, names), Column("why", long=True)), rows)
+
+
+def _mode(name: str, paused: bool) -> Piece:
+    return (name, BAD if paused else GOOD)

@@ -1,0 +1,111 @@
+"""The commands that set up: init, demo, doctor."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trueup.core.errors import TrueupError
+from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption
+from trueup.surfaces.cli.output import BAD, GOOD, WARN, Column, Piece, note, print_json, say, table, working
+from trueup.surfaces.cli.session import open_app, session_of
+from trueup.surfaces.cli.words import count
+
+if TYPE_CHECKING:
+    from trueup.ports import Check
+
+
+def register(program: typer.Typer) -> None:
+    """Add the commands."""
+    program.command(epilog=EXIT_CODES)(init)
+    program.command(epilog="Exit codes: 0 all went as told, 1 it did not, 2 the folder cannot be used.")(demo)
+    program.command(epilog="Exit codes: 0 all is well, else the worst failure's: 1, 2 configuration, 3 inconclusive.")(
+        doctor
+    )
+
+
+def init(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
+    """Create the tables that are missing, and add the profiles of trueup.toml.
+
+    Safe on a live database, and again and again: nothing of yours is altered. Example: trueup init
+    """
+    from trueup.service.setup import initialise
+
+    app = open_app(context)
+    with working("creating what is missing"):
+        made = initialise(app)
+    if form is Format.JSON:
+        print_json({"tables": list(made.tables), "profiles": list(made.profiles)})
+        return
+    if made.tables:
+        say(f"{count(len(made.tables), 'table')} created: {', '.join(made.tables)}")
+    if made.profiles:
+        say(f"{count(len(made.profiles), 'profile')} added or changed: {', '.join(made.profiles)}")
+    if not made.tables and not made.profiles:
+        say("Nothing was missing.")
+    note("Next: trueup doctor, then trueup check")
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="DIR", help="Where to lay it down; it is made anew each time.")
+    ] = Path("trueup-demo"),
+    form: FormatOption = Format.TEXT,
+) -> int:
+    """Find, prove, repair and take back a made-up bot's week of ghosts.
+
+    Everything happens in a folder of its own, on SQLite and exported files. Example: trueup demo --folder try
+    """
+    told: list[str] = []
+    code = session_of(context).demo(folder, told.append if form is Format.JSON else say)
+    if form is Format.JSON:
+        print_json({"folder": str(folder), "told": told, "exit_code": code})
+    return code
+
+
+def doctor(context: typer.Context, form: FormatOption = Format.TEXT) -> int:
+    """Check the whole set-up, and say what to do about each failure.
+
+    It reads settings, database, tables and venues, and changes nothing. Example: trueup doctor
+    """
+    from trueup.service.setup import exit_code
+
+    checks, changed = _examine(context)
+    code = exit_code(checks)
+    if form is Format.JSON:
+        rows = [{"name": check.name, "ok": check.ok, "found": check.found, "do": check.do} for check in checks]
+        print_json({"checks": rows, "exit_code": code})
+        return code
+    columns = (Column(""), Column("check"), Column("found", long=True), Column("what to do", long=True))
+    table(columns, [_row(check) for check in checks], indent=0)
+    if changed:
+        say()
+        say("Settings that are not at their default:")
+        table((Column("setting"), Column("value", long=True), Column("from")), changed)
+    say()
+    failed = [check.name for check in checks if not check.ok and check.exit_code]
+    warned = sum(not check.ok for check in checks)
+    well = f"All is well, with {count(warned, 'warning')}." if warned else "All is well."
+    say((f"{count(len(failed), 'failure')}: {', '.join(failed)}", BAD) if failed else (well, GOOD))
+    return code
+
+
+def _examine(context: typer.Context) -> tuple[list["Check"], list[tuple[str, str, str]]]:
+    """Return the findings, and the settings that are not at their default; broken settings are a finding too."""
+    from trueup.ports import Check
+    from trueup.service import setup
+
+    try:
+        app = open_app(context)
+    except TrueupError as error:
+        return [Check("settings", False, error.what, error.do, error.exit_code)], []
+    with working("looking"):
+        return setup.doctor(app), [
+            row for row in app.settings if row[2] != "default" and not row[0].startswith("profiles.")
+        ]
+
+
+def _row(check: "Check") -> list[Piece]:
+    verdict = ("ok", GOOD) if check.ok else ("warn", WARN) if not check.exit_code else ("FAIL", BAD)
+    return [verdict, check.name, check.found, "" if check.ok else check.do]

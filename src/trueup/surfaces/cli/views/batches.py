@@ -1,0 +1,55 @@
+"""Batches for people and programs: the list of them, and what a revert or reapply did."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Column, Piece, say, table
+from trueup.surfaces.cli.words import command, count, counts, short_time
+
+if TYPE_CHECKING:
+    from trueup.ports import BatchSummary, UndoResult
+
+_STYLES = {"applied": GOOD, "pending": BAD, "partly_reverted": WARN, "dry_run": FAINT, "refused": FAINT}
+
+
+def as_json(batch: "BatchSummary") -> dict[str, object]:
+    """Return one batch as `backfill list --format json` prints it."""
+    return {
+        "batch_id": batch.batch_id, "profile_id": batch.profile_id, "state": batch.state,
+        "created_at": batch.created_at, "actor": batch.actor, "rows": batch.rows, "decisions": dict(batch.decisions),
+    }  # fmt: skip
+
+
+def show(found: Sequence["BatchSummary"]) -> None:
+    """Print the list."""
+    if not found:
+        say("There is no batch yet. `trueup backfill run --dry-run` makes one.")
+        return
+    names = ("batch", "profile", "state", "when", "by")
+    rows: list[list[Piece]] = [
+        [
+            batch.batch_id, batch.profile_id, (batch.state, _STYLES.get(batch.state, "")),
+            short_time(batch.created_at), batch.actor, str(batch.rows), counts(batch.decisions),
+        ]
+        for batch in found
+    ]  # fmt: skip
+    table((*map(Column, names), Column("rows", number=True), Column("decisions", long=True)), rows, indent=0)
+
+
+def undone_json(result: "UndoResult") -> dict[str, object]:
+    """Return what a revert or reapply did as `--format json` prints it."""
+    return {
+        "batch_id": result.batch_id, "changed": list(result.changed), "unchanged": list(result.unchanged),
+        "audit": [row.as_json() for row in result.audit],
+    }  # fmt: skip
+
+
+def show_undone(result: "UndoResult", program: Sequence[str], *, back: bool) -> None:
+    """Print what a revert or reapply did, and how to turn it round."""
+    state, was = ("canceled", "were canceled already") if back else ("filled again", "were in force already")
+    for order_id in result.changed:
+        say(f"{order_id} {state}", indent=2)
+    say((f"{count(len(result.changed), 'row')} {state}", STRONG), f"; {len(result.unchanged)} {was}.")
+    if result.changed:
+        other = "reapply" if back else "revert"
+        say(f"To turn it round: {command(program, 'backfill', other, result.batch_id, '--reason', '...')}")

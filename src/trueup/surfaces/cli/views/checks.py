@@ -1,0 +1,102 @@
+"""What `check` found, for people: account by account, first what is unknown, then one line a break."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trueup.core.breaks import Break, BreakKind
+from trueup.core.decimals import plain
+from trueup.core.holdings import Holdings
+from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Column, Piece, note, say, table
+from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line
+
+if TYPE_CHECKING:
+    from trueup.core.repair.evidence import EvidenceBook
+    from trueup.core.snapshot import Snapshot
+    from trueup.service.check import AccountCheck, CheckReport
+
+_REPAIRABLE = frozenset({BreakKind.GHOST_POSITION, BreakKind.MISSING_IN_DB})
+
+
+def show(report: "CheckReport", program: Sequence[str]) -> None:
+    """Print the report."""
+    for account in report.accounts:
+        _account(account)
+        say()
+    _ending(report, program)
+
+
+def note_strangers(report: "CheckReport", symbols: Sequence[str]) -> None:
+    """Say which of the named symbols no account knows: a misspelt name finds no break."""
+    for symbol in symbols:
+        if not any(_knows(account, symbol) for account in report.accounts):
+            note(("note: ", WARN), f"no open trade, position or managed symbol is called {symbol}")
+
+
+def _knows(account: "AccountCheck", symbol: str) -> bool:
+    facts = account.gathered.facts
+    token = account.gathered.account.symbols.token(symbol)
+    managed = {name for tokens in facts.managed.values() for name in tokens or ()}
+    return (
+        token in managed or token in Holdings(facts.snapshot).symbols() or any(s.token == token for s in facts.slices)
+    )
+
+
+def _account(account: "AccountCheck") -> None:
+    gathered = account.gathered
+    trades = sum(plan.candidates for plan in account.plan.profiles.values())
+    say(
+        "account ", (gathered.account.name, STRONG),
+        f"  {', '.join(account.profiles)}; {count(trades, 'open trade')}; {as_of(gathered.snapshot)}",
+    )  # fmt: skip
+    if gathered.venue_error is not None:
+        say(("UNREADABLE ", BAD), gathered.venue_error.what, indent=2)
+        say(gathered.venue_error.do or "Nothing is known of this account.", indent=2)
+    for what, why in account.unknown:
+        say(("UNKNOWN ", WARN), (what, STRONG), f": {why}", indent=2)
+    if gathered.venue_error is None:
+        say("coverage: ", *coverage_line(gathered.snapshot), indent=2)
+    oddities(gathered.snapshot, account.plan.evidence)
+    _breaks(account.comparison.breaks)
+    if not account.comparison.breaks and not account.inconclusive:
+        say(("no break", GOOD), indent=2)
+
+
+def oddities(snapshot: "Snapshot", evidence: "EvidenceBook") -> None:
+    """Print what could not be used of the venue's answer, row by row, and what was noticed in reading it."""
+    for row in (*snapshot.malformed, *evidence.malformed):
+        say(("malformed ", WARN), f"{row.feed} {row.where}: {row.why}", indent=2)
+    for conflict in evidence.conflicts:
+        say(("quarantined ", WARN), f"{conflict.exchange_order_id}: {conflict.why}", indent=2)
+    for text in snapshot.notes:
+        say(f"note: {text}", indent=2)
+
+
+def _breaks(breaks: Sequence[Break]) -> None:
+    columns = (
+        Column("break"), Column("symbol"), Column("ledger", number=True), Column("venue", number=True),
+        Column("profile"), Column("trade"), Column("what", long=True),
+    )  # fmt: skip
+    table(columns, [_row(found) for found in breaks])
+
+
+def _row(found: Break) -> list[Piece]:
+    quantities = [plain(qty) if qty is not None else "-" for qty in (found.ledger, found.venue)]
+    what = f"{found.exchange_order_id}: {found.detail}" if found.exchange_order_id else found.detail
+    return [
+        (found.kind.value, BAD), found.symbol, *quantities, found.profile_id or "-", found.trade_id or "-", what
+    ]  # fmt: skip
+
+
+def _ending(report: "CheckReport", program: Sequence[str]) -> None:
+    document = report.as_json()["summary"]
+    assert isinstance(document, dict)
+    style = {"OK": GOOD, "MISMATCH": BAD}.get(report.status, WARN)
+    kinds = f" ({counts(document['by_kind'])})" if document["by_kind"] else ""
+    say((report.status, style), f": {count(document['breaks'], 'break')}{kinds}, {document['unknown']} unknown")
+    repairable = [found for found in report.breaks if found.kind in _REPAIRABLE]
+    if repairable:
+        say("See what can be proven and booked: ", (command(program, "backfill", "run", "--dry-run"), STRONG))
+    elif report.breaks:
+        named = next((found.trade_id for found in report.breaks if found.trade_id), None)
+        if named:
+            say("See one trade's story: ", (command(program, "explain", named), STRONG))
