@@ -2,8 +2,12 @@
 
 from decimal import Decimal
 
+import pytest
 from tests.core.test_booked import left
 from tests.core.world import World, fill, leave, order
+
+from trueup.core.repair.chains import Chains
+from trueup.core.symbols import Symbols
 
 
 def quantities(**named: str) -> dict[str, Decimal]:
@@ -30,9 +34,82 @@ def test_either_order_may_name_the_other() -> None:
     assert left(both) == quantities(A="0.4", B="0.6")
 
 
-def test_what_the_replacing_order_says_wins_over_what_the_replaced_one_says() -> None:
-    orders = [order("A", "0.4", replaced_by="C"), order("B", "0.1"), order("C", "1", replaces="B")]
-    assert left(World(orders=orders)) == quantities(A="0.4", B="0.1", C="0.9")
+UNCLEAR = "its chain of replaced orders cannot be told"
+
+
+def unclear(world: World) -> list[str]:
+    """The orders that are set aside because of their chain."""
+    book = world.plan().evidence
+    assert {conflict.why for conflict in book.conflicts} <= {UNCLEAR}
+    return [conflict.exchange_order_id for conflict in book.conflicts]
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"A": {"replaced_by": "C"}, "B": {}, "C": {"replaces": "B"}},
+        {"A": {"replaced_by": "C"}, "B": {"replaced_by": "C"}, "C": {}},
+        {"A": {}, "B": {"replaces": "A"}, "C": {"replaces": "A"}},
+        {"A": {"replaced_by": "B"}, "B": {}, "C": {"replaces": "A"}},
+    ],
+)
+def test_two_heirs_and_two_ancestors_set_all_of_them_aside(links: dict[str, dict[str, str]]) -> None:
+    world = World(orders=[order(name, "0.4", **link) for name, link in links.items()])
+    assert (left(world), unclear(world)) == ({}, ["A", "B", "C"])
+
+
+def test_what_hangs_on_an_unclear_order_is_set_aside_and_what_it_hangs_on_is_not() -> None:
+    heirs = [order("A", "0.1"), order("B", "0.2", replaces="A"), order("C", "0.4", replaces="B")]
+    heirs += [order("D", "0.4", replaces="B"), order("E", "0.5", replaces="D"), order("Z", "0.7")]
+    world = World(orders=heirs)
+    assert (left(world), unclear(world)) == (quantities(A="0.1", Z="0.7"), ["B", "C", "D", "E"])
+
+
+def test_an_order_that_hangs_on_one_that_is_set_aside_is_set_aside_too() -> None:
+    twice = [order("A", "0.1"), order("A", "0.2"), order("B", "0.5", replaces="A"), order("C", "1", replaces="B")]
+    book = World(orders=twice).plan().evidence
+    assert (book.rows, [(c.exchange_order_id, c.why) for c in book.conflicts]) == (
+        {},
+        [("A", "the venue lists this order twice, differently"), ("B", UNCLEAR), ("C", UNCLEAR)],
+    )
+
+
+def test_fills_prove_what_an_order_executed_whatever_its_chain() -> None:
+    orders = [order("A", "0.4"), order("B", "0.4", replaces="A"), order("C", "0.4", replaces="A")]
+    world = World(orders=orders, fills=[fill("F1", "B", "0.4", 20)])
+    assert (left(world), unclear(world)) == (quantities(B="0.4"), ["A", "C"])
+
+
+def test_the_same_link_said_twice_is_one_link_and_links_are_of_one_symbol() -> None:
+    listed_twice = [order("A", "0.4", replaced_by="B"), order("B", "1", replaces="A"), order("B", "1", replaces="A")]
+    assert unclear(World(orders=listed_twice)) == []
+    other = order("C", "1", replaces="A", symbol="ETH/USD")
+    world = World(orders=[*listed_twice, other])
+    assert (unclear(world), left(world)["C"]) == ([], Decimal(1))
+
+
+def test_links_of_every_listing_count() -> None:
+    orders = [order("A", "0.4"), order("B", "1", replaces="A"), order("B", "1", replaces="X")]
+    book = World(orders=orders).plan().evidence
+    assert [c.exchange_order_id for c in book.conflicts] == ["A", "B"]
+
+
+def test_chains() -> None:
+    orders = [order("A", replaced_by="B"), order("B"), order("C", replaces="B"), order("D", symbol="ETH/USD")]
+    chains = Chains(orders, Symbols())
+    a, b, c = (("BTCUSD", name) for name in "ABC")
+    assert (chains.before, chains.after, chains.unclear) == ({b: a, c: b}, {a: b, b: c}, set())
+    assert chains.depending_on([a]) == {b, c}
+    assert chains.depending_on([b, a]) == {b, c}
+    assert chains.depending_on([c, ("BTCUSD", "D")]) == set()
+    circle = Chains([order("A", replaces="B"), order("B", replaces="A")], Symbols())
+    assert circle.depending_on([a]) == {a, b}
+
+
+def test_the_link_of_several_that_counts_is_the_first_by_name() -> None:
+    links = Chains([order("A", replaced_by="C"), order("A", replaced_by="B"), order("X", replaced_by="C")], Symbols())
+    assert links.after["BTCUSD", "A"] == ("BTCUSD", "B")
+    assert links.before["BTCUSD", "C"] == ("BTCUSD", "A")
 
 
 def test_fills_tell_what_an_order_executed_itself() -> None:

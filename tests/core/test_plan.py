@@ -81,6 +81,7 @@ def test_metadata_of_a_booked_row() -> None:
     assert decision.metadata == {
         "action": "EXIT", "status": "filled", "matchedBy": "trade_id", "exchangeSubTag": "bytelyst:p1:TRD-1",
         "price_source": "order", "evidenceQty": "2", "fee": "0.125", "feeAsset": "USD",
+        "asOf": "2026-01-02T13:00:00.000Z",
     }  # fmt: skip
     [free] = World(rows=[entry()], orders=[order(trade_id="TRD-1")]).decisions()
     assert (free.metadata["fee"], free.metadata["feeAsset"], free.metadata["exchangeSubTag"]) == (None, None, None)
@@ -121,7 +122,7 @@ def test_metadata_of_a_row_that_an_operator_took_back() -> None:
     first = world.decisions()[0]
     booking = {
         "action": "EXIT", "status": "filled", "matchedBy": "trade_id", "exchangeSubTag": None, "price_source": "order",
-        "evidenceQty": "1", "fee": None, "feeAsset": None,
+        "evidenceQty": "1", "fee": None, "feeAsset": None, "asOf": "2026-01-02T13:00:00.000Z",
     }  # fmt: skip
     assert first.metadata == booking | FACTS | {"evidenceRowsUsed": 0, "remaining": "3"}
 

@@ -27,15 +27,16 @@ def test_a_slice_is_entries_less_exits() -> None:
     found = only(*rows)
     assert found == Slice(
         profile_id="p1", trade_id="TRD-1", symbol="BTC/USD", token="BTCUSD", user_id="u1", entry_side=Side.BUY,
-        entry_qty=Decimal(4), exit_qty=Decimal("0.75"), newest_ms=at(7), opened_ms=at(1), entry_price=Decimal(175),
-        working=False, defect=None, detail="", fingerprint=fingerprint(rows),
+        entry_qty=Decimal(4), exit_qty=Decimal("0.75"), open_qty=Decimal("3.25"), newest_ms=at(7), bot_newest_ms=at(7),
+        opened_ms=at(1), entry_price=Decimal(175), working=False, defect=None, detail="", fingerprint=fingerprint(rows),
     )  # fmt: skip
-    assert (found.open_qty, found.signed_open, found.exit_side, found.is_open) == (
-        Decimal("3.25"),
-        Decimal("3.25"),
-        "sell",
-        True,
-    )
+    assert (found.signed_open, found.exit_side, found.is_open) == (Decimal("3.25"), "sell", True)
+
+
+def test_the_newest_row_of_the_bot_leaves_out_our_repairs() -> None:
+    found = only(entry(minute=1), leave(qty="0.1", minute=5), leave(qty="0.1", minute=9, order_id="BFILL-1"))
+    assert (found.bot_newest_ms, found.newest_ms) == (at(5), at(9))
+    assert only(entry(order_id="BFILL-1")).bot_newest_ms == 0
 
 
 def test_a_short_slice_is_negative() -> None:
@@ -132,13 +133,13 @@ def test_an_unreadable_row_makes_its_slice_a_candidate_with_a_defect() -> None:
     assert (found.newest_ms, found.opened_ms, found.entry_price) == (0, 0, None)
 
 
-def test_several_defects_are_said_in_the_order_of_their_ids_and_the_first_names_the_case() -> None:
+def test_several_defects_are_said_in_the_order_of_their_ids_and_a_disagreement_names_the_case() -> None:
     rows = [
         entry(qty="x", order_id="o2"), entry(quantity="2", order_id="o1"), entry(), leave(),
         entry("TRD-2", quantity="2", order_id="o3"),
     ]  # fmt: skip
     first, second = slices(*rows)
-    assert first.defect == "malformed_ledger_row"
+    assert first.defect == "quantity_columns_disagree"
     assert first.detail == "order o1: qty is 1 and quantity is 2; order o2: 'x' is not a number"
     assert (first.open_qty, first.is_open) == (0, True)
     assert second.defect == "quantity_columns_disagree"

@@ -57,13 +57,24 @@ def test_assets(name: str, asset: str) -> None:
     [
         ("BTC/USD", "BTC"), ("XBT-USD", "BTC"), ("BTCUSD", "BTC"), ("BTCUSDT", "BTC"), ("ETHBTC", "ETH"),
         ("XBTUSD", "BTC"),
-        ("BTCFDUSD", "BTC"), ("USDUSDT", "USD"), ("EURUSD", "EUR"), ("XETHZUSD", "ETH"), ("DOTBNB", "DOT"),
+        ("BTCFDUSD", None), ("USDUSDT", "USD"), ("EURUSD", "EUR"), ("XETHZUSD", "ETH"), ("DOTBNB", "DOT"),
         ("BTC/USDT:USDT", None), ("BTC:USD", None),
         ("A-B-USD", None), ("AAPL", None), ("USD", None), ("A/B/C", None), ("", None),
     ],
 )  # fmt: skip
 def test_base_assets(symbol: str, base: str | None) -> None:
     assert Symbols().base_asset(symbol) == base
+
+
+@pytest.mark.parametrize(
+    ("symbol", "assets"),
+    [
+        ("BTC/USD", ("BTC",)), ("XBT-USD", ("BTC",)), ("BTCUSDT", ("BTC",)), ("BTCFDUSD", ("BTC", "BTCFD")),
+        ("DOTUSD", ("DO", "DOT")), ("USD", ()), ("BTC/USDT:USDT", ()), ("A/B/C", ()), ("AAPL", ()),
+    ],
+)  # fmt: skip
+def test_a_joined_symbol_may_trade_several_assets(symbol: str, assets: tuple[str, ...]) -> None:
+    assert Symbols().base_assets(symbol) == assets
 
 
 def test_contracts_name_their_settlement() -> None:

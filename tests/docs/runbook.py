@@ -98,7 +98,7 @@ def read_console(text: str) -> list[tuple[str, list[str], int]]:
         if line.startswith("$ "):
             commands.append((line[2:], [], 0))
             continue
-        command, shown, code = commands[-1]
+        command, shown, _ = commands[-1]
         ended = re.fullmatch(r"\(exit code (\d)\)", line.strip())
         if ended:
             commands[-1] = (command, shown, int(ended[1]))

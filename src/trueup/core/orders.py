@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from trueup.core.decimals import read_decimal, read_quantity
+from trueup.core.decimals import plain, read_decimal, read_quantity
 from trueup.core.times import read_time
 
 
@@ -22,7 +22,10 @@ class Side(StrEnum):
     @property
     def opposite(self) -> "Side":
         """Return the other side."""
-        return Side.SELL if self is Side.BUY else Side.BUY
+        return _OPPOSITE[self]
+
+
+_OPPOSITE = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 
 
 class Action(StrEnum):
@@ -173,7 +176,7 @@ def _quantity(raw: Mapping[str, object]) -> Decimal:
     if not given:
         raise ValueError("qty and quantity are both empty on a filled row")
     if len(given) == 2 and given["qty"] != given["quantity"]:
-        raise _Disagree(f"qty is {given['qty']} and quantity is {given['quantity']}")
+        raise _Disagree(f"qty is {plain(given['qty'])} and quantity is {plain(given['quantity'])}")
     return next(iter(given.values()))
 
 

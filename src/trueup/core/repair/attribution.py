@@ -71,7 +71,7 @@ def attribute(
     past = list(settled)
     walk = _Walk(list(trades), policy, reach_ms, max((trade.as_of_ms for trade in past), default=None))
     now_open = TradeNames(walk.trades)
-    ever = TradeNames([*walk.trades, *((trade.profile_id, trade.trade_id) for trade in past)])
+    ever = TradeNames([*walk.trades, *((trade.profile_id, trade.trade_id) for trade in past)]) if past else now_open
     for row in sorted(rows, key=lambda row: (row.time_ms, row.exchange_order_id), reverse=True):
         reading = read_scope(row, reader, policy)
         if reading.scope is not Scope.KEPT:

@@ -16,7 +16,6 @@ from trueup.core.repair.excess import Excess
 from trueup.core.repair.policy import BackfillPolicy, Flatness
 from trueup.core.repair.rows import ExitRow, dust_row, evidence_row
 from trueup.core.repair.slices import Slice
-from trueup.core.times import iso
 
 
 class Outcome(StrEnum):
@@ -50,7 +49,7 @@ class Situation:
     unmatched: int
     policy: BackfillPolicy
     excess: Excess
-    as_of_ms: int
+    as_of: str
     proposed: list[ExitRow] = field(init=False)
     covered: Decimal = field(init=False)
 
@@ -243,7 +242,7 @@ def _booking(s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str
         "evidenceQty": plain(row.evidence_qty),
         "fee": plain(row.fee) if row.fee is not None else None,
         "feeAsset": row.fee_asset,
-        "asOf": iso(s.as_of_ms),
+        "asOf": s.as_of,
     }
     if taken_back:
         return Decision(s.trade, Outcome.NO_GO, REVERTED_BY_OPERATOR, row, metadata | _facts(s, 0, s.trade.open_qty))

@@ -119,7 +119,8 @@ def _orders(snapshot: Snapshot, latest: int) -> tuple[dict[OrderKey, VenueOrder]
         if order.time_ms > latest:
             continue
         key = (snapshot.symbols.token(order.symbol), order.id)
-        if orders.setdefault(key, order) != order:
+        first = orders.setdefault(key, order)
+        if first is not order and first != order:
             conflicts[key] = Conflict(order.id, order.symbol, "the venue lists this order twice, differently")
     return orders, conflicts
 
@@ -135,7 +136,8 @@ def _fills(snapshot: Snapshot, latest: int) -> tuple[dict[OrderKey, list[Fill]],
         token = snapshot.symbols.token(fill.symbol)
         key = (token, fill.order_id)
         first = owner.setdefault((token, fill.id), key)
-        if fills[first].setdefault(fill.id, fill) != fill:
+        known = fills[first].setdefault(fill.id, fill)
+        if known is not fill and known != fill:
             for order_key in {first, key}:
                 conflicts[order_key] = Conflict(
                     order_key[1], fill.symbol, f"fill {fill.id} is listed twice, differently"

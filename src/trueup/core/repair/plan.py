@@ -25,6 +25,7 @@ from trueup.core.repair.scope import Scope
 from trueup.core.repair.slices import Slice
 from trueup.core.snapshot import Feed, Snapshot
 from trueup.core.tags import TagReader
+from trueup.core.times import iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _decisions(
         (token, profile): attributions[token].unmatched(profile)
         for token, profile in {(trade.token, trade.profile_id) for trade in trades}
     }
-    reach = order_feed_reach(facts.snapshot)
+    reach, as_of = order_feed_reach(facts.snapshot), iso(facts.snapshot.as_of_ms)
     decisions: dict[str, list[Decision]] = defaultdict(list)
     for trade in sorted(trades, key=lambda t: (t.newest_ms, t.profile_id, t.trade_id, t.token)):
         found = attributions[trade.token]
@@ -165,7 +166,7 @@ def _decisions(
             unmatched=unmatched[trade.token, trade.profile_id],
             policy=policy,
             excess=excess,
-            as_of_ms=facts.snapshot.as_of_ms,
+            as_of=as_of,
         )
         decisions[trade.profile_id] += decide(situation, facts.reverted)
     return decisions

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
 
-from trueup.core.decimals import EXACT, NOTHING, exactly, plain
+from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
 from trueup.core.symbols import Symbols
 
@@ -19,7 +19,7 @@ REPAIR_PREFIX = "BFILL-"
 class Slice:
     """One trade's books: quantities in base units, times in epoch milliseconds.
 
-    `token` is the symbol's token. `bot_newest_ms` is the newest row that the bot itself wrote: the rows of our repairs
+    `open_qty` is what is still open, negative where more was exited than entered. `token` is the symbol's token. `bot_newest_ms` is the newest row that the bot itself wrote: the rows of our repairs
     are left out, so that a repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still fill; `defect` that rows of it
     cannot be read, so that its quantity is unknown. `entry_price` is the volume-weighted price of the entries, None
     where one of them has no price. `fingerprint` changes with every change of the trade's filled or working rows.
@@ -33,6 +33,7 @@ class Slice:
     entry_side: Side
     entry_qty: Decimal
     exit_qty: Decimal
+    open_qty: Decimal
     newest_ms: int
     bot_newest_ms: int
     opened_ms: int
@@ -41,11 +42,6 @@ class Slice:
     defect: str | None = None
     detail: str = ""
     fingerprint: str = ""
-
-    @property
-    def open_qty(self) -> Decimal:
-        """Return what is still open; negative where more was exited than entered."""
-        return EXACT.subtract(self.entry_qty, self.exit_qty)
 
     @property
     def is_open(self) -> bool:
@@ -102,6 +98,8 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
     entry_side = entry_side or Side.BUY
     entries = [row for row in good if action_of(row, entry_side) is Action.ENTRY]
     exits = [row for row in good if action_of(row, entry_side) is Action.EXIT]
+    entered = sum((row.qty for row in entries), Decimal(0))
+    left = sum((row.qty for row in exits), Decimal(0))
     first = (entries or good or defective)[0]
     return Slice(
         profile_id=first.profile_id,
@@ -110,8 +108,9 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
         token=token,
         user_id=first.user_id,
         entry_side=entry_side,
-        entry_qty=sum((row.qty for row in entries), Decimal(0)),
-        exit_qty=sum((row.qty for row in exits), Decimal(0)),
+        entry_qty=entered,
+        exit_qty=left,
+        open_qty=entered - left,
         newest_ms=max((row.time_ms or 0 for row in good), default=0),
         bot_newest_ms=max((row.time_ms or 0 for row in good if not row.order_id.startswith(REPAIR_PREFIX)), default=0),
         opened_ms=min((row.time_ms or 0 for row in entries or good), default=0),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trueup.core.errors import ConfigurationError
-from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption
+from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
 from trueup.surfaces.cli.output import BAD, GOOD, note, print_json, say, working
 from trueup.surfaces.cli.session import open_app
 from trueup.surfaces.cli.words import count
@@ -27,8 +27,8 @@ def register(program: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="The audit of every decision: is it whole, and what is in it.", no_args_is_help=True)
     verdicts = "Exit codes: 0 the chain is whole, 1 it is broken, 2 wrong usage or configuration, 3 it cannot be read."
-    group.command("verify", epilog=verdicts)(verify)
-    group.command("export", epilog=EXIT_CODES)(export)
+    add_command(group, verify, verdicts)
+    add_command(group, export, EXIT_CODES)
     program.add_typer(group, name="audit")
 
 
@@ -43,6 +43,7 @@ def verify(
     """Check the audit's hash chain, and name the first row that is broken.
 
     Keep the head that it prints somewhere else, and give it back next time.
+
     Example: trueup audit verify --expect-head 9f2c…
     """
     from trueup.service.audit import verify_audit

@@ -14,6 +14,7 @@ from trueup.surfaces.cli.options import (
     ReasonOption,
     SymbolsOption,
     WaitOption,
+    add_command,
     chosen,
     seconds,
 )
@@ -31,10 +32,10 @@ _EXIT_CODES_OF_RUN = (
 def register(program: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Book the exits that the ledger missed, each with its proof.", no_args_is_help=True)
-    group.command(epilog=_EXIT_CODES_OF_RUN)(run)
-    group.command(epilog=EXIT_CODES)(revert)
-    group.command(epilog=EXIT_CODES)(reapply)
-    group.command("list", epilog=EXIT_CODES)(list_)
+    add_command(group, run, _EXIT_CODES_OF_RUN)
+    add_command(group, revert, EXIT_CODES)
+    add_command(group, reapply, EXIT_CODES)
+    add_command(group, list_, EXIT_CODES, "list")
     program.add_typer(group, name="backfill")
 
 
@@ -55,7 +56,9 @@ def run(  # noqa: PLR0913  # Typer makes the command's options of the arguments
     """Find the open trades that the venue has closed, and book the missing exits.
 
     Without --dry-run or --apply, RECON_EXIT_BACKFILL_DRY_RUN decides (yes by default). Review the dry run, then apply
-    exactly that. Example: trueup backfill run --dry-run, then trueup backfill run --apply --plan HASH
+    exactly that: it is booked only if it is still the same.
+
+    Example: trueup backfill run --dry-run, then trueup backfill run --apply --plan HASH
     """
     from trueup.service.backfill import BackfillRequest, run_backfill
     from trueup.surfaces.cli.views import repairs
@@ -88,7 +91,9 @@ def revert(
 ) -> None:
     """Take an applied batch back: its rows become canceled, and nothing is deleted.
 
-    Refused where a trade has changed since. Example: trueup backfill revert BATCH_ID --reason "wrong account"
+    Refused where a trade has changed since.
+
+    Example: trueup backfill revert BATCH_ID --reason "wrong account"
     """
     _undo(context, batch, reason, wait, form, back=True)
 
@@ -102,7 +107,9 @@ def reapply(
 ) -> None:
     """Put a reverted batch in force again: its rows become filled.
 
-    Refused where a trade has changed since. Example: trueup backfill reapply BATCH_ID --reason "it was right"
+    Refused where a trade has changed since.
+
+    Example: trueup backfill reapply BATCH_ID --reason "it was right"
     """
     _undo(context, batch, reason, wait, form, back=False)
 
@@ -112,7 +119,9 @@ def list_(
     profile: ProfilesOption = None,
     form: FormatOption = Format.TEXT,
 ) -> None:
-    """List the batches, newest first: what state each is in, and what was decided in it.
+    """List the batches, newest first.
+
+    Each with its state (dry_run, applied, reverted, pending) and what was decided in it.
 
     Example: trueup backfill list --profile p1
     """

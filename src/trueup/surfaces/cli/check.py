@@ -9,6 +9,7 @@ from trueup.surfaces.cli.options import (
     FormatOption,
     ProfilesOption,
     SymbolsOption,
+    add_command,
     chosen,
 )
 from trueup.surfaces.cli.output import print_json, working
@@ -17,7 +18,7 @@ from trueup.surfaces.cli.session import open_app, session_of
 
 def register(program: typer.Typer) -> None:
     """Add the command."""
-    program.command(epilog=EXIT_CODES_OF_CHECKS)(check)
+    add_command(program, check, EXIT_CODES_OF_CHECKS)
 
 
 def check(
@@ -27,9 +28,11 @@ def check(
     symbol: SymbolsOption = None,
     form: FormatOption = Format.TEXT,
 ) -> int:
-    """Compare the ledger's open trades with the venue's positions and executions; nothing is changed.
+    """Compare the ledger's open trades with the venue; nothing is changed.
 
-    What cannot be known is named, and never taken for flat. Example: trueup check --profile p1
+    Each disagreement with positions or executions is a break. What cannot be known is named, and never taken for flat.
+
+    Example: trueup check --profile p1
     """
     from trueup.service.check import run_check
     from trueup.surfaces.cli.views import checks

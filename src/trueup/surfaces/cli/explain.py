@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption
+from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
 from trueup.surfaces.cli.output import note, print_json, working
 from trueup.surfaces.cli.session import open_app
 
 
 def register(program: typer.Typer) -> None:
     """Add the command."""
-    program.command(epilog=EXIT_CODES)(explain)
+    add_command(program, explain, EXIT_CODES)
 
 
 def explain(
@@ -26,7 +26,9 @@ def explain(
     ] = None,
     form: FormatOption = Format.TEXT,
 ) -> None:
-    """Tell one trade's story: its ledger rows, the venue's executions, what is decided, and why.
+    """Tell one trade's story: what is decided about it, and why.
+
+    Its ledger rows, the venue's executions with what became of each, and the audit, in the order of time.
 
     Example: trueup explain TRD-1 --plot trade.png
     """

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, ReasonOption
-from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Column, Piece, print_json, say, table
+from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, ReasonOption, add_command
+from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Piece, print_json, say
 from trueup.surfaces.cli.session import open_app
+from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import short_time
 
 _MODES = "NORMAL, CLOSE_ONLY, SAFE_MODE, FLATTEN or HALT"
@@ -15,8 +16,8 @@ _MODES = "NORMAL, CLOSE_ONLY, SAFE_MODE, FLATTEN or HALT"
 def register(program: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="How much trading is allowed: set it, or see it.", no_args_is_help=True)
-    group.command("set", epilog=EXIT_CODES)(set_)
-    group.command("show", epilog=EXIT_CODES)(show)
+    add_command(group, set_, EXIT_CODES, "set")
+    add_command(group, show, EXIT_CODES)
     program.add_typer(group, name="mode")
 
 
@@ -33,6 +34,7 @@ def set_(
     """Put a mode in force for a scope, and keep who, when and why.
 
     Trading is paused from SAFE_MODE upwards; the strictest mode on the way from global to the symbol holds.
+
     Example: trueup mode set SAFE_MODE --scope profile:p1 --reason "ghosts in the ledger"
     """
     from trueup.service.modes import change_json, set_mode
@@ -74,7 +76,7 @@ def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
 
 def _history(rows: list[list[Piece]]) -> None:
     names = ("when", "scope", "before", "after", "by")
-    table((*map(Column, names), Column("why", long=True)), rows)
+    table((*map(Column, names), Column("why", below=True)), rows)
 
 
 def _mode(name: str, paused: bool) -> Piece:

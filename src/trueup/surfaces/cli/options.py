@@ -1,6 +1,7 @@
 """The options that several commands share, and what their help says about exit codes."""
 
 import math
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -35,6 +36,12 @@ EXIT_CODES_OF_CHECKS = (
     "Exit codes: 0 clean, 1 breaks or unresolved trades, 2 wrong usage or configuration, "
     "3 inconclusive: a feed that the answer needed failed or was incomplete."
 )
+
+
+def add_command(group: typer.Typer, function: Callable[..., object], epilog: str, name: str | None = None) -> None:
+    """Add a command whose help is its docstring, a paragraph a line: what it does, more, and an example."""
+    paragraphs = [" ".join(part.split()) for part in (function.__doc__ or "").split("\n\n")]
+    group.command(name, help="\n\n".join(paragraphs), short_help=paragraphs[0], epilog=epilog)(function)
 
 
 def chosen(profiles: list[str] | None, everything: bool) -> tuple[str, ...] | None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trueup.core.errors import TrueupError
-from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption
-from trueup.surfaces.cli.output import BAD, GOOD, WARN, Column, Piece, note, print_json, say, table, working
+from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
+from trueup.surfaces.cli.output import BAD, GOOD, WARN, Piece, note, print_json, say, working
 from trueup.surfaces.cli.session import open_app, session_of
+from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import count
 
 if TYPE_CHECKING:
@@ -17,17 +18,19 @@ if TYPE_CHECKING:
 
 def register(program: typer.Typer) -> None:
     """Add the commands."""
-    program.command(epilog=EXIT_CODES)(init)
-    program.command(epilog="Exit codes: 0 all went as told, 1 it did not, 2 the folder cannot be used.")(demo)
-    program.command(epilog="Exit codes: 0 all is well, else the worst failure's: 1, 2 configuration, 3 inconclusive.")(
-        doctor
+    add_command(program, init, EXIT_CODES)
+    add_command(program, demo, "Exit codes: 0 all went as told, 1 it did not or was refused, 2 the folder is unusable.")
+    add_command(
+        program, doctor, "Exit codes: 0 all is well, else the worst failure's: 2 configuration, 3 inconclusive."
     )
 
 
 def init(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
-    """Create the tables that are missing, and add the profiles of trueup.toml.
+    """Create missing tables, and add the profiles of trueup.toml.
 
-    Safe on a live database, and again and again: nothing of yours is altered. Example: trueup init
+    Safe on a live database, and again and again: nothing of yours is altered.
+
+    Example: trueup init
     """
     from trueup.service.setup import initialise
 
@@ -53,9 +56,11 @@ def demo(
     ] = Path("trueup-demo"),
     form: FormatOption = Format.TEXT,
 ) -> int:
-    """Find, prove, repair and take back a made-up bot's week of ghosts.
+    """Find, prove, repair and take back a made-up week of ghosts.
 
-    Everything happens in a folder of its own, on SQLite and exported files. Example: trueup demo --folder try
+    Everything happens in a folder of its own, on SQLite and exported files.
+
+    Example: trueup demo --folder try
     """
     told: list[str] = []
     code = session_of(context).demo(folder, told.append if form is Format.JSON else say)
@@ -65,9 +70,11 @@ def demo(
 
 
 def doctor(context: typer.Context, form: FormatOption = Format.TEXT) -> int:
-    """Check the whole set-up, and say what to do about each failure.
+    """Check the whole set-up, and say what to do.
 
-    It reads settings, database, tables and venues, and changes nothing. Example: trueup doctor
+    It reads settings, database, tables and venues, and changes nothing.
+
+    Example: trueup doctor
     """
     from trueup.service.setup import exit_code
 
@@ -77,12 +84,12 @@ def doctor(context: typer.Context, form: FormatOption = Format.TEXT) -> int:
         rows = [{"name": check.name, "ok": check.ok, "found": check.found, "do": check.do} for check in checks]
         print_json({"checks": rows, "exit_code": code})
         return code
-    columns = (Column(""), Column("check"), Column("found", long=True), Column("what to do", long=True))
+    columns = (Column(""), Column("check"), Column("found", below=True), Column("what to do", below=True))
     table(columns, [_row(check) for check in checks], indent=0)
     if changed:
         say()
         say("Settings that are not at their default:")
-        table((Column("setting"), Column("value", long=True), Column("from")), changed)
+        table((Column("setting"), Column("value", below=True), Column("from")), changed)
     say()
     failed = [check.name for check in checks if not check.ok and check.exit_code]
     warned = sum(not check.ok for check in checks)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Column, Piece, say, table
+from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Piece, say
+from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import command, count, counts, short_time
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def show(found: Sequence["BatchSummary"]) -> None:
         ]
         for batch in found
     ]  # fmt: skip
-    table((*map(Column, names), Column("rows", number=True), Column("decisions", long=True)), rows, indent=0)
+    table((*map(Column, names), Column("rows", number=True), Column("decisions", below=True)), rows, indent=0)
 
 
 def undone_json(result: "UndoResult") -> dict[str, object]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from trueup.core.breaks import Break, BreakKind
 from trueup.core.decimals import plain
 from trueup.core.holdings import Holdings
-from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Column, Piece, note, say, table
+from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Piece, note, say
+from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def oddities(snapshot: "Snapshot", evidence: "EvidenceBook") -> None:
 def _breaks(breaks: Sequence[Break]) -> None:
     columns = (
         Column("break"), Column("symbol"), Column("ledger", number=True), Column("venue", number=True),
-        Column("profile"), Column("trade"), Column("what", long=True),
+        Column("profile"), Column("trade"), Column("what", below=True),
     )  # fmt: skip
     table(columns, [_row(found) for found in breaks])
 

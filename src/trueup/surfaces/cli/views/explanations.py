@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from trueup.core.decimals import plain
 from trueup.core.repair.decisions import Outcome
-from trueup.surfaces.cli.output import FAINT, GOOD, STRONG, WARN, Column, Piece, say, table
+from trueup.surfaces.cli.output import FAINT, GOOD, STRONG, WARN, Piece, say
+from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import as_of, coverage_line, moment
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def show(found: "Explanation") -> None:
     say()
     names = ("time", "from", "what", "qty", "price", "open after", "id", "fate")
     numbers = frozenset({"qty", "price", "open after"})
-    table([Column(name, number=name in numbers) for name in names], [_row(m) for m in found.timeline], indent=0)
+    table(
+        [Column(name, number=name in numbers, below=name in ("id", "fate")) for name in names],
+        [_row(m) for m in found.timeline],
+        indent=0,
+    )
 
 
 def _verdict(decision: "Decision", outcome: str, reason: str, why: str) -> None:

@@ -9,7 +9,8 @@ from trueup.core.repair.decisions import Decision, Outcome
 from trueup.core.repair.rows import ExitRow
 from trueup.service.backfill_report import BackfillReport, ProfileReport
 from trueup.service.explain import rationale
-from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Column, Piece, say, table
+from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Piece, say
+from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.views import gates
 from trueup.surfaces.cli.views.checks import oddities
 from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment
@@ -103,15 +104,16 @@ def _rows(rows: Sequence[ExitRow], ended: Mapping[str, AuditRow], *, refused: bo
     say()
     say((f"{count(len(rows), 'row')} proposed", STRONG), indent=2)
     names = (Column("trade"), Column("symbol"), Column("side"), Column("qty", number=True))
-    more = (Column("price", number=True), Column("time"), Column("proof"), Column("by"), Column("state"))
+    more = (Column("price", number=True), Column("time"), Column("state"))
+    proof = (Column("proof", below=True), Column("by", below=True))
     lines: list[list[Piece]] = [
         [
             row.trade_id, row.symbol, row.side.value, plain(row.qty), plain(row.price), moment(row.filled_ms),
-            row.exchange_order_id, row.matched_by, _state(ended.get(row.order_id), refused=refused),
+            _state(ended.get(row.order_id), refused=refused), row.exchange_order_id, row.matched_by,
         ]
         for row in rows
     ]  # fmt: skip
-    table((*names, *more), lines)
+    table((*names, *more, *proof), lines)
 
 
 def _state(row: AuditRow | None, *, refused: bool) -> Piece:
@@ -128,8 +130,8 @@ def _refusals(decisions: Sequence[Decision]) -> None:
     say()
     say((f"{len(decisions)} not booked", STRONG), indent=2)
     columns = (
-        Column("trade"), Column("symbol"), Column("open", number=True), Column("decision"), Column("reason"),
-        Column("why", long=True),
+        Column("trade"), Column("symbol"), Column("open", number=True), Column("decision"), Column("reason", below=True),
+        Column("why", below=True),
     )  # fmt: skip
     table(columns, [_refusal(decision) for decision in decisions])
 

@@ -1,0 +1,88 @@
+"""A process that forks children which kill themselves: `python child.py`, one request a line on standard input.
+
+Every statement and every commit of a child is a boundary; the child with the boundary N takes its own life by SIGKILL
+right there. Forking saves the imports; the child opens its own connections. It answers how the child ended and how
+many boundaries it passed.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from trueup.bootstrap import SystemClock, build
+from trueup.core.errors import TrueupError
+from trueup.service.backfill import BackfillRequest, run_backfill
+from trueup.service.undo import reapply, revert
+
+NOW_MS = 1_767_400_000_000
+"""When everything happens: a clock that stands still, so that two runs write the same rows."""
+
+ENABLED = {"ENABLE_RECON_EXIT_BACKFILL": "true"}
+
+
+def stand_still() -> None:
+    SystemClock.now_ms = lambda self: NOW_MS
+
+
+def act(request: dict[str, Any]) -> None:
+    """Do what is asked for once, as the command line would."""
+    app = build(Path(request["config"]), ENABLED)
+    if request["what"] == "apply":
+        report = run_backfill(app, BackfillRequest(apply=True, wait_seconds=request.get("wait", 0)))
+        for entry in report.profiles.values():
+            if entry.error is not None:
+                raise entry.error
+    else:
+        {"revert": revert, "reapply": reapply}[request["what"]](app, request["batch"], "crash test")
+
+
+def count_boundaries(reached: Callable[[str], None]) -> None:
+    event.listen(Engine, "before_cursor_execute", lambda *said: reached(f"before {said[2]}"))
+    event.listen(Engine, "after_cursor_execute", lambda *said: reached(f"after {said[2]}"))
+    event.listen(Engine, "commit", lambda _: reached("before COMMIT"))
+
+
+def live(request: dict[str, Any], said: int) -> None:
+    """Be the child: act, count, and die at the boundary that was asked for."""
+    passed: list[str] = []
+
+    def reached(what: str) -> None:
+        passed.append(what)
+        if len(passed) == request.get("die_at"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    count_boundaries(reached)
+    try:
+        act(request)
+        answer = {"boundaries": passed}
+    except TrueupError as error:
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    os.write(said, json.dumps(answer).encode())
+
+
+def serve() -> None:
+    stand_still()
+    for line in sys.stdin:
+        hear, said = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(hear)
+            live(json.loads(line), said)
+            os._exit(0)
+        os.close(said)
+        with os.fdopen(hear) as heard:
+            answer = json.loads(heard.read() or "{}")
+        _, status = os.waitpid(child, 0)
+        answer["killed"] = os.WIFSIGNALED(status)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
