@@ -11,9 +11,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
-from bench.worlds import PROFILE, facts, history
 from sqlalchemy import text
+from tests.postgres import running_postgres
 
+from bench.worlds import PROFILE, facts, history
 from trueup.core.repair.plan import Wanted, plan_account
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.slices import slices_of
@@ -109,12 +110,10 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="trueup-bench-"))
     try:
         open_slices(f"sqlite:///{folder / 'ledger.db'}", "SQLite")
+        with running_postgres(folder / "turns") as server, server.fresh_database() as url:
+            open_slices(url, "Postgres")
     finally:
         shutil.rmtree(folder)
-    from tests.postgres import Postgres
-
-    with Postgres() as server:
-        open_slices(server.create_database("bench"), "Postgres")
     deciding()
 
 

@@ -16,7 +16,7 @@ from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
-from trueup.ports import Check, Clock, Profile, Venue
+from trueup.ports import Check, Profile, Venue
 from trueup.service.app import Account, App, BackfillConfig
 from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load
 from trueup.venues.file import FileVenue
@@ -45,10 +45,8 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     clock = SystemClock()
     ledger = settings.ledger
     only = settings.profiles[0].id if len(settings.profiles) == 1 else None
-    store = open_store(
-        ledger.url, OrdersMap(ledger.orders_table, ledger.columns or None, only), ledger.state_url
-    )
-    accounts = {account.name: _account(account, settings.folder, clock) for account in settings.accounts}
+    store = open_store(ledger.url, OrdersMap(ledger.orders_table, ledger.columns or None, only), ledger.state_url)
+    accounts = {account.name: _account(account, settings.folder) for account in settings.accounts}
     return App(
         backfill=_backfill(settings),
         accounts=accounts,
@@ -79,9 +77,7 @@ def demo(folder: Path, say: Callable[[str], None]) -> int:
 
 def _backfill(settings: Settings) -> BackfillConfig:
     given = settings.backfill
-    return BackfillConfig(
-        given.enabled, given.dry_run, given.require_pause, given.profile_allowlist, given.policy
-    )
+    return BackfillConfig(given.enabled, given.dry_run, given.require_pause, given.profile_allowlist, given.policy)
 
 
 def _profile(given: ProfileSettings) -> Profile:
@@ -90,12 +86,12 @@ def _profile(given: ProfileSettings) -> Profile:
     )
 
 
-def _account(given: AccountSettings, folder: Path, clock: Clock) -> Account:
+def _account(given: AccountSettings, folder: Path) -> Account:
     symbols = Symbols({**COMMON_ALIASES, **given.symbol_aliases})
     kind, _, rest = given.venue.partition(":")
     if kind != "file" or not rest:
         raise ConfigurationError(
-            f"Account {given.name} has the venue {given.venue!r}, which trueup does not know.",
+            f"Account {given.name} has the venue {kind + ':…'!r}, which trueup does not know.",
             "Use file:PATH, an export of the venue.",
         )
     return Account(given.name, symbols, _file_venue(given.name, folder / rest, symbols))

@@ -1,8 +1,8 @@
 """A process that forks children which kill themselves: `python child.py`, one request a line on standard input.
 
-Every statement and every commit of a child is a boundary; the child with the boundary N takes its own life by SIGKILL
-right there. Forking saves the imports; the child opens its own connections. It answers how the child ended and how
-many boundaries it passed.
+The boundaries lie before every statement and before every commit, and after the last; the child that is asked to die
+at boundary N takes its own life by SIGKILL right there. Forking saves the imports and the compiling of statements; the
+child opens its own connections. It answers how the child ended and which boundaries it passed.
 """
 
 import json
@@ -18,6 +18,7 @@ from sqlalchemy.engine import Engine
 
 from trueup.bootstrap import SystemClock, build
 from trueup.core.errors import TrueupError
+from trueup.service.app import App
 from trueup.service.backfill import BackfillRequest, run_backfill
 from trueup.service.undo import reapply, revert
 
@@ -31,11 +32,10 @@ def stand_still() -> None:
     SystemClock.now_ms = lambda self: NOW_MS
 
 
-def act(request: dict[str, Any]) -> None:
+def act(app: App, request: dict[str, Any]) -> None:
     """Do what is asked for once, as the command line would."""
-    app = build(Path(request["config"]), ENABLED)
     if request["what"] == "apply":
-        report = run_backfill(app, BackfillRequest(apply=True, wait_seconds=request.get("wait", 0)))
+        report = run_backfill(app, BackfillRequest(apply=True))
         for entry in report.profiles.values():
             if entry.error is not None:
                 raise entry.error
@@ -45,11 +45,10 @@ def act(request: dict[str, Any]) -> None:
 
 def count_boundaries(reached: Callable[[str], None]) -> None:
     event.listen(Engine, "before_cursor_execute", lambda *said: reached(f"before {said[2]}"))
-    event.listen(Engine, "after_cursor_execute", lambda *said: reached(f"after {said[2]}"))
     event.listen(Engine, "commit", lambda _: reached("before COMMIT"))
 
 
-def live(request: dict[str, Any], said: int) -> None:
+def live(app: App, request: dict[str, Any], said: int) -> None:
     """Be the child: act, count, and die at the boundary that was asked for."""
     passed: list[str] = []
 
@@ -60,28 +59,38 @@ def live(request: dict[str, Any], said: int) -> None:
 
     count_boundaries(reached)
     try:
-        act(request)
+        act(app, request)
+        reached("at the end")
         answer = {"boundaries": passed}
     except TrueupError as error:
         answer = {"error": f"{type(error).__name__}: {error}"}
     os.write(said, json.dumps(answer).encode())
 
 
+def fork(app: App, request: dict[str, Any]) -> dict[str, Any]:
+    hear, said = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(hear)
+        live(app, request, said)
+        os._exit(0)
+    os.close(said)
+    with os.fdopen(hear) as heard:
+        answer = json.loads(heard.read() or "{}")
+    _, status = os.waitpid(child, 0)
+    return {**answer, "killed": os.WIFSIGNALED(status)}
+
+
 def serve() -> None:
     stand_still()
+    apps: dict[str, App] = {}
     for line in sys.stdin:
-        hear, said = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(hear)
-            live(json.loads(line), said)
-            os._exit(0)
-        os.close(said)
-        with os.fdopen(hear) as heard:
-            answer = json.loads(heard.read() or "{}")
-        _, status = os.waitpid(child, 0)
-        answer["killed"] = os.WIFSIGNALED(status)
-        print(json.dumps(answer), flush=True)
+        request = json.loads(line)
+        app = apps.setdefault(request["config"], build(Path(request["config"]), ENABLED))
+        if request.get("warm_up"):
+            act(app, request)
+            app.ledger._store.books.close()
+        print(json.dumps(fork(app, request)), flush=True)
 
 
 if __name__ == "__main__":

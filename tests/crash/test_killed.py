@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.crash.worlds import BOOKED, Crashes, World
-from tests.ledger.bot import a_bot, close
+from tests.ledger.bot import a_bot
 
 from trueup.service.undo import reapply, revert
 
@@ -24,82 +24,63 @@ def crashes() -> Iterator[Crashes]:
 @pytest.fixture
 def world(tmp_path: Path, ledger_url: str) -> Iterator[World]:
     with a_bot(tmp_path, ledger_url) as bot:
-        yield World(bot)
+        made = World(bot)
+        yield made
+        made.close()
 
 
 def killed_everywhere(world: World, crashes: Crashes, **request: Any) -> Iterator[str]:
-    """Yield what stood at each boundary, with the database as the killed process left it."""
-    world.keep()
-    whole = crashes.ask(config=str(world.config), **request)
+    """Yield the name of each boundary, with the database as the process that was killed there left it."""
+    request["config"] = str(world.config)
+    crashes.ask(warm_up=True, **request)
+    world.restore()
+    whole = crashes.ask(**request)
     assert "error" not in whole, whole
-    assert len(whole["boundaries"]) > 20
-    for place, what in enumerate(whole["boundaries"], 1):
+    places = whole["boundaries"]
+    assert len(places) > 20
+    for number, what in enumerate(places, 1):
         world.restore()
-        assert crashes.ask(config=str(world.config), die_at=place, **request) == {"killed": True}
-        yield f"boundary {place} of {len(whole['boundaries'])}: {what}"
+        assert crashes.ask(die_at=number, **request) == {"killed": True}
+        yield f"boundary {number} of {len(places)}: {what}"
 
 
 def test_apply_killed_at_every_boundary(world: World, crashes: Crashes) -> None:
-    before = world.books()
     world.keep()
+    before = world.books()
     world.apply()
     after = world.books()
-    world.restore()
     for place in killed_everywhere(world, crashes, what="apply"):
-        app = world.app()
-        booked = {profile: world.orders_of(profile) for profile in BOOKED}
-        for profile, count in BOOKED.items():
-            assert len(booked[profile]) in (0, count), place
-        everything = set.union(*booked.values())
-        assert world.audited(app, "APPLIED") == dict.fromkeys(everything, 1), place
-        if not everything:
-            assert world.books() == before, place
-        pending = set(world.audited(app, "PENDING_APPLY")) - everything
-        report = world.apply()
-        told = sum(batch["rows"] for entry in report["profiles"] for batch in entry["interrupted"])
-        assert told == len(pending), place
+        booked = world.booked()
+        assert len(booked) in (0, BOOKED), place
+        assert world.books() == (after if booked else before), place
+        assert world.audited("APPLIED") == dict.fromkeys(booked, 1), place
+        interrupted = set(world.audited("PENDING_APPLY")) - booked
+
+        told = world.apply()["interrupted"]
+        assert sum(batch["rows"] for batch in told) == len(interrupted), place
         assert world.books() == after, place
-        assert world.audited(app, "APPLIED") == dict.fromkeys(
-            set.union(*(world.orders_of(profile) for profile in BOOKED)), 1
-        ), place
-        assert set(world.audited(app, "INTERRUPTED")) == pending, place
-        assert app.journal.interrupted(list(BOOKED)) == [], place
-        close(app)
+        assert world.audited("APPLIED") == dict.fromkeys(world.booked(), 1), place
+        assert world.audited("INTERRUPTED") == dict.fromkeys(interrupted, 1), place
+        assert world.app.journal.interrupted(["p1"]) == [], place
 
 
-def test_revert_killed_at_every_boundary(world: World, crashes: Crashes) -> None:
+@pytest.mark.parametrize("what", ["revert", "reapply"])
+def test_revert_and_reapply_killed_at_every_boundary(world: World, crashes: Crashes, what: str) -> None:
     world.apply()
-    before = world.books()
-    batch = world.batch_of("p1")
+    batch = world.batch
+    act, decision, status = (revert, "REVERTED", "canceled") if what == "revert" else (reapply, "REAPPLIED", "filled")
+    if what == "reapply":
+        revert(world.app, batch, "first")
     world.keep()
-    crashes.ask(config=str(world.config), what="revert", batch=batch)
-    after = world.books()
-    world.restore()
-    for place in killed_everywhere(world, crashes, what="revert", batch=batch):
-        app = world.app()
-        done = world.orders_of("p1", "canceled")
-        assert world.books() == (after if done else before), place
-        assert world.audited(app, "REVERTED") == dict.fromkeys(done, 1), place
-        undone = revert(app, batch, "again")
-        assert (len(undone.changed), len(undone.unchanged)) == ((0, 4) if done else (4, 0)), place
-        assert world.books() == after, place
-        assert world.audited(app, "REVERTED") == dict.fromkeys(world.orders_of("p1", "canceled"), 1), place
-        close(app)
-
-
-def test_reapply_killed_at_every_boundary(world: World, crashes: Crashes) -> None:
-    world.apply()
-    after = world.books()
-    batch = world.batch_of("p1")
-    crashes.ask(config=str(world.config), what="revert", batch=batch)
     before = world.books()
-    for place in killed_everywhere(world, crashes, what="reapply", batch=batch):
-        app = world.app()
-        done = world.orders_of("p1")
+    act(world.app, batch, "crash test")
+    after = world.books()
+    for place in killed_everywhere(world, crashes, what=what, batch=batch):
+        done = world.booked(status)
         assert world.books() == (after if done else before), place
-        assert world.audited(app, "REAPPLIED") == dict.fromkeys(done, 1), place
-        again = reapply(app, batch, "again")
-        assert (len(again.changed), len(again.unchanged)) == ((0, 4) if done else (4, 0)), place
+        assert world.audited(decision) == dict.fromkeys(done, 1), place
+
+        again = act(world.app, batch, "again")
+        assert (len(again.changed), len(again.unchanged)) == ((0, BOOKED) if done else (BOOKED, 0)), place
         assert world.books() == after, place
-        assert world.audited(app, "REAPPLIED") == dict.fromkeys(world.orders_of("p1"), 1), place
-        close(app)
+        assert world.audited(decision) == dict.fromkeys(world.booked(status), 1), place

@@ -21,9 +21,9 @@ NO_ROWS = "(no rows)"
 
 @dataclass(slots=True)
 class Runner:
-    """One reader who follows a page: `folder` is where they are, `url` their ledger, `environ` what they exported.
+    """One reader who follows a page: `folder` is where they are, `url` their ledger (empty: as trueup.toml says).
 
-    `names` are the page's placeholders, as the commands so far have filled them.
+    `environ` is what they exported, `names` the page's placeholders, as the commands so far have filled them.
     """
 
     folder: Path
@@ -49,7 +49,8 @@ class Runner:
         """Run one command as a shell would find it in the environment of these tests."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRUEUP_", "RECON_"))}
-        environ = {**kept, "TRUEUP_LEDGER_URL": self.url, **self.environ, "PATH": path}
+        ledger = {"TRUEUP_LEDGER_URL": self.url} if self.url else {}
+        environ = {**kept, **ledger, **self.environ, "PATH": path}
         return subprocess.run(
             ["bash", "-c", command], cwd=self.folder, env=environ, capture_output=True, text=True, check=False
         )

@@ -25,7 +25,7 @@ KNOWN = {"contract_sizes": {SWAP: "0.001"}}
 def executed(folder: Path, order: dict[str, Any], fill: dict[str, Any], **sections: Any) -> list[object]:
     """Return the executed quantities of an order and a fill, or why they are not known."""
     snapshot = read(folder, document(closed_orders=[order], fills=[fill], **sections))
-    rows = [row.qty for row in (*snapshot.orders, *snapshot.fills)]
+    rows = [row.qty for row in (*snapshot.orders, *snapshot.fills) if row.qty]
     return [*rows, *(row.why for row in snapshot.malformed if row.feed in ("closed_orders", "fills"))]
 
 
@@ -42,7 +42,7 @@ def ccxt_rows(**fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         KNOWN,
         {"contract_sizes": {"btcusdtusdt": 0.001}},
         {"markets": LINEAR},
-        {"markets": [{"symbol": SWAP, "contractSize": "0.001"}]},
+        {"markets": [{"symbol": "A/B"}, {"symbol": SWAP, "contractSize": "0.001"}]},
         {"positions": [ccxt_position()]},
         {"positions": [None, {"symbol": 5, "contractSize": 9}, ccxt_position(contracts=0), ccxt_position()]},
         {**KNOWN, "markets": {SWAP: {"contractSize": 8}}, "positions": [ccxt_position(contractSize=9)]},
@@ -55,6 +55,7 @@ def test_ccxt_counts_contracts(tmp_path: Path, sections: dict[str, Any]) -> None
 
 def test_the_rows_own_size_wins(tmp_path: Path) -> None:
     assert executed(tmp_path, *ccxt_rows(contractSize=0.01), **KNOWN) == [4, 4]
+    assert executed(tmp_path, *ccxt_rows(symbol="BTCUSDT", contractSize=0.01)) == [4, 4]
 
 
 def test_the_price_is_per_base_unit(tmp_path: Path) -> None:
@@ -79,6 +80,7 @@ def test_the_amount_of_a_closed_order_counts_contracts_too(tmp_path: Path) -> No
         {"markets": {SWAP: {"contractSize": None}}},
         {"positions": [ccxt_position(), ccxt_position(contractSize=0.01)]},
         {"positions": [ccxt_position(contractSize="x")]},
+        {"open_orders": [ccxt_order(symbol=SWAP, status="open", filled=0, average=None, contractSize=1)]},
     ],
 )
 def test_an_unknown_size_is_not_guessed(tmp_path: Path, sections: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ class TestText:
             ("{'a': 1}", "line 1, column 2: not JSON"),
             ("OK", "line 1, column 1: not JSON: Expecting value."),
             ('{"id": 1}\n{"id": 2}', "line 2, column 1: more follows after the end of the JSON value"),
-            (b'{"as_of":\n"\xe9"}', "line 2: the text is not UTF-8 (byte 0xe9)"),
+            (b'{"as_of":\n"\xe9"\n\n}', "line 2: the text is not UTF-8 (byte 0xe9)"),
             (b"\xef\xbb\xbf{\n\n\xff}", "line 3: the text is not UTF-8 (byte 0xff)"),
             ('{"a": 1}'.encode("utf-16"), "line 1: the text is UTF-16, not UTF-8"),
             (b'\xfe\xff\x00{\x00"', "line 1: the text is UTF-16, not UTF-8"),
@@ -61,6 +61,8 @@ class TestText:
                 '{"closed_orders": [{}, {"id": 1}, {}, {"filled_qty": 1, "filled_qty": 2}]}',
                 "the key filled_qty is repeated: closed_orders[3].filled_qty.",
             ),
+            ('{"a": {"y": 1, "x": 2, "x": 3}}', "the key x is repeated: a.x."),
+            ('[{"ü b": {"x": 1, "x": 1}}]', '[0]["ü b"].x.'),
             ('[{"a b": {"x": 1, "y": 2, "x": 1}}]', 'the key x is repeated: [0]["a b"].x.'),
             ('{"a": {"\\u001b[31m": 1, "\\u001b[31m": 2}}', 'a["\\\\x1b[31m"]'),
             ('{"a": {"x": 1, "x": {"y": 1, "y": 2}}}', "the key x is repeated: a.x."),
@@ -84,8 +86,9 @@ class TestText:
         assert len(read(tmp_path, document(closed_orders=[native_order()] * 2)).orders) == 2
 
     def test_a_missing_file(self, tmp_path: Path) -> None:
-        with pytest.raises(CannotKnow, match=r"gone\.json cannot be read: No such file or directory"):
+        with pytest.raises(CannotKnow, match=r"gone\.json cannot be read: No such file or directory") as error:
             FileVenue("main", tmp_path / "gone.json").read()
+        assert error.value.do == "Check the path and its permissions."
 
     def test_a_path_that_no_system_accepts(self, tmp_path: Path) -> None:
         with pytest.raises(CannotKnow, match=r"\\x00\.json cannot be read: embedded null"):
@@ -259,18 +262,19 @@ class TestCoverage:
 
 class TestKeys:
     def test_an_unknown_key_is_noted_with_the_nearest_and_leaves_its_feed_unknown(self, tmp_path: Path) -> None:
-        snapshot = read(tmp_path, document(position=[]))
+        snapshot = read(tmp_path, document(position=[], fills=[]))
         assert snapshot.notes == (
             f"{tmp_path / 'export.json'}: the key position is not known and is ignored. Did you mean positions?",
         )
         assert not snapshot.feed(Feed.POSITIONS).given
 
     def test_many_unknown_keys_are_counted(self, tmp_path: Path) -> None:
-        notes = read(tmp_path, document(**dict.fromkeys("abcdefg"))).notes
+        notes = read(tmp_path, document(positions=[], **dict.fromkeys("abcdefg"))).notes
         assert [note.split("the key ")[-1][0] for note in notes[:5]] == list("abcde")
         assert notes[5].endswith("2 more unknown keys are ignored.")
         assert len(notes) == 6
-        assert len(read(tmp_path, document(**dict.fromkeys("abcde"))).notes) == 5
+        assert len(read(tmp_path, document(positions=[], **dict.fromkeys("abcdef"))).notes) == 6
+        assert len(read(tmp_path, document(positions=[], **dict.fromkeys("abcde"))).notes) == 5
 
     def test_known_keys_are_not_noted(self, tmp_path: Path) -> None:
         content = document(venue="alpaca", exchange="x", contract_sizes={}, markets={}, coverage={}, positions=[])
@@ -278,7 +282,9 @@ class TestKeys:
         assert (snapshot.notes, snapshot.malformed) == ((), ())
 
     def test_an_empty_object_knows_nothing(self, tmp_path: Path) -> None:
-        assert read(tmp_path, {}).coverage == {}
+        snapshot = read(tmp_path, {"as_of": AS_OF})
+        assert snapshot.coverage == {}
+        assert snapshot.notes == (f"{tmp_path / 'export.json'} holds no feed, so nothing is known of the account.",)
 
     @pytest.mark.parametrize(
         ("answer", "says"),
@@ -323,7 +329,10 @@ def test_the_documented_example(tmp_path: Path) -> None:
 def test_the_accounts_own_aliases_hold(tmp_path: Path) -> None:
     symbols = Symbols({"BITCOIN": "BTC"})
     position = {"symbol": "BITCOIN/USD", "qty": "a lot"}
-    snapshot = read(tmp_path, document(positions=[position], balances={"bitcoin": "1"}), symbols=symbols)
+    swap = {"symbol": "BITCOIN/USD:USD", "contracts": 5}
+    content = document(positions=[position, swap], balances={"bitcoin": "1"}, contract_sizes={"BTC/USD:USD": 2})
+    snapshot = read(tmp_path, content, symbols=symbols)
+    assert snapshot.legs[0].qty == 10
     assert snapshot.symbols is symbols
     assert snapshot.unknown_symbols.keys() == {"BTCUSD"}
     assert snapshot.balances == {"BTC": 1}

@@ -146,6 +146,16 @@ def test_any_list(content: list[Any], name: str) -> None:
     read_value(content, name)
 
 
+@pytest.mark.parametrize("depth", range(100, 1000, 50))
+@pytest.mark.parametrize(("opening", "closing"), ["[]", ('{"id":', "}")])
+def test_any_depth(depth: int, opening: str, closing: str) -> None:
+    deep = opening * depth + "1" + closing * depth
+    for make, feed in ((native_order, "closed_orders"), (native_fill, "fills"), (ccxt_position, "positions")):
+        for key in ("id", "symbol", "side", "qty", "filled_qty", "status", "filled_at", "fee", "legs", "contracts"):
+            content = json.dumps({feed: [make(**{key: "HERE"})], "balances": {"BTC": "HERE"}})
+            read_bytes(content.replace('"HERE"', deep).encode())
+
+
 @given(documents, st.data())
 def test_any_document_with_some_bytes_changed(content: dict[str, Any], data: st.DataObject) -> None:
     raw = bytearray(json.dumps(content).encode())

@@ -141,6 +141,9 @@ class TestPositions:
         assert snapshot.coverage == {Feed.POSITIONS: Coverage(FeedState.PARTIAL, f"positions[1]: {malformed.why}")}
         assert len(snapshot.legs) == 1
 
+    def test_a_place_carries_the_id_of_a_position_that_has_one(self, tmp_path: Path) -> None:
+        assert leg_of(tmp_path, ccxt_position(id="p-1")).where == "positions[0] (id p-1)"
+
     def test_what_is_declared_failed_stays_failed(self, tmp_path: Path) -> None:
         content = document(coverage={"positions": {"state": "failed", "reason": "503"}}, positions=[None])
         coverage = read(tmp_path, content).feed(Feed.POSITIONS)
@@ -195,6 +198,17 @@ class TestBalances:
             "XRP": "balances.XRP: the amount is null, not a number",
         }
 
+    def test_figures_by_kind_alone_leave_their_assets_unknown(self, tmp_path: Path) -> None:
+        assert read(tmp_path, document(balances={"free": {"ETH": 1}})).unknown_assets.keys() == {"ETH"}
+
+    def test_an_assets_own_entry_counts(self, tmp_path: Path) -> None:
+        content = {"BTC": {"total": 0.5}, "total": {"BTC": 0.7}}
+        assert read(tmp_path, document(balances=content)).balances == {"BTC": Decimal("0.5")}
+
+    def test_malformed_rows_of_other_feeds_stay_named(self, tmp_path: Path) -> None:
+        snapshot = read(tmp_path, document(positions=[5], balances={"BTC": "x"}, fills=[6]))
+        assert [malformed.feed for malformed in snapshot.malformed] == ["positions", "balances", "fills"]
+
     def test_coins_that_are_called_like_ccxts_keys(self, tmp_path: Path) -> None:
         snapshot = read(tmp_path, document(balances={"free": 5, "info": "6", "used": 1, "FREE2": 2, "total": 3}))
         assert snapshot.balances == {"FREE": 5, "INFO": 6, "USED": 1, "FREE2": 2, "TOTAL": 3}
@@ -233,7 +247,7 @@ class TestBalances:
     def test_an_asset_that_cannot_be_told_leaves_the_feed_partial(self, tmp_path: Path, name: str) -> None:
         snapshot = read(tmp_path, document(balances={name: 1, "USD": 1}))
         (malformed,) = snapshot.malformed
-        assert malformed.why == "the asset cannot be told"
+        assert (malformed.feed, malformed.why) == ("balances", "the asset cannot be told")
         assert snapshot.feed(Feed.BALANCES) == Coverage(FeedState.PARTIAL, f"{malformed.where}: {malformed.why}")
         assert snapshot.balances == {"USD": 1}
 

@@ -41,6 +41,8 @@ class TestLists:
             ([ccxt_order()], Feed.CLOSED_ORDERS),
             ([{"order_id": "o-1", "symbol": "A", "side": "buy", "status": "canceled"}], Feed.CLOSED_ORDERS),
             ([native_order(status=DROP)], Feed.CLOSED_ORDERS),
+            ([native_order(order_id="o-2")], Feed.CLOSED_ORDERS),
+            ([native_order(status=DROP, id=DROP, order_id="o-2")], Feed.CLOSED_ORDERS),
             ([native_fill()], Feed.FILLS),
             ([native_fill(order_id=DROP, order="o-1")], Feed.FILLS),
             ([native_fill(order_id=DROP, orderId="o-1")], Feed.FILLS),
@@ -113,6 +115,8 @@ class TestNames:
             ("positions.json", Feed.POSITIONS),
             ("Alpaca-Positions-2026.JSON", Feed.POSITIONS),
             ("position.json", Feed.POSITIONS),
+            ("open_positions.json", Feed.POSITIONS),
+            ("closed_trades.json", Feed.FILLS),
             ("open_orders.json", Feed.OPEN_ORDERS),
             ("openOrders.json", Feed.OPEN_ORDERS),
             ("orders-open.json", Feed.OPEN_ORDERS),
@@ -256,7 +260,7 @@ class TestPages:
         "rows",
         [
             [alpaca_activity()] * 99,
-            [alpaca_activity()] * 50,
+            [alpaca_activity(asset_id="x")] * 50,
             [ccxt_trade()] * 100,
             [native_fill()] * 100,
             [ccxt_order()] * 50,
@@ -358,8 +362,9 @@ class TestFolders:
     def test_two_declarations_must_agree(self, tmp_path: Path) -> None:
         one, other = {"coverage": {"fills": "partial"}}, {"coverage": {"fills": "failed"}}
         assert read_folder(tmp_path, a=one, b=one).feed(Feed.FILLS).state is FeedState.PARTIAL
-        with pytest.raises(CannotKnow, match="the coverage of fills is declared twice, differently"):
+        with pytest.raises(CannotKnow, match="the coverage of fills is declared twice, differently") as error:
             read_folder(tmp_path, c=other)
+        assert error.value.what.startswith(str(tmp_path))
 
     def test_the_earliest_as_of_is_now(self, tmp_path: Path) -> None:
         later = {"as_of": AS_OF_MS + 5, "fills": []}

@@ -97,8 +97,8 @@ def text_or_none(value: object) -> str | None:
 class LedgerOrder:
     """One row of the order ledger; quantities in base units, times in epoch milliseconds.
 
-    `order_id` is empty where the row has none. `qty` is what executed, for filled rows alone. `defect` is the reason why the row cannot be used
-    (`quantity_columns_disagree`, `malformed_ledger_row`) and `detail` says it in words.
+    `order_id` is empty where the row has none. `qty` is what executed, for filled rows alone. `defect` is the reason
+    why the row cannot be used (`quantity_columns_disagree`, `malformed_ledger_row`) and `detail` says it in words.
     """
 
     order_id: str

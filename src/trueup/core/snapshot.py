@@ -108,7 +108,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Malformed:
-    """A row that could not be read: excluded, named and counted; `row_id` is the venue's id of it, where that is known."""
+    """A row that could not be read: excluded, named and counted; `row_id` is its id at the venue, where it has one."""
 
     feed: str
     where: str

@@ -18,8 +18,8 @@ _ENTRY, _EXIT = "-entry", "-exit"
 class Tag:
     """What a tag of our grammar says: whose order it is and of which trade, in lower case.
 
-    `profile_id` None is a profile that is not known, or one of several that differ in case alone. `trades` are the readings of the trade's name: a client order
-    id's ending may belong to the name.
+    `profile_id` None is a profile that is not known, or one of several that differ in case alone. `trades` are the
+    readings of the trade's name: a client order id's ending may belong to the name.
     """
 
     profile_id: str | None

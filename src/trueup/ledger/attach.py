@@ -142,7 +142,7 @@ def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
     reflected = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
     theirs = _columns(reflected, wanted)
     _require(theirs, reflected, wanted)
-    raw = Table(wanted.table, MetaData(), *(Column(name, NullType()) for name in reflected.c.keys()))
+    raw = Table(wanted.table, MetaData(), *(Column(column.name, NullType()) for column in reflected.c))
     columns = {name: raw.c[column.name] for name, column in theirs.items()}
     return OrdersTable(raw, columns, {name: column.type for name, column in theirs.items()}, wanted.only_profile)
 

@@ -74,7 +74,8 @@ def _raw_query(connection: Connection) -> Select[Any]:
 
 
 def _labelled(column: Any, instead: dict[str, ColumnElement[Any]]) -> ColumnElement[Any]:
-    return (instead[column.name] if column.name in instead else column).label(column.name)
+    chosen: ColumnElement[Any] = instead.get(column.name, column)
+    return chosen.label(column.name)
 
 
 def _canonical(name: str, value: object, dialect: str) -> str | bool | None:

@@ -32,6 +32,7 @@ def rematerialise(
     profile: Profile,
     trade_ids: Iterable[str],
     symbols: Symbols,
+    *,
     now: str,
     new_rows: Sequence[ExitRow] = (),
 ) -> None:

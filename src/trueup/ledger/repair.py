@@ -89,7 +89,7 @@ def _book(connection: Connection, table: OrdersTable, batch: RepairBatch) -> Rep
     new = [row for order_id, row in rows.items() if order_id not in existing]
     _insert(connection, table, new, batch.now)
     trade_ids = sorted({row.trade_id for row in rows.values()})
-    rematerialise(connection, table, batch.profile, trade_ids, batch.symbols, batch.now, new)
+    rematerialise(connection, table, batch.profile, trade_ids, batch.symbols, now=batch.now, new_rows=new)
     marks = _marks(connection, table, batch.profile.profile_id, trade_ids)
     drafts = [
         settled(
@@ -248,7 +248,7 @@ def _switch(
         .values(reverted_at=request.now if revert else None)
     )
     trade_ids = sorted({str(row["trade_id"]) for row in rows})
-    rematerialise(connection, table, request.profile, trade_ids, request.symbols, request.now)
+    rematerialise(connection, table, request.profile, trade_ids, request.symbols, now=request.now)
     marks = _marks(connection, table, request.profile.profile_id, trade_ids)
     drafts = [_undo_draft(row, request, decision, marks[str(row["trade_id"])]) for row in rows]
     return chain.append(connection, drafts, request.now)

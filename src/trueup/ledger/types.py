@@ -31,7 +31,7 @@ class ExactDecimal(TypeDecorator[Decimal]):
         """Write a decimal; anything else, as in a comparison, goes as it is."""
         return plain(value) if isinstance(value, Decimal) and dialect.name != "postgresql" else value
 
-    def process_result_value(self, value: object, dialect: Dialect) -> Any:
+    def process_result_value(self, value: object, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
         """Hand over what the database holds; the core reads it strictly."""
         return value
 
@@ -52,7 +52,7 @@ class UtcTime(TypeDecorator[str]):
             return value
         return to_datetime(read_time(value))
 
-    def process_result_value(self, value: object, dialect: Dialect) -> Any:
+    def process_result_value(self, value: object, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
         """Read a time as ISO text, to the microsecond where it has any below the millisecond."""
         if not isinstance(value, datetime):
             return value

@@ -29,11 +29,11 @@ _BOOK = Outcome.BOOK.value
 
 YOUR_OWN_BOT = """\
 Your own bot: name its database and an export of its venue in a trueup.toml
-(the README shows one of ten lines), then run in the same folder
+(the README shows one), then run in the same folder
 
-   trueup init
-   trueup check
-   trueup backfill run --dry-run"""
+   trueup init      lay down trueup's tables; nothing of yours is altered
+   trueup doctor    check the whole set-up
+   trueup check     compare your ledger with the venue; nothing is changed"""
 
 
 class _Unexpected(Exception):

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from trueup.core.audit import AuditRow
+from trueup.core.audit import AuditDecision, AuditRow
 from trueup.core.decimals import exactly, plain
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, StatusClass
 from trueup.core.repair.attribution import Attribution
-from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Decision, Outcome
+from trueup.core.repair.decisions import Decision
 from trueup.core.repair.evidence import Evidence
 from trueup.core.repair.plan import Wanted, plan_account
 from trueup.core.repair.slices import Slice, action_of, slices_of
@@ -50,7 +50,7 @@ class Explanation:
     @property
     def verdicts(self) -> list[tuple[str, str, str]]:
         """Return outcome, reason and rationale of each decision; a closed trade needs none."""
-        return [(d.outcome.value, d.reason, rationale(d)) for d in self.decisions]
+        return [(d.outcome.value, d.reason, d.why) for d in self.decisions]
 
     def as_json(self) -> dict[str, object]:
         """Return the document that `explain --format json` prints."""
@@ -74,7 +74,7 @@ class Explanation:
             ],
             "decisions": [
                 {
-                    "decision": d.outcome.value, "reason": d.reason, "why": rationale(d),
+                    "decision": d.outcome.value, "reason": d.reason, "why": d.why,
                     "order_id": d.exit.order_id if d.exit else None,
                     "qty": plain(d.exit.qty) if d.exit else None, "metadata": d.metadata,
                 }
@@ -115,22 +115,6 @@ def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanati
 
 
 _ORDER = {"ledger": 0, "venue": 1, "audit": 2}
-
-
-def rationale(decision: Decision) -> str:
-    """Return why a decision is what it is, in a sentence of the decision table."""
-    if decision.outcome is Outcome.BOOK:
-        return "The venue's evidence proves it." if decision.exit and decision.exit.matched_by != "dust" else _DUST_WHY
-    if decision.exit is not None:
-        return "An operator took this row back; only `backfill reapply` puts it in force again."
-    reason = decision.reason.partition(":")[0]
-    for case in (*TRADE_CASES, *REMAINDER_CASES):
-        if case.name == reason:
-            return case.why
-    return "The trade's rows cannot be read."
-
-
-_DUST_WHY = next(case.why for case in REMAINDER_CASES if case.outcome is Outcome.BOOK)
 
 
 @exactly
@@ -189,7 +173,7 @@ def _audit_moments(app: App, profile: Profile, trade_id: str) -> list[Moment]:
     return [
         _audited(row)
         for row in app.journal.audit_of_trade(profile.profile_id, trade_id)
-        if row["decision"] not in ("PENDING_APPLY",)
+        if row["decision"] != AuditDecision.PENDING_APPLY
     ]
 
 

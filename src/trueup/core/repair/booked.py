@@ -76,8 +76,8 @@ def booked_index(rows: Iterable[LedgerOrder], applied: Iterable[Applied], symbol
     """Index what the ledger's filled rows and our audit have booked of exchange orders.
 
     A row books the order that its `order_id` or `exchange_order_id` names; a row without an exchange order id also
-    the order of its client order id, on either side where its own side cannot be read. A row that our audit applied counts once, also where somebody changed or
-    removed it since.
+    the order of its client order id, on either side where its own side cannot be read. A row that our audit applied
+    counts once, also where somebody changed or removed it since.
     """
     by_order: dict[tuple[str, str], Booked] = defaultdict(Booked)
     by_client: dict[tuple[str, Side, str], Booked] = defaultdict(Booked)

@@ -33,6 +33,8 @@ REVERTED_BY_OPERATOR = "reverted_by_operator"
 POSITION_UNKNOWN = "venue_position_unknown"
 EVIDENCE_INCOMPLETE = "venue_evidence_incomplete"
 NOT_FLAT = "exchange_not_flat"
+PROVEN = "The venue's evidence proves it."
+TAKEN_BACK = "An operator took this row back; only `backfill reapply` puts it in force again."
 INCONCLUSIVE_REASONS = frozenset({POSITION_UNKNOWN, EVIDENCE_INCOMPLETE})
 """The reasons that say that a feed which the answer needed failed or was incomplete."""
 
@@ -108,13 +110,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is decided for a trade or a part of it; `exit` is the row to book, or the row that may not be booked."""
+    """What is decided for a trade or a part of it, and why in a sentence.
+
+    `exit` is the row to book, or the row that may not be booked.
+    """
 
     trade: Slice
     outcome: Outcome
     reason: str
     exit: ExitRow | None = None
     metadata: dict[str, object] = field(default_factory=dict)
+    why: str = ""
 
 
 def _not_flat(s: Situation) -> str:
@@ -222,7 +228,7 @@ def decide(s: Situation, reverted: frozenset[tuple[str, str, str]]) -> list[Deci
         case = next(case for case in REMAINDER_CASES if case.holds(s))
         if case.outcome is Outcome.BOOK:
             last = s.assigned[-1] if s.assigned else None
-            decisions.append(_booking(s, dust_row(s.trade, s.remaining, last), reverted))
+            decisions.append(_booking(s, dust_row(s.trade, s.remaining, last), reverted, case.why))
         else:
             decisions.append(_refusal(s, case, used=len(s.proposed), remaining=s.remaining))
     for decision in decisions:
@@ -231,7 +237,7 @@ def decide(s: Situation, reverted: frozenset[tuple[str, str, str]]) -> list[Deci
     return decisions
 
 
-def _booking(s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str]]) -> Decision:
+def _booking(s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str]], why: str = PROVEN) -> Decision:
     taken_back = (row.profile_id, row.trade_id, row.exchange_order_id) in reverted
     metadata: dict[str, object] = {
         "action": "EXIT",
@@ -245,12 +251,13 @@ def _booking(s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str
         "asOf": s.as_of,
     }
     if taken_back:
-        return Decision(s.trade, Outcome.NO_GO, REVERTED_BY_OPERATOR, row, metadata | _facts(s, 0, s.trade.open_qty))
-    return Decision(s.trade, Outcome.BOOK, ELIGIBLE, row, metadata)
+        metadata |= _facts(s, 0, s.trade.open_qty)
+        return Decision(s.trade, Outcome.NO_GO, REVERTED_BY_OPERATOR, row, metadata, TAKEN_BACK)
+    return Decision(s.trade, Outcome.BOOK, ELIGIBLE, row, metadata, why)
 
 
 def _refusal(s: Situation, case: Case, used: int, remaining: Decimal) -> Decision:
-    return Decision(s.trade, case.outcome, case.says(s), None, _facts(s, used, remaining))
+    return Decision(s.trade, case.outcome, case.says(s), None, _facts(s, used, remaining), case.why)
 
 
 def _facts(s: Situation, used: int, remaining: Decimal) -> dict[str, object]:

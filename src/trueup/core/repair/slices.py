@@ -10,7 +10,6 @@ from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
 from trueup.core.symbols import Symbols
 
-
 REPAIR_PREFIX = "BFILL-"
 """What the ids of our repairs' rows begin with."""
 
@@ -19,10 +18,12 @@ REPAIR_PREFIX = "BFILL-"
 class Slice:
     """One trade's books: quantities in base units, times in epoch milliseconds.
 
-    `open_qty` is what is still open, negative where more was exited than entered. `token` is the symbol's token. `bot_newest_ms` is the newest row that the bot itself wrote: the rows of our repairs
-    are left out, so that a repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still fill; `defect` that rows of it
-    cannot be read, so that its quantity is unknown. `entry_price` is the volume-weighted price of the entries, None
-    where one of them has no price. `fingerprint` changes with every change of the trade's filled or working rows.
+    `open_qty` is what is still open, negative where more was exited than entered. `token` is the symbol's token.
+    `bot_newest_ms` is the newest row that the bot itself wrote: the rows of our repairs are left out, so that a
+    repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still
+    fill; `defect` that rows of it cannot be read, so that its quantity is unknown. `entry_price` is the
+    volume-weighted price of the entries, None where one of them has no price. `fingerprint` changes with every change
+    of the trade's filled or working rows.
     """
 
     profile_id: str

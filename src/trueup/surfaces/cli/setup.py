@@ -9,6 +9,7 @@ from trueup.core.errors import TrueupError
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
 from trueup.surfaces.cli.output import BAD, GOOD, WARN, Piece, note, print_json, say, working
 from trueup.surfaces.cli.session import open_app, session_of
+from trueup.surfaces.cli.story import tell
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import count
 
@@ -63,7 +64,7 @@ def demo(
     Example: trueup demo --folder try
     """
     told: list[str] = []
-    code = session_of(context).demo(folder, told.append if form is Format.JSON else say)
+    code = session_of(context).demo(folder, told.append if form is Format.JSON else tell)
     if form is Format.JSON:
         print_json({"folder": str(folder), "told": told, "exit_code": code})
     return code

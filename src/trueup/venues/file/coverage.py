@@ -64,7 +64,7 @@ def _state(at: str, state: str) -> FeedState:
 
 def without_section(declared: Coverage) -> Coverage:
     """Return the coverage of a feed that is declared but not there."""
-    return Coverage(FeedState.FAILED, MISSING, declared.since_ms) if declared.complete else declared
+    return Coverage(FeedState.FAILED, MISSING) if declared.complete else declared
 
 
 def worst(parts: Iterable[Coverage]) -> Coverage:

@@ -128,7 +128,7 @@ def _read_document(part: Part, document: Row, prefix: str) -> None:
     for key, found in (("contract_sizes", part.contract_sizes), ("markets", part.markets)):
         if document.get(key) is not None:
             found.append((f"{prefix}{key}", document[key]))
-    part.notes += _notes_on_keys(part.file, [key for key in document if key not in DOCUMENT_KEYS])
+    part.notes = _notes_on_keys(part.file, [key for key in document if key not in DOCUMENT_KEYS])
 
 
 def _as_of(file: str, value: object) -> int | None:

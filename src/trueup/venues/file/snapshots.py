@@ -62,7 +62,9 @@ def snapshot_of(account: str, path: str, parts: list[Part], symbols: Symbols) ->
         (row for section in sections if section.feed is Feed.POSITIONS for row in section.rows),
         symbols,
     )
-    draft = _Draft(symbols, contracts, malformed=list(problems), notes=notes)
+    if not sections:
+        notes.append(f"{path} holds no feed, so nothing is known of the account.")
+    draft = _Draft(symbols, contracts, malformed=problems, notes=notes)
     for section in sections:
         _read_section(draft, section, declared.get(section.feed))
     return Snapshot(

@@ -65,11 +65,11 @@ class Contracts:
     def _counts_contracts(self, row: Row, symbol: str, name: str) -> bool:
         """Say whether a field counts contracts: one in ccxt's words, of a contract.
 
-        A symbol that is spelt without its settlement counts as a contract where the export declares its size.
+        A symbol that is spelt without its settlement is one where the row or the export gives its contract size.
         """
         contract = is_contract(symbol) or self.symbols.token(symbol) in self.declared
         if name in _CONTRACT_COUNTS:
-            return contract or (name == "contracts" and row.get("contractSize") is not None)
+            return contract or row.get("contractSize") is not None
         if contract and is_ccxt(row):
             raise ValueError(f"{name} in a row of ccxt's shape may count contracts or base units")
         return False
@@ -77,7 +77,7 @@ class Contracts:
     def _size(self, row: Row, symbol: str) -> Decimal:
         token = self.symbols.token(symbol)
         settled, base, quote = _currencies(symbol, self.symbols)
-        if token in self.inverse or (settled and settled == base):
+        if token in self.inverse or settled == base:
             raise ValueError(
                 f"{printable(symbol)} is an inverse contract: each contract is worth {quote or 'quote currency'},"
                 " and its base quantity is not known"

@@ -118,11 +118,10 @@ def side_of(row: Row) -> Side:
 
 def number(name: str, value: object, read: Callable[[object], Decimal] = read_decimal) -> Decimal:
     """Read a number; ValueError names the field."""
-    written = value if isinstance(value, str) else str(value)
-    if isinstance(value, (bool, Mapping, list)) or value is None or len(written) > LONGEST_NUMBER:
+    if isinstance(value, (bool, Mapping, list)) or value is None or len(str(value)) > LONGEST_NUMBER:
         raise ValueError(f"{name} is {shown(value)}, not a number")
     try:
-        return read(written)
+        return read(str(value))
     except ValueError as error:
         raise ValueError(f"{name} {printable(str(error), LONGEST_NUMBER)}") from None
 
@@ -152,7 +151,7 @@ def time_of(row: Row, names: Iterable[str]) -> int:
 
 def moment(name: str, value: object) -> int:
     """Read a time as epoch milliseconds; ValueError names the field."""
-    if isinstance(value, (bool, Mapping, list)) or value is None:
+    if isinstance(value, (bool, Mapping, list)):
         raise ValueError(f"{name} is {shown(value)}, not a time")
     try:
         return read_time(storable(name, value) if isinstance(value, str) else str(value))

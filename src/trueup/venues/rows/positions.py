@@ -26,7 +26,7 @@ def read_leg(row: Row, where: str, symbols: Symbols, contracts: Contracts) -> Le
     size = abs(amount)
     if name == "contracts":
         size = contracts.base_quantity(row, symbol, name, size)
-    return Leg(symbol, -size if short and size else size, price(row, MARK_PRICES), where)
+    return Leg(symbol, -size if short else size, price(row, MARK_PRICES), where)
 
 
 def _is_short(row: Row, name: str, amount: Decimal) -> bool:

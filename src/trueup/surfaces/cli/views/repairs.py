@@ -8,7 +8,6 @@ from trueup.core.errors import TrueupError
 from trueup.core.repair.decisions import Decision, Outcome
 from trueup.core.repair.rows import ExitRow
 from trueup.service.backfill_report import BackfillReport, ProfileReport
-from trueup.service.explain import rationale
 from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Piece, say
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.views import gates
@@ -141,7 +140,7 @@ def _refusal(decision: Decision) -> list[Piece]:
     left = plain(decision.exit.qty) if decision.exit is not None else str(facts.get("remaining", ""))
     if decision.trade.defect is not None:
         left = "unknown"
-    why = f"{rationale(decision)} ({facts['detail']})" if facts.get("detail") else rationale(decision)
+    why = f"{decision.why} ({facts['detail']})" if facts.get("detail") else decision.why
     trade = decision.trade
     return [trade.trade_id, trade.symbol, left, (decision.outcome.value, WARN), decision.reason, why]
 

@@ -1,0 +1,33 @@
+"""Labels that never overlap: each takes the first level where it is free, and goes without where none is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_CHARACTER_PX = 6.1
+_GAP_PX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A text beside a mark: the mark's pixel, whether the text stands to its left, and its level from the mark."""
+
+    x: float
+    text: str
+    to_left: bool
+    level: int
+
+
+def place(wanted: Iterable[tuple[float, str]], levels: int, right: float) -> list[Label]:
+    """Place texts beside their marks, in the order of the marks; `right` is where the drawing ends."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(levels)]
+    placed: list[Label] = []
+    for x, text in sorted(wanted):
+        width = len(text) * _CHARACTER_PX
+        to_left = x + width > right
+        left = x - width if to_left else x
+        for level, spans in enumerate(taken):
+            if all(left > end + _GAP_PX or left + width < start - _GAP_PX for start, end in spans):
+                spans.append((left, left + width))
+                placed.append(Label(x, text, to_left, level))
+                break
+    return placed

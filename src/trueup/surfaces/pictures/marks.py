@@ -1,0 +1,151 @@
+"""What is drawn of a trade's story: marks by kind and lane, the steps of the open quantity, and the words above."""
+
+import textwrap
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trueup.core.decimals import plain
+from trueup.core.repair.decisions import Outcome
+from trueup.service.explain import Explanation, Moment
+from trueup.surfaces.story import Telling, without_repetitions
+
+_STAR = (
+    "M0,-1L0.2245,-0.309L0.9511,-0.309L0.3633,0.118L0.5878,0.809L0,0.382L-0.5878,0.809L-0.3633,0.118"
+    "L-0.9511,-0.309L-0.2245,-0.309Z"
+)
+_LINE_CHARACTERS = 125
+_VERDICTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of mark: its name in the legend, the lane that it stands in, its shape and its colour."""
+
+    name: str
+    lane: str
+    shape: str
+    colour: str
+
+
+ENTRY = Kind("entry in the ledger", "ledger", "triangle-up", "#0072B2")
+EXIT = Kind("exit in the ledger", "ledger", "triangle-down", "#0072B2")
+OTHER = Kind("order, not filled or not readable", "ledger", "cross", "#6B7280")
+PROVES = Kind("execution, proves this trade", "venue", "diamond", "#00795B")
+QUARANTINED = Kind("execution, quarantined", "venue", "diamond", "#C1121F")
+UNMATCHED = Kind("execution, unmatched", "venue", "diamond", "#D98E04")
+FOREIGN = Kind("execution, out of scope", "venue", "diamond", "#9CA3AF")
+PROPOSED = Kind("exit that is proposed", "proposed", _STAR, "#C2410C")
+REHEARSED = Kind("audit: dry run", "audit", "circle", "#8B5CF6")
+BOOKED = Kind("audit: booked", "audit", "square", "#5B21B6")
+REFUSED = Kind("audit: refused or skipped", "audit", "cross", "#5B21B6")
+UNDONE = Kind("audit: reverted, interrupted", "audit", "triangle-left", "#BE185D")
+KINDS = (
+    ENTRY, EXIT, OTHER, PROVES, QUARANTINED, UNMATCHED, FOREIGN, PROPOSED, REHEARSED, BOOKED, REFUSED, UNDONE,
+)  # fmt: skip
+LANES = ("ledger", "venue", "proposed", "audit")
+
+_FATES = {"assigned": PROVES, "quarantined": QUARANTINED, "unmatched": UNMATCHED}
+_DECISIONS = {
+    "DRY_RUN": REHEARSED, "APPLIED": BOOKED, "REAPPLIED": BOOKED, "SKIP_EXISTING": BOOKED,
+    "REVERTED": UNDONE, "INTERRUPTED": UNDONE,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One mark: when (epoch ms), its kind, and its label."""
+
+    at_ms: int
+    kind: Kind
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is open from a moment on (epoch ms)."""
+
+    at_ms: int
+    open_qty: Decimal
+
+
+def marks_of(found: Explanation) -> list[Mark]:
+    """Return every mark of a story."""
+    marks = [_mark(telling) for telling in without_repetitions(found.timeline)]
+    for decision in found.decisions:
+        row = decision.exit
+        if row is not None and decision.outcome is Outcome.BOOK:
+            label = f"{row.side.value} {_at(plain(row.qty), plain(row.price) if row.price else None)}"
+            marks.append(Mark(row.filled_ms, PROPOSED, f"{label}, {row.matched_by}"))
+    return marks
+
+
+def _mark(telling: Telling) -> Mark:
+    moment = telling.moment
+    if moment.source == "audit":
+        decision, _, reason = moment.what.partition(": ")
+        often = f" ×{telling.times}" if telling.times > 1 else ""
+        return Mark(moment.at_ms, _DECISIONS.get(decision, REFUSED), f"{decision} {reason}{often}")
+    side = "sell" if " sell" in f" {moment.what}" else "buy"
+    label = f"{side} {_at(moment.qty, moment.price)}" if moment.qty is not None else moment.what
+    if moment.source == "venue":
+        kind = _FATES.get((moment.fate or "").split(" ")[0].rstrip(":"), FOREIGN)
+        return Mark(moment.at_ms, kind, label)
+    return Mark(moment.at_ms, _ledger_kind(moment), label)
+
+
+def _at(qty: str | None, price: str | None) -> str:
+    return f"{qty} at {price}" if price else f"{qty}"
+
+
+def _ledger_kind(moment: Moment) -> Kind:
+    if moment.open_after is None:
+        return OTHER
+    return ENTRY if moment.what.startswith("ENTRY") else EXIT
+
+
+def believed(found: Explanation) -> list[Step]:
+    """Return the steps of what the ledger believes to be open."""
+    return [Step(m.at_ms, Decimal(m.open_after)) for m in found.timeline if m.open_after is not None]
+
+
+def repaired(found: Explanation) -> list[Step]:
+    """Return the steps of what would be open with the proposed exits, from the first of them on."""
+    exits = [d.exit for d in found.decisions if d.exit is not None and d.outcome is Outcome.BOOK]
+    if not exits:
+        return []
+    start = min(row.filled_ms for row in exits)
+    before = Decimal(0)
+    changes: list[tuple[int, Decimal]] = [(row.filled_ms, -row.qty) for row in exits]
+    left = Decimal(0)
+    for step in believed(found):
+        changes.append((step.at_ms, step.open_qty - before))
+        before = step.open_qty
+    steps: list[Step] = []
+    for at_ms, change in sorted(changes):
+        left += change
+        if at_ms >= start:
+            steps.append(Step(at_ms, left))
+    return steps
+
+
+def title_of(found: Explanation) -> str:
+    """Return the title: which trade, of what, and whose."""
+    symbol = found.slice.symbol if found.slice else "unknown symbol"
+    return f"{found.trade_id}  ·  {symbol}  ·  {found.profile.profile_id}"
+
+
+def words_of(found: Explanation) -> list[str]:
+    """Return the lines under the title: each decision with its reason in words."""
+    if found.gathered.venue_error is not None:
+        said = [f"The venue could not be read: {found.gathered.venue_error.what}"]
+    else:
+        said = []
+    verdicts = Counter(found.verdicts)
+    for (outcome, reason, why), number in list(verdicts.items())[:_VERDICTS]:
+        said.append(f"{outcome} {reason}{f' ×{number}' if number > 1 else ''}: {why}")
+    if len(verdicts) > _VERDICTS:
+        said.append(f"… and {len(verdicts) - _VERDICTS} more decisions")
+    if not verdicts:
+        said.append("Nothing to decide: the ledger has nothing open of this trade.")
+    return [line for text in said for line in textwrap.wrap(text, _LINE_CHARACTERS)]
