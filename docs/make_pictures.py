@@ -18,7 +18,7 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 from trueup.bootstrap import demo
-from trueup.surfaces.cli.story import styled
+from trueup.surfaces.cli.telling import styled
 
 PICTURES = Path(__file__).parent / "pictures"
 STEPS: Mapping[str, tuple[int, ...]] = {

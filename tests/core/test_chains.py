@@ -85,7 +85,7 @@ def test_the_same_link_said_twice_is_one_link_and_links_are_of_one_symbol() -> N
     assert unclear(World(orders=listed_twice)) == []
     other = order("C", "1", replaces="A", symbol="ETH/USD")
     world = World(orders=[*listed_twice, other])
-    assert (unclear(world), left(world)["C"]) == ([], Decimal(1))
+    assert (unclear(world), left(world), left(world, "ETHUSD")) == ([], quantities(A="0.4", B="0.6"), quantities(C="1"))
 
 
 def test_links_of_every_listing_count() -> None:

@@ -1,12 +1,16 @@
 """Which evidence there is: fills before orders, doubles, times, and what cannot be told."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from tests.core.world import NOW, World, at, entry, fill, leave, order
 
+from trueup.core.repair.booked import booked_index
 from trueup.core.repair.evidence import Conflict, Disagreement, Evidence, EvidenceBook, evidence_of
+from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.snapshot import Malformed
+from trueup.core.symbols import Symbols
 
 
 def book(world: World) -> EvidenceBook:

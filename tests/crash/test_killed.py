@@ -3,8 +3,10 @@
 Every boundary of every operation is tried, on both databases.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -22,8 +24,18 @@ def crashes() -> Iterator[Crashes]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, ledger_url: str) -> Iterator[World]:
-    with a_bot(tmp_path, ledger_url) as bot:
+def quick_folder(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder in memory where there is one: a killed process loses nothing that the disk would have kept."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path, prefix="trueup-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def world(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[World]:
+    in_memory = f"sqlite:///{quick_folder / 'ledger.db'}"
+    url = in_memory if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    with a_bot(quick_folder, url) as bot:
         made = World(bot)
         yield made
         made.close()

@@ -501,8 +501,9 @@ class TestRows:
 
     def test_the_place_carries_the_id_where_it_can_be_read(self, tmp_path: Path) -> None:
         rows = [{"id": "abc"}, {"order_id": 7}, {"id": 1.5}, {"id": "x\ny"}, {"id": "y" * 300}]
-        places = [malformed.where for malformed in read(tmp_path, document(closed_orders=rows)).malformed]
-        assert places == [
+        malformed = read(tmp_path, document(closed_orders=rows)).malformed
+        assert [found.row_id for found in malformed] == ["abc", "7", "", "", "y" * 300]
+        assert [found.where for found in malformed] == [
             "closed_orders[0] (id abc)",
             "closed_orders[1] (id 7)",
             "closed_orders[2]",

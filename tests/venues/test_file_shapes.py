@@ -97,7 +97,7 @@ class TestLists:
         snapshot = read(tmp_path, [alpaca_order(id="a"), {"id": "b"}, 5], "my orders.json")
         assert [order.where for order in snapshot.orders] == ["my orders.json[0] (id a)"]
         assert snapshot.malformed == (
-            Malformed("closed_orders", "my orders.json[1] (id b)", "symbol is missing"),
+            Malformed("closed_orders", "my orders.json[1] (id b)", "symbol is missing", "b"),
             Malformed("closed_orders", "my orders.json[2]", "the row is 5, not an object"),
         )
         assert (snapshot.as_of_ms, snapshot.as_of_source) == (AS_OF_MS, "file_time")

@@ -84,7 +84,7 @@ class _Form:
 def _form(connection: Connection, table: OrdersTable) -> _Form:
     first = select(*(table[name].label(name) for name in ("action", "qty", "quantity"))).limit(_PROBE).subquery()
     empty = [func.max(case((first.c[name].is_(None), 1), else_=0)) for name in ("action", "qty", "quantity")]
-    no_action, no_qty, no_quantity = connection.execute(select(*empty)).one()
+    no_action, no_qty, no_quantity = tuple(connection.execute(select(*empty)).one())
     quantities = ("qty",) if not no_qty else ("quantity",) if not no_quantity else ("qty", "quantity")
     return _Form(connection.dialect.name, bool(no_action), tuple(name for name in quantities if name in table))
 
@@ -148,5 +148,8 @@ def _quantity(table: OrdersTable, form: _Form) -> tuple[ColumnElement[Any], Colu
 def _is_plain(column: ColumnElement[Any], dialect: str) -> ColumnElement[bool]:
     """Return the condition that a value is digits with at most one point, which SQL can add up."""
     if dialect == "sqlite":
-        return and_(not_(column.op("GLOB")("*[^0-9.]*")), not_(column.op("GLOB")("*.*.*")))
-    return cast(column, Text).op("~")(r"^[0-9]+(\.[0-9]*)?$")
+        return and_(
+            not_(column.op("GLOB", is_comparison=True)("*[^0-9.]*")),
+            not_(column.op("GLOB", is_comparison=True)("*.*.*")),
+        )
+    return cast(column, Text).op("~", is_comparison=True)(r"^[0-9]+(\.[0-9]*)?$")

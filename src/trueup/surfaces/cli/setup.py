@@ -9,8 +9,8 @@ from trueup.core.errors import TrueupError
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
 from trueup.surfaces.cli.output import BAD, GOOD, WARN, Piece, note, print_json, say, working
 from trueup.surfaces.cli.session import open_app, session_of
-from trueup.surfaces.cli.story import tell
 from trueup.surfaces.cli.tables import Column, table
+from trueup.surfaces.cli.telling import tell
 from trueup.surfaces.cli.words import count
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """Pictures: one trade's story as a PNG or SVG; Altair and vl-convert are loaded when one is drawn."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,8 @@ def require(path: Path) -> None:
     if path.is_dir() or not path.parent.is_dir():
         raise ConfigurationError(f"{path} cannot be written.", "Name a file in a folder that exists.")
     try:
-        import altair  # noqa: F401  # only whether it is there
-        import vl_convert  # noqa: F401  # only whether it is there
+        for name in ("altair", "vl_convert"):
+            import_module(name)
     except ImportError:
         raise ConfigurationError("Pictures need Altair and vl-convert.", "pip install 'trueup[pictures]'") from None
 
@@ -32,6 +33,6 @@ def save(found: "Explanation", path: Path) -> None:
 
     chart = draw(found)
     try:
-        chart.save(path, format=path.suffix.lower().lstrip("."), scale_factor=_SCALE)
+        chart.save(path, format="png" if path.suffix.lower() == ".png" else "svg", scale_factor=_SCALE)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.", "Name another file.") from None

@@ -1,35 +1,27 @@
-"""One trade's story, drawn: above what the ledger believes open, below what happened, lane by lane, on one time axis."""
+"""One trade's story, drawn: above the open quantity, below what happened, lane by lane, on one time axis."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import altair as alt
 
+from trueup.core.decimals import plain
 from trueup.service.explain import Explanation
 from trueup.surfaces.pictures.labels import place
-from trueup.surfaces.pictures.marks import (
-    KINDS,
-    LANES,
-    Mark,
-    Step,
-    believed,
-    marks_of,
-    repaired,
-    title_of,
-    words_of,
-)
-from trueup.surfaces.pictures.time_axis import TimeAxis, time_axis
+from trueup.surfaces.pictures.lanes import Lane, lanes_of
+from trueup.surfaces.pictures.marks import KINDS, Mark, Step, believed, marks_of, repaired, title_of, words_of
+from trueup.surfaces.pictures.time_axis import TimeAxis, short_moment, time_axis
 
-WIDTH, HEIGHT = 860, 210
+WIDTH, HEIGHT = 880, 200
 _LEFT, _RIGHT = 26, WIDTH - 30
-_LEVELS, _LEVEL_PX, _MARK_PX = 3, 14, 16
-_LANE_PX = _MARK_PX + _LEVELS * _LEVEL_PX + 14
-_INK, _FAINT, _LINE, _AREA, _AFTER = "#1F2937", "#6B7280", "#0072B2", "#BFDDF0", "#C2410C"
+_INK, _FAINT, _LINE, _AREA, _AFTER = "#1F2937", "#4B5563", "#0072B2", "#BFDDF0", "#C2410C"
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+_BAND_PX = 22
+_SERIES = ("what the ledger believes", "with the proposed exits")
 
-Rows = list[dict[str, Any]]
+Rows: TypeAlias = list[dict[str, Any]]
+Layer: TypeAlias = alt.Chart | alt.LayerChart
 
 
 def draw(found: Explanation) -> alt.VConcatChart:
@@ -37,165 +29,167 @@ def draw(found: Explanation) -> alt.VConcatChart:
     marks = marks_of(found)
     as_of = found.gathered.snapshot.as_of_ms
     axis = time_axis([*(mark.at_ms for mark in marks), as_of], _LEFT, _RIGHT)
-    lanes = [lane for lane in LANES if any(mark.kind.lane == lane for mark in marks)]
-    symbol = found.slice.symbol if found.slice else ""
-    upper = _quantities(axis, believed(found), repaired(found), f"open, {symbol}").properties(
-        width=WIDTH, height=HEIGHT
-    )
-    lower = _lanes(axis, marks, lanes, as_of).properties(width=WIDTH, height=max(len(lanes), 1) * _LANE_PX)
+    upper = _quantities(axis, believed(found), repaired(found), as_of)
+    lower = _happenings(axis, marks, as_of)
     title = alt.TitleParams(
         title_of(found), subtitle=words_of(found), anchor="start", fontSize=19, subtitleFontSize=13, color=_INK,
         subtitleColor=_INK, subtitlePadding=6, offset=16, subtitleLineHeight=18,
     )  # fmt: skip
-    chart = alt.vconcat(upper, lower, spacing=8, title=title, background="white", padding=18)
-    return (
-        chart.resolve_scale(color="independent", shape="independent")
+    chart: alt.VConcatChart = (
+        alt.vconcat(upper, lower, spacing=8, title=title, background="white", padding=18)
+        .resolve_scale(color="independent", shape="independent")
         .configure(font=_FONT)
         .configure_view(stroke="#D1D5DB")
         .configure_axis(labelColor=_INK, titleColor=_INK, labelFontSize=12, titleFontSize=12, grid=False)
         .configure_legend(labelFontSize=12, titleFontSize=12, labelColor=_INK, titleColor=_INK, symbolSize=110)
     )
+    return chart
 
 
-def _data(rows: Rows) -> alt.Data:
-    return alt.Data(values=rows)
+def _chart(rows: Rows) -> alt.Chart:
+    return alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]  # Altair types not this class
 
 
 def _x(field: str = "x", axis: alt.Axis | None = None) -> alt.X:
     return alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, WIDTH], nice=False), axis=axis, title=None)
 
 
-def _quantities(axis: TimeAxis, steps: Sequence[Step], after: Sequence[Step], title: str) -> alt.LayerChart:
+def _quantities(axis: TimeAxis, steps: Sequence[Step], after: Sequence[Step], as_of: int) -> alt.LayerChart:
     """Draw the open quantity: an area for what the ledger believes, a dashed line for it with the proposed exits."""
     now, then = _stairs(axis, steps), _stairs(axis, after)
     values = [0.0, *(row["open"] for row in (*now, *then))]
-    low, high = min(values), max(values) or 1.0
-    scale = alt.Scale(domain=[low * 1.15, high * 1.22], nice=False)
-    y = alt.Y("open:Q", scale=scale, title=title, axis=alt.Axis(grid=True, gridColor="#EEF0F3", tickCount=5))
-    series = alt.Scale(domain=["what the ledger believes", "with the proposed exits"], range=[_LINE, _AFTER])
+    low, high = min(values), max(*values, 0.0) or 1.0
+    scale = alt.Scale(domain=[low * 1.2 - high * 0.08, high * 1.28], nice=False)
+    y = alt.Y("open:Q", scale=scale, title="open quantity", axis=alt.Axis(grid=True, gridColor="#EEF0F3", tickCount=5))
+    series = alt.Scale(domain=list(_SERIES[: 2 if then else 1]), range=[_LINE, _AFTER][: 2 if then else 1])
     colour = alt.Color("series:N", scale=series, legend=alt.Legend(title="Open quantity", symbolType="stroke"))
-    layers: list[Any] = [_breaks(axis, named=True, height=HEIGHT)]
-    layers.append(alt.Chart(_data(now)).mark_area(color=_AREA, opacity=0.75).encode(_x(), y))
-    layers.append(alt.Chart(_data(_named(now, series, 0))).mark_line(strokeWidth=2.5).encode(_x(), y, colour))
-    if then:
-        line = alt.Chart(_data(_named(then, series, 1))).mark_line(strokeWidth=2.5, strokeDash=[6, 4])
-        layers.append(line.encode(_x(), y, colour))
-    rest = alt.Chart(_data([{"open": 0}])).mark_rule(color=_FAINT, strokeWidth=1).encode(y)
-    layers.append(rest)
-    layers += _amounts(axis, steps, y, _LINE, -9) + _amounts(axis, after, y, _AFTER, 14)
-    return alt.layer(*layers)
-
-
-def _named(rows: Rows, series: alt.Scale, place_of: int) -> Rows:
-    name = series.to_dict()["domain"][place_of]
-    return [{**row, "series": name} for row in rows]
+    lines = _chart([{**row, "series": _SERIES[0]} for row in now]).mark_line(strokeWidth=2.5)
+    dashes = _chart([{**row, "series": _SERIES[1]} for row in then]).mark_line(strokeWidth=2.5, strokeDash=[6, 4])
+    layers: list[Layer] = [
+        _chart(now).mark_area(color=_AREA, opacity=0.8).encode(_x(), y),
+        *_silences(axis, None),
+        _chart([{"open": 0}]).mark_rule(color=_FAINT, strokeWidth=1).encode(y),
+        lines.encode(_x(), y, colour),
+        *([dashes.encode(_x(), y, colour)] if then else []),
+        *_as_of(axis, as_of, None, named=True),
+        *_amounts(axis, steps[1:], y, _LINE, high - low),
+        *_amounts(axis, after[1:], y, _AFTER, high - low),
+    ]
+    return alt.LayerChart(layer=layers).properties(width=WIDTH, height=HEIGHT)
 
 
 def _stairs(axis: TimeAxis, steps: Sequence[Step]) -> Rows:
     """Return the corners of the stairs, up to the right edge."""
     corners: Rows = []
-    level: float | None = None
-    for step in steps:
-        x = axis.at(step.at_ms)
-        corners += [{"x": x, "open": level if level is not None else 0.0}] if level is not None or not corners else []
-        level = float(step.open_qty)
+    for number, step in enumerate(steps):
+        x, level = axis.at(step.at_ms), float(step.open_qty)
+        corners += [{"x": x, "open": corners[-1]["open"]}] if number else []
         corners.append({"x": x, "open": level})
-    return [*corners, {"x": WIDTH, "open": level}] if corners else []
+    return [*corners, {"x": WIDTH, "open": corners[-1]["open"]}] if corners else []
 
 
-def _amounts(axis: TimeAxis, steps: Sequence[Step], y: alt.Y, colour: str, dy: int) -> list[Any]:
-    """Write the open quantity at each step, where there is room."""
-    at = {axis.at(step.at_ms): step.open_qty for step in steps}
-    placed = place([(x, f"{qty.normalize():f}") for x, qty in at.items()], 1, WIDTH)
-    rows: Rows = [{"x": p.x, "open": float(at[p.x]), "text": p.text, "left": p.to_left} for p in placed]
+def _amounts(axis: TimeAxis, steps: Sequence[Step], y: alt.Y, colour: str, span: float) -> list[Layer]:
+    """Write the open quantity at each step, where there is room; steps far apart in height do not get in the way."""
+    bands: dict[int, set[tuple[float, str]]] = {}
+    at: dict[tuple[float, str], float] = {}
+    for step in steps:
+        key = (axis.at(step.at_ms), plain(step.open_qty))
+        at[key] = float(step.open_qty)
+        bands.setdefault(round(at[key] / span * HEIGHT / _BAND_PX), set()).add(key)
+    placed = [label for band in bands.values() for label in place(band, 1, WIDTH)]
+    rows: Rows = [{"x": p.x, "open": at[p.x, p.text], "text": p.text, "left": p.to_left} for p in placed]
+    return _texts(rows, y, None, size=12, colour=colour, dy=-9)
+
+
+def _texts(
+    rows: Rows, y: alt.Y, axis: alt.Axis | None, *, size: float = 11.5, colour: str = _INK, dy: int = 0
+) -> list[Layer]:
+    """Write texts beside their points, on a white edge that keeps them readable over lines."""
     return [
-        alt.Chart(_data([row for row in rows if row["left"] is left]))
-        .mark_text(align="right" if left else "left", dx=-5 if left else 5, dy=dy, color=colour, fontSize=12)
-        .encode(_x(), y, alt.Text("text:N"))
+        _chart(side)
+        .mark_text(
+            align="right" if left else "left", dx=-5 if left else 5, dy=dy, fontSize=size, color=colour,
+            stroke="white", strokeWidth=edge, strokeJoin="round",
+        )
+        .encode(_x(axis=axis), y, alt.Text("text:N"))
         for left in (False, True)
-        if any(row["left"] is left for row in rows)
-    ]
+        for edge in (3, 0)
+        if (side := [row for row in rows if row["left"] is left])
+    ]  # fmt: skip
 
 
-def _breaks(axis: TimeAxis, *, named: bool, height: int) -> alt.LayerChart | alt.Chart:
-    """Draw the silences that are cut short."""
+def _silences(axis: TimeAxis, below: alt.Axis | None) -> list[Layer]:
+    """Draw the silences that are cut short; the upper part, which has no time axis, says how long they are."""
     rows: Rows = [
         {"left": cut.left + 8, "right": cut.right - 8, "middle": (cut.left + cut.right) / 2, "text": cut.text}
         for cut in axis.breaks
     ]
-    band = alt.Chart(_data(rows)).mark_rect(color="#E5E7EB", opacity=0.7).encode(_x("left"), alt.X2("right:Q"))
-    if not named:
-        return band
-    text = alt.Chart(_data(rows)).mark_text(color=_FAINT, fontSize=11, angle=270).encode(
-        _x("middle"), alt.YValue(height / 2), alt.Text("text:N")
-    )  # fmt: skip
-    return alt.layer(band, text)
-
-
-def _lanes(axis: TimeAxis, marks: Sequence[Mark], lanes: Sequence[str], as_of: int) -> alt.LayerChart:
-    """Draw the marks with their labels, and the moment that the venue's claims are of."""
-    height = max(len(lanes), 1) * _LANE_PX
-    scale = alt.Scale(domain=[height, 0], nice=False)
-    counts = Counter(mark.kind.lane for mark in marks)
-    names = {_base(lanes, lane): f"{lane} ({counts[lane]})" for lane in lanes}
-    label = f"({json.dumps(names)})[datum.value]"
-    y_axis = alt.Axis(values=list(names), labelExpr=label, title=None, ticks=False, domain=False, labelPadding=8)
-    y = alt.Y("y:Q", scale=scale, axis=y_axis)
-    ticks = {px: text for px, text in axis.ticks}
-    x_axis = alt.Axis(
-        values=list(ticks), labelExpr=f"({json.dumps(ticks)})[datum.value]", labelOverlap="greedy", title="UTC",
-        labelPadding=6,
-    )  # fmt: skip
-    layers: list[Any] = [_breaks(axis, named=False, height=height)]
-    layers += _as_of(axis, as_of, height)
-    layers += _labels(axis, marks, lanes, y)
-    rows: Rows = [{"x": axis.at(m.at_ms), "y": _base(lanes, m.kind.lane), "kind": m.kind.name} for m in marks]
-    present = [kind for kind in KINDS if any(mark.kind is kind for mark in marks)]
-    names_of = [kind.name for kind in present]
-    legend = alt.Legend(title="What happened", labelLimit=260)
-    points = alt.Chart(_data(rows)).mark_point(filled=True, size=120, opacity=0.92, stroke="white", strokeWidth=0.7)
-    layers.append(
-        points.encode(
-            _x(axis=x_axis),
-            y,
-            alt.Color("kind:N", scale=alt.Scale(domain=names_of, range=[k.colour for k in present]), legend=legend),
-            alt.Shape("kind:N", scale=alt.Scale(domain=names_of, range=[k.shape for k in present]), legend=legend),
-        )
-    )
-    return alt.layer(*layers)
-
-
-def _base(lanes: Sequence[str], lane: str) -> int:
-    """Return where the marks of a lane stand, in pixels from the top."""
-    return lanes.index(lane) * _LANE_PX + _LANE_PX - _MARK_PX
-
-
-def _as_of(axis: TimeAxis, as_of: int, height: int) -> list[Any]:
-    rows: Rows = [{"x": axis.at(as_of), "text": "venue as of"}]
-    rule = alt.Chart(_data(rows)).mark_rule(color=_FAINT, strokeDash=[2, 3]).encode(_x())
-    to_left = rows[0]["x"] > WIDTH - 90
-    text = alt.Chart(_data(rows)).mark_text(
-        color=_FAINT, fontSize=11, align="right" if to_left else "left", dx=-4 if to_left else 4
-    )  # fmt: skip
-    return [rule, text.encode(_x(), alt.YValue(height - 7), alt.Text("text:N"))]
-
-
-def _labels(axis: TimeAxis, marks: Sequence[Mark], lanes: Sequence[str], y: alt.Y) -> list[Any]:
-    """Write what each mark is, above it, with a thin line from the mark; where there is no room, the mark is alone."""
-    rows: Rows = []
-    for lane in lanes:
-        wanted = {(axis.at(mark.at_ms), mark.label) for mark in marks if mark.kind.lane == lane}
-        for label in place(wanted, _LEVELS, WIDTH):
-            top = _base(lanes, lane) - 14 - label.level * _LEVEL_PX
-            rows.append({"x": label.x, "y": top, "base": _base(lanes, lane), "text": label.text, "left": label.to_left})
-    layers: list[Any] = [
-        alt.Chart(_data(rows)).mark_rule(color="#C4C9D1", strokeWidth=1).encode(_x(), y, alt.Y2("base:Q"))
+    if not rows:
+        return []
+    layers: list[Layer] = [
+        _chart(rows).mark_rect(color="#E5E7EB", opacity=0.75).encode(_x("left", below), alt.X2("right:Q"))
     ]
-    for left in (False, True):
-        side = [row for row in rows if row["left"] is left]
-        if side:
-            text = alt.Chart(_data(side)).mark_text(
-                align="right" if left else "left", dx=-4 if left else 4, fontSize=11.5, color=_INK
-            )  # fmt: skip
-            layers.append(text.encode(_x(), y, alt.Text("text:N")))
+    if below is None:
+        text = _chart(rows).mark_text(color=_INK, fontSize=12, angle=270)
+        layers.append(text.encode(_x("middle"), alt.Text("text:N"), y=alt.value(HEIGHT / 2)))
     return layers
+
+
+def _as_of(axis: TimeAxis, as_of: int, below: alt.Axis | None, *, named: bool) -> list[Layer]:
+    """Draw the moment that the venue's claims are of."""
+    x = axis.at(as_of)
+    rows: Rows = [{"x": x, "text": f"venue as of {short_moment(as_of)}"}]
+    layers: list[Layer] = [_chart(rows).mark_rule(color=_FAINT, strokeDash=[2, 3]).encode(_x(axis=below))]
+    if named:
+        to_left = x > WIDTH / 2
+        text = _chart(rows).mark_text(
+            color=_FAINT, fontSize=11.5, align="right" if to_left else "left", dx=-5 if to_left else 5
+        )  # fmt: skip
+        layers.append(text.encode(_x(axis=below), alt.Text("text:N"), y=alt.value(10)))
+    return layers
+
+
+def _happenings(axis: TimeAxis, marks: Sequence[Mark], as_of: int) -> alt.LayerChart:
+    """Draw the lanes: each mark with its label above it, where there is room, and a thin line between the two."""
+    lanes = lanes_of(marks, axis, WIDTH)
+    height = lanes[-1].bottom if lanes else 1
+    below = _time_axis(axis)
+    y = alt.Y("y:Q", scale=alt.Scale(domain=[height, 0], nice=False), axis=_lane_axis(lanes))
+    rows: Rows = [{"x": p.x, "y": lane.base, "kind": p.mark.kind.name} for lane in lanes for p in lane.points]
+    labels: Rows = [
+        {"x": label.x, "y": lane.label_y(label), "base": lane.base, "text": label.text, "left": label.to_left}
+        for lane in lanes
+        for label in lane.labels
+    ]
+    legend = alt.Legend(title="What happened", labelLimit=260)
+    present = [kind for kind in KINDS if any(mark.kind is kind for mark in marks)]
+    names = [kind.name for kind in present]
+    points = _chart(rows).mark_point(filled=True, size=120, opacity=0.95, stroke="white", strokeWidth=0.7)
+    layers: list[Layer] = [
+        *_silences(axis, below),
+        *_as_of(axis, as_of, below, named=False),
+        _chart(labels).mark_rule(color="#B6BCC6", strokeWidth=1).encode(_x(axis=below), y, alt.Y2("base:Q")),
+        *_texts(labels, y, below),
+        points.encode(
+            _x(axis=below),
+            y,
+            alt.Color("kind:N", scale=alt.Scale(domain=names, range=[k.colour for k in present]), legend=legend),
+            alt.Shape("kind:N", scale=alt.Scale(domain=names, range=[k.shape for k in present]), legend=legend),
+        ),
+    ]
+    return alt.LayerChart(layer=layers).properties(width=WIDTH, height=height)
+
+
+def _time_axis(axis: TimeAxis) -> alt.Axis:
+    return alt.Axis(
+        values=[px for px, _ in axis.ticks], labelExpr=f"({json.dumps(dict(axis.ticks))})[datum.value]",
+        labelOverlap="greedy", title=axis.title, labelPadding=6,
+    )  # fmt: skip
+
+
+def _lane_axis(lanes: Sequence[Lane]) -> alt.Axis:
+    names = {lane.base: f"{lane.name} ({len(lane.points)})" for lane in lanes}
+    return alt.Axis(
+        values=list(names), labelExpr=f"({json.dumps(names)})[datum.value]", title=None, ticks=False, domain=False,
+        labelPadding=8,
+    )  # fmt: skip

@@ -10,10 +10,7 @@ from trueup.core.repair.decisions import Outcome
 from trueup.service.explain import Explanation, Moment
 from trueup.surfaces.story import Telling, without_repetitions
 
-_STAR = (
-    "M0,-1L0.2245,-0.309L0.9511,-0.309L0.3633,0.118L0.5878,0.809L0,0.382L-0.5878,0.809L-0.3633,0.118"
-    "L-0.9511,-0.309L-0.2245,-0.309Z"
-)
+_STAR = "M0,-1.5L.38,-.5L1.43,-.46L.6,.2L.88,1.21L0,.62L-.88,1.21L-.6,.2L-1.43,-.46L-.38,-.5Z"
 _LINE_CHARACTERS = 125
 _VERDICTS = 4
 
@@ -105,24 +102,26 @@ def _ledger_kind(moment: Moment) -> Kind:
 
 
 def believed(found: Explanation) -> list[Step]:
-    """Return the steps of what the ledger believes to be open."""
-    return [Step(m.at_ms, Decimal(m.open_after)) for m in found.timeline if m.open_after is not None]
+    """Return the steps of what the ledger believes to be open, from nothing on."""
+    steps = [Step(m.at_ms, Decimal(m.open_after)) for m in found.timeline if m.open_after is not None]
+    return [Step(steps[0].at_ms, Decimal(0)), *steps] if steps else []
 
 
 def repaired(found: Explanation) -> list[Step]:
-    """Return the steps of what would be open with the proposed exits, from the first of them on."""
+    """Return the steps of what would be open with the proposed exits, from just before the first of them on."""
     exits = [d.exit for d in found.decisions if d.exit is not None and d.outcome is Outcome.BOOK]
     if not exits:
         return []
     start = min(row.filled_ms for row in exits)
-    before = Decimal(0)
-    changes: list[tuple[int, Decimal]] = [(row.filled_ms, -row.qty) for row in exits]
-    left = Decimal(0)
+    changes = [(row.filled_ms, -row.qty) for row in exits]
+    before = left = Decimal(0)
     for step in believed(found):
         changes.append((step.at_ms, step.open_qty - before))
         before = step.open_qty
     steps: list[Step] = []
-    for at_ms, change in sorted(changes):
+    for at_ms, change in sorted(changes, key=lambda item: item[0]):
+        if at_ms >= start and not steps:
+            steps.append(Step(at_ms, left))
         left += change
         if at_ms >= start:
             steps.append(Step(at_ms, left))
@@ -132,7 +131,7 @@ def repaired(found: Explanation) -> list[Step]:
 def title_of(found: Explanation) -> str:
     """Return the title: which trade, of what, and whose."""
     symbol = found.slice.symbol if found.slice else "unknown symbol"
-    return f"{found.trade_id}  ·  {symbol}  ·  {found.profile.profile_id}"
+    return f"{found.trade_id}  ·  {symbol}  ·  profile {found.profile.profile_id}"
 
 
 def words_of(found: Explanation) -> list[str]:

@@ -4,7 +4,7 @@ A silence is long if it is four times everything else together. It is drawn as a
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -41,6 +41,11 @@ class TimeAxis:
     pixels: tuple[float, ...]
     breaks: tuple[Break, ...]
     ticks: tuple[tuple[int, str], ...]
+
+    @property
+    def title(self) -> str:
+        """Return what the labels leave unsaid."""
+        return "UTC" if _several_years(self.times) else f"UTC, {to_datetime(self.times[0]).year}"
 
     def at(self, ms: int) -> float:
         """Return the pixel of a time; times outside stand at the ends."""
@@ -119,7 +124,12 @@ def _label(ms: int, step: int, years: bool) -> str:
     return f"{day} {clock}" if step >= _SECOND else f"{clock}.{ms % _SECOND:03d}"
 
 
-def _several_years(times: list[int]) -> bool:
+def short_moment(ms: int) -> str:
+    """Write a time as the axis does, to the minute."""
+    return _label(ms, _MINUTE, years=False)
+
+
+def _several_years(times: Sequence[int]) -> bool:
     return to_datetime(times[0]).year != to_datetime(times[-1]).year
 
 

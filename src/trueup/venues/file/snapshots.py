@@ -162,12 +162,17 @@ def _failure(section: Section, expected: type) -> str | None:
     return None
 
 
+def _id_of(row: object) -> str:
+    """Return the id of a row as far as it can be read; by that of an order its fills are set aside with it."""
+    try:
+        return identifier(row, IDS) or "" if isinstance(row, Mapping) else ""
+    except ValueError:
+        return ""
+
+
 def _place(at: str, row: object) -> str:
     """Return where a row stands, with its id where it has one."""
-    try:
-        name = identifier(row, IDS) if isinstance(row, Mapping) else None
-    except ValueError:
-        name = None
+    name = _id_of(row)
     return f"{at} (id {printable(name)})" if name else at
 
 
@@ -267,11 +272,3 @@ _READERS = {
     Feed.CLOSED_ORDERS: _read_orders,
     Feed.FILLS: _read_fills,
 }
-
-
-def _id_of(row: object) -> str:
-    """Return the id of an order that could not be read, by which its fills are set aside with it."""
-    try:
-        return identifier(row, IDS) or "" if isinstance(row, Mapping) else ""
-    except ValueError:
-        return ""

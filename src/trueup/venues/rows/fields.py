@@ -26,6 +26,8 @@ LONGEST_NUMBER = 200
 def printable(text: str, longest: int = LONGEST_SHOWN) -> str:
     """Return text that any terminal, log and database can hold: cut, with control characters escaped."""
     cut = text if len(text) <= longest else text[: longest - 1] + "…"
+    if cut.isprintable():
+        return cut
     return "".join(c if category(c)[0] != "C" else c.encode("unicode_escape").decode("ascii") for c in cut)
 
 
@@ -118,12 +120,17 @@ def side_of(row: Row) -> Side:
 
 def number(name: str, value: object, read: Callable[[object], Decimal] = read_decimal) -> Decimal:
     """Read a number; ValueError names the field."""
-    if isinstance(value, (bool, Mapping, list)) or value is None or len(str(value)) > LONGEST_NUMBER:
+    if not _is_scalar(value) or len(str(value)) > LONGEST_NUMBER:
         raise ValueError(f"{name} is {shown(value)}, not a number")
     try:
         return read(str(value))
     except ValueError as error:
         raise ValueError(f"{name} {printable(str(error), LONGEST_NUMBER)}") from None
+
+
+def _is_scalar(value: object) -> bool:
+    """Say whether a value is text or a number; what is nested may be too deep to be written out."""
+    return isinstance(value, (str, int, Decimal)) and not isinstance(value, bool)
 
 
 def quantity(name: str, value: object) -> Decimal:
@@ -151,7 +158,7 @@ def time_of(row: Row, names: Iterable[str]) -> int:
 
 def moment(name: str, value: object) -> int:
     """Read a time as epoch milliseconds; ValueError names the field."""
-    if isinstance(value, (bool, Mapping, list)):
+    if not _is_scalar(value):
         raise ValueError(f"{name} is {shown(value)}, not a time")
     try:
         return read_time(storable(name, value) if isinstance(value, str) else str(value))

@@ -129,8 +129,8 @@ def _refusals(decisions: Sequence[Decision]) -> None:
     say()
     say((f"{len(decisions)} not booked", STRONG), indent=2)
     columns = (
-        Column("trade"), Column("symbol"), Column("open", number=True), Column("decision"), Column("reason", below=True),
-        Column("why", below=True),
+        Column("trade"), Column("symbol"), Column("open", number=True), Column("decision"),
+        Column("reason", below=True), Column("why", below=True),
     )  # fmt: skip
     table(columns, [_refusal(decision) for decision in decisions])
 

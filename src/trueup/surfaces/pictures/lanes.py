@@ -1,0 +1,66 @@
+"""The lanes below the open quantity: where their marks and labels stand, in pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trueup.surfaces.pictures.labels import Label, place
+from trueup.surfaces.pictures.marks import LANES, Mark
+from trueup.surfaces.pictures.time_axis import TimeAxis
+
+_LEVELS, _LEVEL_PX = 4, 15
+_ABOVE_PX, _BELOW_PX = 16, 16
+_APART_PX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A mark and where it stands."""
+
+    x: float
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One lane: its marks, its labels, and its place, measured from the top."""
+
+    name: str
+    points: tuple[Point, ...]
+    labels: tuple[Label, ...]
+    base: int
+
+    @property
+    def bottom(self) -> int:
+        """Return where the lane ends."""
+        return self.base + _BELOW_PX
+
+    def label_y(self, label: Label) -> int:
+        """Return where a label stands."""
+        return self.base - _ABOVE_PX - label.level * _LEVEL_PX
+
+
+def lanes_of(marks: Sequence[Mark], axis: TimeAxis, width: float) -> list[Lane]:
+    """Lay out the lanes that have marks, each as high as its labels need."""
+    lanes: list[Lane] = []
+    top = 0
+    for name in LANES:
+        points = _points([mark for mark in marks if mark.kind.lane == name], axis)
+        if not points:
+            continue
+        labels = place({(point.x, point.mark.label) for point in points}, _LEVELS, width)
+        used = 1 + max((label.level for label in labels), default=0)
+        lanes.append(Lane(name, tuple(points), tuple(labels), top + used * _LEVEL_PX + _ABOVE_PX))
+        top = lanes[-1].bottom
+    return lanes
+
+
+def _points(marks: Sequence[Mark], axis: TimeAxis) -> list[Point]:
+    """Place the marks; one that would hide a mark of another kind moves aside."""
+    points: list[Point] = []
+    for mark in sorted(marks, key=lambda mark: mark.at_ms):
+        x = axis.at(mark.at_ms)
+        before = points[-1] if points else None
+        if before is not None and before.mark.kind is not mark.kind and x - before.x < _APART_PX:
+            x = before.x + _APART_PX
+        points.append(Point(x, mark))
+    return points
