@@ -126,9 +126,7 @@ def test_a_fill_listed_under_two_orders_takes_both_out() -> None:
 def test_fills_on_both_sides_take_their_order_out() -> None:
     world = World(orders=[order()], fills=[fill("F1"), fill("F2", side="buy"), fill("F3", "X2")])
     assert only(world).exchange_order_id == "X2"
-    assert book(world).conflicts == (
-        Conflict("X1", "BTC/USD", "the order is a sell, its fills are on the other side"),
-    )
+    assert book(world).conflicts == (Conflict("X1", "BTC/USD", "the order is a sell, its fills are on the other side"),)
     unlisted = world.having(orders=[])
     assert only(unlisted).exchange_order_id == "X2"
     assert book(unlisted).conflicts == (Conflict("X1", "BTC/USD", "its fills are on both sides"),)
@@ -137,16 +135,16 @@ def test_fills_on_both_sides_take_their_order_out() -> None:
 def test_an_order_whose_fills_are_on_the_other_side_is_a_conflict() -> None:
     world = World(orders=[order(side="buy"), order("X2", side="buy")], fills=[fill(), fill("F2", "X2", side="buy")])
     assert [row.exchange_order_id for row in evidence(world)] == ["X2"]
-    assert book(world).conflicts == (
-        Conflict("X1", "BTC/USD", "the order is a buy, its fills are on the other side"),
-    )
+    assert book(world).conflicts == (Conflict("X1", "BTC/USD", "the order is a buy, its fills are on the other side"),)
 
 
 def test_fills_of_orders_that_are_set_aside_are_set_aside_too() -> None:
     future = World(orders=[order(minute=NOW + 6), order("X2")], fills=[fill(), fill("F2", "X2")])
     assert only(future).exchange_order_id == "X2"
     snapshot = World(fills=[fill(), fill("F2", "X2")]).snapshot
-    unread = replace(snapshot, malformed=(Malformed("orders", "orders[0]", "no side", "X1"), Malformed("orders", "", "")))
+    unread = replace(
+        snapshot, malformed=(Malformed("orders", "orders[0]", "no side", "X1"), Malformed("orders", "", ""))
+    )
     found = evidence_of(unread, booked_index([], [], Symbols()), BackfillPolicy())
     assert [row.exchange_order_id for row in found.rows["BTCUSD"]] == ["X2"]
 

@@ -4,7 +4,7 @@ from decimal import Context, Decimal, localcontext
 from itertools import permutations
 
 import pytest
-from tests.core.world import FAILED, NOW, World, after_apply, entry, fill, leave, leg, order
+from tests.core.world import FAILED, GRACE, NOW, World, after_apply, entry, fill, leave, leg, order
 
 from trueup.core.decimals import EXACT
 from trueup.core.repair.slices import slices_of
@@ -123,3 +123,9 @@ def test_what_is_open_is_exact_whatever_the_callers_context() -> None:
     with localcontext(Context(prec=3)):
         [piece] = slices_of([entry(qty=long), leave(qty="0.100000000000000001")], Symbols())
     assert piece.open_qty == EXACT.subtract(Decimal(long), Decimal("0.100000000000000001"))
+
+
+def test_dust_of_a_trade_that_opened_after_the_venue_was_read_is_not_written_off() -> None:
+    late = World(rows=[entry(qty="0.0005", minute=NOW + GRACE + 0.001)])
+    assert late.says() == ["TRD-1: NO_GO venue_position_unknown"]
+    assert World(rows=[entry(qty="0.0005", minute=NOW + GRACE)]).booked()

@@ -1,8 +1,9 @@
 """A process that forks children which kill themselves: `python child.py`, one request a line on standard input.
 
 The boundaries lie before every statement and before every commit, and after the last; the child that is asked to die
-at boundary N takes its own life by SIGKILL right there. Forking saves the imports and the compiling of statements; the
-child opens its own connections. It answers how the child ended and which boundaries it passed.
+at boundary N takes its own life by SIGKILL right there (or that of another victim, the server). Forking saves the
+imports and the compiling of statements; the child opens its own connections. It answers how the child ended and which
+boundaries it passed.
 """
 
 import json
@@ -55,7 +56,7 @@ def live(app: App, request: dict[str, Any], said: int) -> None:
     def reached(what: str) -> None:
         passed.append(what)
         if len(passed) == request.get("die_at"):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(request.get("victim", os.getpid()), request.get("signal", signal.SIGKILL))
 
     count_boundaries(reached)
     try:

@@ -20,6 +20,7 @@ from trueup.core.errors import TrueupError
 from trueup.core.modes import Mode
 from trueup.core.times import iso
 from trueup.ledger import schema
+from trueup.ledger.tables import Store
 from trueup.ports import ModeChange
 from trueup.service.app import App
 from trueup.service.backfill import BackfillRequest, run_backfill
@@ -150,6 +151,11 @@ class Bot:
     def app(self) -> App:
         self._apps.append(build(self.config, self.environ))
         return self._apps[-1]
+
+    @property
+    def store(self) -> Store:
+        """The databases of the App that was built last."""
+        return self._apps[-1].ledger._store
 
     def close(self) -> None:
         for app in self._apps:

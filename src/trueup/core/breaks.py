@@ -10,7 +10,7 @@ from hashlib import md5
 from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.holdings import Holding, Holdings
 from trueup.core.orders import Side
-from trueup.core.repair.plan import AccountFacts, AccountPlan
+from trueup.core.repair.plan import OLDER_THAN_THE_TRADE, AccountFacts, AccountPlan
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.slices import Slice
 
@@ -82,13 +82,21 @@ def compare(
         holding = next((h for h in map(holdings.of, spellings) if h.unknown is not None), holdings.of(symbol))
         if holding.unknown is not None:
             unknown.append((symbol, holding.unknown))
-        defective = [piece for piece in by_token[token] if piece.defect is not None]
-        unknown += [(f"{symbol} {piece.trade_id}", piece.detail or str(piece.defect)) for piece in defective]
-        if holding.unknown is None and not defective:
+        unclear = [(piece, why) for piece in by_token[token] if (why := _unclear(piece, facts, policy)) is not None]
+        unknown += [(f"{symbol} {piece.trade_id}", why) for piece, why in unclear]
+        if holding.unknown is None and not unclear:
             breaks += _positions(account, symbol, by_token[token], holding, policy.dust_abs)
     breaks += _evidence(account, plan, tokens, profiles)
     breaks += _disagreements(account, facts, plan, tokens)
     return Comparison(tuple(breaks), tuple(unknown))
+
+
+def _unclear(piece: Slice, facts: AccountFacts, policy: BackfillPolicy) -> str | None:
+    """Return why a trade cannot be compared with the snapshot; None where it can."""
+    if piece.defect is not None:
+        return piece.detail or piece.defect
+    late = piece.newest_ms > facts.snapshot.as_of_ms + policy.grace_ms
+    return OLDER_THAN_THE_TRADE.unknown if late else None
 
 
 def _is_managed(token: str, facts: AccountFacts) -> bool:

@@ -55,12 +55,13 @@ class SqlLeases:
             self._release(lease)
 
     def _take(self, scope: str) -> Lease | None:
-        """Take a lease that nobody holds, or return None."""
+        """Take a lease that nobody holds, or return None; a locked row is one whose holder is writing right now."""
         table = schema.leases
         now = self._clock.now_ms()
         owner = _this_process()
         with self._state.writing() as connection:
-            held = connection.execute(select(table).where(table.c.scope == scope).with_for_update()).mappings().first()
+            unlocked = select(table).where(table.c.scope == scope).with_for_update(skip_locked=True)
+            held = connection.execute(unlocked).mappings().first()
             if held is None:
                 values = {"scope": scope, "owner": owner, "fence": 1, "expires_at": now + LEASE_MS}
                 try:

@@ -244,8 +244,19 @@ def _validate(tour: _Tour, profile: str, report: BackfillReport) -> None:
     stay = {story.trade_id for story in tour.world.stories if story.profile_id == profile and not _closes(story)}
     unreadable = {trade for trade in stay if _unreadable(tour.world, trade)}
     _must(still_open == stay - unreadable, f"{profile}: open are {sorted(still_open)}, expected {sorted(stay)}")
-    there = tour.app.ledger.existing_ids(entry.inserted)
-    _must(there == set(entry.inserted), f"{profile}: an inserted row is not in the ledger")
+    _cited(tour, profile, report)
+
+
+def _cited(tour: _Tour, profile: str, report: BackfillReport) -> None:
+    """See that each inserted row is in the ledger and cites what the plan said proves it."""
+    entry = report.profiles[profile]
+    planned = {row.order_id: row for row in entry.plan.rows} if entry.plan else {}
+    trades = {planned[order_id].trade_id for order_id in entry.inserted}
+    there = {row.order_id: row for trade in trades for row in tour.app.ledger.trade_rows(trade, [profile])}
+    for order_id in entry.inserted:
+        row, plan = there.get(order_id), planned[order_id]
+        as_planned = row is not None and (row.exchange_order_id, row.qty) == (plan.exchange_order_id, plan.qty)
+        _must(as_planned, f"{profile}: the row {order_id} is not in the ledger as planned")
 
 
 def _unreadable(world: World, trade_id: str) -> bool:
@@ -301,12 +312,12 @@ def _check_again(tour: _Tour, before: CheckReport) -> None:
     left = {found.trade_id for found in report.breaks}
     _must(not settled & left, f"still broken: {sorted(settled & left - {None})}")
     _must(len(report.breaks) < len(before.breaks), "the repair mended nothing")
-    tour.tell(f"{len(before.breaks)} breaks before, {len(report.breaks)} now. What is left needs a person:")
+    tour.tell(f"{len(before.breaks)} breaks before, {len(report.breaks)} now. Still open in the ledger, and why:")
     tour.tell(*_reasons(tour.world.stories))
     tour.tell(
         "",
         f"The answer stays {report.status} while rows cannot be read. Trading stays",
-        "paused: only a person may say that what is left is harmless.",
+        "paused: only a person may say that what is left does no harm.",
     )
 
 

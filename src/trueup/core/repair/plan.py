@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from trueup.core.decimals import exactly
-from trueup.core.holdings import Holdings
+from trueup.core.holdings import Holding, Holdings
 from trueup.core.repair.attribution import Attribution, attribute
 from trueup.core.repair.booked import BookedIndex
 from trueup.core.repair.decisions import ALREADY_EXISTS, Decision, Outcome, Situation, decide
@@ -122,6 +122,10 @@ BEGINNING = -(10**15)
 """Before every time: a feed that reaches back to the beginning."""
 
 
+OLDER_THAN_THE_TRADE = Holding(unknown="the venue was read before the trade's newest row")
+"""What a snapshot says about a trade that moved after it: nothing."""
+
+
 def _attributions(
     candidates: list[Slice], evidence: EvidenceBook, facts: AccountFacts, policy: BackfillPolicy
 ) -> dict[str, Attribution]:
@@ -152,6 +156,7 @@ def _decisions(
         (token, profile): attributions[token].unmatched(profile)
         for token, profile in {(trade.token, trade.profile_id) for trade in trades}
     }
+    latest = facts.snapshot.as_of_ms + policy.grace_ms
     reach, as_of = order_feed_reach(facts.snapshot), iso(facts.snapshot.as_of_ms)
     decisions: dict[str, list[Decision]] = defaultdict(list)
     for trade in sorted(trades, key=lambda t: (t.newest_ms, t.profile_id, t.trade_id, t.token)):
@@ -160,7 +165,7 @@ def _decisions(
         situation = Situation(
             trade=trade,
             assigned=found.assigned.get(key, []),
-            holding=held[trade.token, trade.symbol],
+            holding=held[trade.token, trade.symbol] if trade.newest_ms <= latest else OLDER_THAN_THE_TRADE,
             orders_complete=reach is not None and reach <= trade.newest_ms - policy.grace_ms,
             conflict=key in found.blocked,
             unmatched=unmatched[trade.token, trade.profile_id],

@@ -41,11 +41,11 @@ def explain(
     app = open_app(context)
     with working("reading"):
         found = service.explain(app, trade, profile)
-    if form is Format.JSON:
-        print_json(found.as_json())
-    else:
-        explanations.show(found)
     if plot is not None:
         with working("drawing"):
             pictures.save(found, plot)
         note(f"picture written to {plot}")
+    if form is Format.JSON:
+        print_json(found.as_json())
+    else:
+        explanations.show(found)

@@ -1,23 +1,23 @@
 """One trade's story, drawn: above the open quantity, below what happened, lane by lane, on one time axis."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import altair as alt
 
 from trueup.core.decimals import plain
 from trueup.service.explain import Explanation
-from trueup.surfaces.pictures.labels import place
+from trueup.surfaces.pictures.labels import spread
 from trueup.surfaces.pictures.lanes import Lane, lanes_of
-from trueup.surfaces.pictures.marks import KINDS, Mark, Step, believed, marks_of, repaired, title_of, words_of
+from trueup.surfaces.pictures.marks import KINDS, Mark, Step, believed, marks_of, repaired, short, title_of, words_of
 from trueup.surfaces.pictures.time_axis import TimeAxis, short_moment, time_axis
 
 WIDTH, HEIGHT = 880, 200
 _LEFT, _RIGHT = 26, WIDTH - 30
 _INK, _FAINT, _LINE, _AREA, _AFTER = "#1F2937", "#4B5563", "#0072B2", "#BFDDF0", "#C2410C"
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-_BAND_PX = 22
+_CROWD, _MANY = 12, 100
 _SERIES = ("what the ledger believes", "with the proposed exits")
 
 Rows: TypeAlias = list[dict[str, Any]]
@@ -60,7 +60,13 @@ def _quantities(axis: TimeAxis, steps: Sequence[Step], after: Sequence[Step], as
     values = [0.0, *(row["open"] for row in (*now, *then))]
     low, high = min(values), max(*values, 0.0) or 1.0
     scale = alt.Scale(domain=[low * 1.2 - high * 0.08, high * 1.28], nice=False)
-    y = alt.Y("open:Q", scale=scale, title="open quantity", axis=alt.Axis(grid=True, gridColor="#EEF0F3", tickCount=5))
+    y = alt.Y(
+        "open:Q",
+        stack=None,
+        scale=scale,
+        title="open quantity",
+        axis=alt.Axis(grid=True, gridColor="#EEF0F3", tickCount=5),
+    )
     series = alt.Scale(domain=list(_SERIES[: 2 if then else 1]), range=[_LINE, _AFTER][: 2 if then else 1])
     colour = alt.Color("series:N", scale=series, legend=alt.Legend(title="Open quantity", symbolType="stroke"))
     lines = _chart([{**row, "series": _SERIES[0]} for row in now]).mark_line(strokeWidth=2.5)
@@ -72,8 +78,7 @@ def _quantities(axis: TimeAxis, steps: Sequence[Step], after: Sequence[Step], as
         lines.encode(_x(), y, colour),
         *([dashes.encode(_x(), y, colour)] if then else []),
         *_as_of(axis, as_of, None, named=True),
-        *_amounts(axis, steps[1:], y, _LINE, high - low),
-        *_amounts(axis, after[1:], y, _AFTER, high - low),
+        *_amounts(axis, {_AFTER: after[1:], _LINE: steps[1:]}, y, high - low),
     ]
     return alt.LayerChart(layer=layers).properties(width=WIDTH, height=HEIGHT)
 
@@ -88,17 +93,28 @@ def _stairs(axis: TimeAxis, steps: Sequence[Step]) -> Rows:
     return [*corners, {"x": WIDTH, "open": corners[-1]["open"]}] if corners else []
 
 
-def _amounts(axis: TimeAxis, steps: Sequence[Step], y: alt.Y, colour: str, span: float) -> list[Layer]:
-    """Write the open quantity at each step, where there is room; steps far apart in height do not get in the way."""
-    bands: dict[int, set[tuple[float, str]]] = {}
-    at: dict[tuple[float, str], float] = {}
-    for step in steps:
-        key = (axis.at(step.at_ms), plain(step.open_qty))
-        at[key] = float(step.open_qty)
-        bands.setdefault(round(at[key] / span * HEIGHT / _BAND_PX), set()).add(key)
-    placed = [label for band in bands.values() for label in place(band, 1, WIDTH)]
-    rows: Rows = [{"x": p.x, "open": at[p.x, p.text], "text": p.text, "left": p.to_left} for p in placed]
-    return _texts(rows, y, None, size=12, colour=colour, dy=-9)
+def _amounts(axis: TimeAxis, series: Mapping[str, Sequence[Step]], y: alt.Y, span: float) -> list[Layer]:
+    """Write open quantities in their series' colour: the newest, the greatest, and the others where few."""
+    told = {
+        (axis.at(step.at_ms), float(step.open_qty) / span * HEIGHT, short(plain(step.open_qty))): (step, colour)
+        for colour, steps in series.items()
+        for step in _told(steps)
+    }
+    rows: Rows = [
+        {"x": x, "open": float(told[x, at, text][0].open_qty), "text": text, "left": left, "ink": told[x, at, text][1]}
+        for x, at, text, left in spread(told, WIDTH)
+    ]
+    return [
+        layer
+        for colour in series
+        for layer in _texts([row for row in rows if row["ink"] == colour], y, None, size=12, colour=colour, dy=-9)
+    ]
+
+
+def _told(steps: Sequence[Step]) -> list[Step]:
+    if not steps:
+        return []
+    return [steps[-1], max(steps, key=lambda step: step.open_qty), *(steps if len(steps) <= _CROWD else [])]
 
 
 def _texts(
@@ -164,7 +180,9 @@ def _happenings(axis: TimeAxis, marks: Sequence[Mark], as_of: int) -> alt.LayerC
     legend = alt.Legend(title="What happened", labelLimit=260)
     present = [kind for kind in KINDS if any(mark.kind is kind for mark in marks)]
     names = [kind.name for kind in present]
-    points = _chart(rows).mark_point(filled=True, size=120, opacity=0.95, stroke="white", strokeWidth=0.7)
+    points = _chart(rows).mark_point(
+        filled=True, size=120 if len(marks) < _MANY else 60, opacity=0.95, stroke="white", strokeWidth=0.7
+    )
     layers: list[Layer] = [
         *_silences(axis, below),
         *_as_of(axis, as_of, below, named=False),

@@ -10,6 +10,7 @@ from trueup.surfaces.pictures.time_axis import TimeAxis
 _LEVELS, _LEVEL_PX = 4, 15
 _ABOVE_PX, _BELOW_PX = 16, 16
 _APART_PX = 12
+_CROWD = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,20 @@ def lanes_of(marks: Sequence[Mark], axis: TimeAxis, width: float) -> list[Lane]:
         points = _points([mark for mark in marks if mark.kind.lane == name], axis)
         if not points:
             continue
-        labels = place({(point.x, point.mark.label) for point in points}, _LEVELS, width)
+        labels = place({(point.x, point.mark.label) for point in _labelled(points)}, _LEVELS, width)
         used = 1 + max((label.level for label in labels), default=0)
         lanes.append(Lane(name, tuple(points), tuple(labels), top + used * _LEVEL_PX + _ABOVE_PX))
         top = lanes[-1].bottom
     return lanes
+
+
+def _labelled(points: list[Point]) -> list[Point]:
+    """Return the marks that get a label: all of them, or of a crowd the first and the last of each kind."""
+    if len({(point.x, point.mark.label) for point in points}) <= _CROWD:
+        return points
+    firsts = {point.mark.kind: point for point in reversed(points)}
+    lasts = {point.mark.kind: point for point in points}
+    return [*firsts.values(), *lasts.values()]
 
 
 def _points(marks: Sequence[Mark], axis: TimeAxis) -> list[Point]:

@@ -11,8 +11,9 @@ from trueup.service.explain import Explanation, Moment
 from trueup.surfaces.story import Telling, without_repetitions
 
 _STAR = "M0,-1.5L.38,-.5L1.43,-.46L.6,.2L.88,1.21L0,.62L-.88,1.21L-.6,.2L-1.43,-.46L-.38,-.5Z"
-_LINE_CHARACTERS = 125
+_LINE_CHARACTERS = 150
 _VERDICTS = 4
+_NUMBER_CHARACTERS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,12 @@ def _mark(telling: Telling) -> Mark:
 
 
 def _at(qty: str | None, price: str | None) -> str:
-    return f"{qty} at {price}" if price else f"{qty}"
+    return f"{short(qty or '')} at {short(price)}" if price else short(qty or "")
+
+
+def short(number: str) -> str:
+    """Cut a number with many decimal places, and show that it was cut."""
+    return number if len(number) <= _NUMBER_CHARACTERS else f"{number[: _NUMBER_CHARACTERS - 1]}…"
 
 
 def _ledger_kind(moment: Moment) -> Kind:

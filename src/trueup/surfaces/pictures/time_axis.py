@@ -6,9 +6,10 @@ A silence is long if it is four times everything else together. It is drawn as a
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 
-from trueup.core.times import to_datetime
+from trueup.core.times import of_datetime, to_datetime
 
 _LONG = 4
 _BREAK_PX = 70
@@ -16,12 +17,13 @@ _LEAST_PX = 110
 """What a stretch between breaks gets before the rest is shared by length."""
 _TICK_PX = 105
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
+_MONTH = 30 * _DAY
+_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 600)
 _STEPS = (
     1, 5, 10, 50, 100, 500, _SECOND, 5 * _SECOND, 15 * _SECOND, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE,
-    _HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY, 14 * _DAY, 30 * _DAY, 91 * _DAY,
-    365 * _DAY, 3650 * _DAY,
+    _HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY, 14 * _DAY,
 )  # fmt: skip
-_UNITS = ((365 * _DAY, "year"), (30 * _DAY, "month"), (_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
+_UNITS = ((365 * _DAY, "year"), (_MONTH, "month"), (_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +111,29 @@ def _ticks(first: int, last: int, left: float, share: float, years: bool) -> lis
     length = last - first
     if not length:
         return [(round(left), _label(first, _MINUTE, years))]
-    step = next((step for step in _STEPS if share * step / length >= _TICK_PX), _STEPS[-1])
-    start = -(-first // step) * step
-    found = [(round(left + share * (ms - first) / length), _label(ms, step, years)) for ms in range(start, last, step)]
+    step = next((step for step in _STEPS if share * step / length >= _TICK_PX), _MONTH)
+    if step == _MONTH:
+        months = next((n for n in _MONTHS if share * n * _MONTH / length >= _TICK_PX), _MONTHS[-1])
+        rounds = _months(first, last, months)
+    else:
+        rounds = list(range(-(-first // step) * step, last, step))
+    found = [(round(left + share * (ms - first) / length), _label(ms, step, years)) for ms in rounds]
     return found or [(round(left), _label(first, min(step, _MINUTE), years))]
+
+
+def _months(first: int, last: int, months: int) -> list[int]:
+    """Return the firsts of every so many months between two times."""
+    start, end = to_datetime(first), to_datetime(last)
+    numbers = range((start.year * 12 + start.month) // months * months, end.year * 12 + end.month + 1, months)
+    days = [of_datetime(datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC)) for n in numbers]
+    return [ms for ms in days if first <= ms <= last]
 
 
 def _label(ms: int, step: int, years: bool) -> str:
     moment = to_datetime(ms)
     day = f"{moment.day} {moment:%b}" + (f" {moment.year}" if years else "")
+    if step >= _MONTH:
+        return f"{moment:%b %Y}"
     if step >= _DAY:
         return day
     clock = f"{moment:%H:%M}" if step >= _MINUTE else f"{moment:%H:%M:%S}"
