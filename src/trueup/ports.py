@@ -112,7 +112,7 @@ class RepairResult:
 class BatchSummary:
     """One batch as the audit has it; quantities summed over its rows, times ISO 8601 with Z.
 
-    `state` is dry_run, applied, reverted, partly_reverted, pending (interrupted) or refused (nothing to book).
+    `state` is dry_run, applied, reverted, partly_reverted, pending, interrupted or nothing_booked.
     """
 
     batch_id: str

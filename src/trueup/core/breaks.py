@@ -63,7 +63,10 @@ def compare(
     tokens: frozenset[str] | None,
     profiles: frozenset[str],
 ) -> Comparison:
-    """Compare the ledger's open slices with the venue's positions and evidence; None is every symbol."""
+    """Compare the ledger's open slices with the venue's positions and evidence; None is every symbol.
+
+    A position is compared over all profiles of the account, for the symbols that one of `profiles` holds or nobody.
+    """
     account, holdings = facts.snapshot.account, Holdings(facts.snapshot)
     by_token: dict[str, list[Slice]] = defaultdict(list)
     for piece in facts.slices:
@@ -77,6 +80,8 @@ def compare(
         unknown.append(("positions", f"the position feed is {holdings.coverage.state}: {holdings.coverage.reason}"))
     for token, spellings in sorted(spelt.items()):
         if tokens is not None and token not in tokens:
+            continue
+        if by_token[token] and not any(piece.profile_id in profiles for piece in by_token[token]):
             continue
         symbol = spellings[0]
         holding = next((h for h in map(holdings.of, spellings) if h.unknown is not None), holdings.of(symbol))

@@ -151,4 +151,4 @@ def _state(decisions: Mapping[str, int], applied: int, reverted: int, *, dry_run
     if decisions.get(AuditDecision.INTERRUPTED):
         return "interrupted"
     pending = decisions.get(AuditDecision.PENDING_APPLY, 0)
-    return "pending" if pending > decisions.get(AuditDecision.SKIP_EXISTING, 0) else "refused"
+    return "pending" if pending > decisions.get(AuditDecision.SKIP_EXISTING, 0) else "nothing_booked"

@@ -34,6 +34,11 @@ class Store:
         """Say whether a repair and its audit can be one transaction."""
         return self.books is self.state
 
+    def close(self) -> None:
+        """Close every connection."""
+        self.books.close()
+        self.state.close()
+
     def orders(self, connection: Connection) -> OrdersTable:
         """Return the orders table of a connection to the books."""
         return resolve(connection, self.wanted)

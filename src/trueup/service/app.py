@@ -47,6 +47,7 @@ class App:
     settings: tuple[tuple[str, str, str], ...] = ()
     folder: Path = Path()
     checks: Callable[[], list[Check]] = list
+    close: Callable[[], None] = lambda: None
 
     def account_of(self, profile: Profile) -> Account:
         """Return a profile's account; a profile that names none has the only one that there is."""

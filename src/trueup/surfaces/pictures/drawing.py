@@ -78,7 +78,7 @@ def _quantities(axis: TimeAxis, steps: Sequence[Step], after: Sequence[Step], as
         lines.encode(_x(), y, colour),
         *([dashes.encode(_x(), y, colour)] if then else []),
         *_as_of(axis, as_of, None, named=True),
-        *_amounts(axis, {_AFTER: after[1:], _LINE: steps[1:]}, y, high - low),
+        *_amounts(axis, {_LINE: steps[1:], _AFTER: after[2:]}, y, high - low),
     ]
     return alt.LayerChart(layer=layers).properties(width=WIDTH, height=HEIGHT)
 

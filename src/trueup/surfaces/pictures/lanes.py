@@ -70,7 +70,8 @@ def _points(marks: Sequence[Mark], axis: TimeAxis) -> list[Point]:
     for mark in sorted(marks, key=lambda mark: mark.at_ms):
         x = axis.at(mark.at_ms)
         before = points[-1] if points else None
-        if before is not None and before.mark.kind is not mark.kind and x - before.x < _APART_PX:
-            x = before.x + _APART_PX
+        if before is not None:
+            same = before.mark.kind is mark.kind
+            x = max(x, before.x if same else before.x + _APART_PX)
         points.append(Point(x, mark))
     return points
