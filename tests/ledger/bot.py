@@ -75,9 +75,8 @@ class Database:
         self.url = url
         self.engine = create_engine(url, poolclass=NullPool)
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
-
         if self.is_sqlite:
-            event.listen(self.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=5000"))
+            event.listen(self.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
 
     def run(self, statement: str, values: Any = None) -> None:
         with self.engine.begin() as connection:

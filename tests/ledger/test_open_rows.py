@@ -58,6 +58,7 @@ def quantities(kind: str, name: str) -> st.SearchStrategy[Any]:
 
 
 def open_slices(rows: Any) -> dict[tuple[str, str, str], Slice]:
+    rows = sorted(rows, key=lambda row: row.order_id)
     return {(s.profile_id, s.trade_id, s.token): s for s in slices_of(rows, Symbols()) if s.is_open}
 
 
@@ -104,7 +105,7 @@ def mark(bot: Bot) -> str:
     return "?" if bot.db.is_sqlite else "%s"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 @given(data=st.data())
 def test_no_open_trade_is_missed(form: tuple[Bot, str, str], data: st.DataObject) -> None:
     bot, name, kind = form

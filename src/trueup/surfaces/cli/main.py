@@ -136,8 +136,8 @@ def _misused(error: typer.TyperException) -> int:
             note(line)
         return error.exit_code
     note(("error: ", BAD), " ".join(line.strip() for line in lines))
-    if context is not None:
-        note(f"`{context.command_path} --help` shows how it is used.")
+    path = context.command_path if context is not None else "trueup"
+    note(f"`{path} --help` shows how it is used.")
     return error.exit_code
 
 

@@ -4,12 +4,11 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trueup.core.snapshot import Coverage, FeedState
 from trueup.core.times import iso
 from trueup.surfaces.cli.output import FAINT, WARN, Piece
 
 if TYPE_CHECKING:
-    from trueup.core.snapshot import Snapshot
+    from trueup.core.snapshot import Coverage, Snapshot
 
 _AS_OF = {"file_time": ", which is when the file was changed", "clock": ", by this machine's clock"}
 
@@ -58,10 +57,10 @@ def coverage_line(snapshot: "Snapshot") -> list[Piece]:
     return pieces
 
 
-def _coverage(name: str, cover: Coverage) -> Piece:
+def _coverage(name: str, cover: "Coverage") -> Piece:
     if not cover.given:
         return (f"{name} not given", FAINT)
     reach = f" since {moment(cover.since_ms)}" if cover.since_ms is not None else ""
-    if cover.state is FeedState.COMPLETE:
+    if cover.complete:
         return f"{name} complete{reach}"
     return (f"{name} {cover.state.value.upper()}{reach}: {cover.reason or 'no reason given'}", WARN)

@@ -1,0 +1,231 @@
+import json
+import shlex
+
+import pytest
+from tests.cli.program import Program
+from tests.ledger.bot import Bot, a_bot, leave, row, sold
+
+from trueup.core.modes import Mode
+from trueup.ports import ModeChange
+
+ROW = ("TRD-GHOST", "BTC/USD", "sell", "1", "110", "v-1", "client_order_id")
+
+
+def plan_of(program: Program) -> str:
+    return str(program("backfill", "run", "--dry-run", "--format", "json").json["plan_hash"])
+
+
+def applied(program: Program) -> str:
+    answer = program("backfill", "run", "--apply", "--format", "json")
+    return str(answer.json["profiles"][0]["batch_id"])
+
+
+def next_command(out: str) -> list[str]:
+    """The words of the command that the last line names, without the program's name."""
+    line = out.splitlines()[-1]
+    return shlex.split(line[line.index("trueup ") :])[1:]
+
+
+class TestDryRun:
+    def test_shows_each_row_with_its_proof_and_each_refusal_with_its_reason(self, program: Program) -> None:
+        answer = program("backfill", "run", "--dry-run")
+        assert answer.code == 1
+        line = next(line for line in answer.out.splitlines() if "v-1" in line)
+        assert all(part in line.split() for part in ROW)
+        assert "missing_fill_evidence_for_large_remainder" in answer.out
+        assert "More is open than evidence covers; it is not guessed." in answer.out
+        assert "coverage: positions complete" in answer.out
+        assert not answer.err
+
+    def test_ends_with_the_counts_the_plan_and_the_command_that_applies_it(self, program: Program) -> None:
+        out = program("backfill", "run", "--dry-run").out
+        assert "MISMATCH (dry run): 1 profile, 1 proposed, 1 unresolved" in out
+        assert next_command(out) == ["backfill", "run", "--apply", "--plan", plan_of(program)]
+
+    def test_names_the_scope_in_the_command_that_comes_next(self, program: Program) -> None:
+        out = program("backfill", "run", "--profile", "p1", "--symbol", "BTC/USD").out
+        assert next_command(out)[:6] == ["backfill", "run", "--profile", "p1", "--symbol", "BTC/USD"]
+
+    def test_the_command_that_comes_next_does_what_it_says(self, proven: Program) -> None:
+        out = proven("backfill", "run", "--profile", "p1", "--symbol", "BTC/USD").out
+        answer = proven(*next_command(out))
+        assert answer.code == 0
+        assert "1 of 1 row booked" in answer.out
+
+    def test_is_0_where_everything_open_is_proven(self, proven: Program) -> None:
+        assert proven("backfill", "run").code == 0
+
+    def test_in_json_is_one_document(self, program: Program) -> None:
+        answer = program("backfill", "run", "--dry-run", "--format", "json")
+        document = answer.json
+        assert set(document) == {"profiles", "plan_hash", "summary"}
+        assert document["profiles"][0]["proposed_rows"] == 1
+        assert (answer.code, answer.err) == (1, "")
+
+    def test_names_the_config_in_the_command_that_comes_next(self, proven: Program) -> None:
+        out = proven("--config", "my bot.toml", "backfill", "run").out
+        assert out.splitlines()[-1].startswith("Apply exactly this: trueup --config 'my bot.toml' backfill run --apply")
+
+
+class TestApply:
+    def test_books_what_was_reviewed_and_says_how_to_take_it_back(self, proven: Program) -> None:
+        answer = proven("backfill", "run", "--apply", "--plan", plan_of(proven))
+        assert answer.code == 0
+        assert "booked" in next(line for line in answer.out.splitlines() if "v-1" in line)
+        assert "post-fix validation passed" in answer.out
+        assert next_command(answer.out)[:2] == ["backfill", "revert"]
+
+    def test_refuses_a_plan_that_is_not_the_plan_any_more(self, proven: Program) -> None:
+        plan = plan_of(proven)
+        proven("backfill", "run", "--apply")
+        answer = proven("backfill", "run", "--apply", "--plan", plan)
+        assert answer.code == 1
+        assert f"REFUSED: the plan is not {plan} any more" in answer.out
+        assert next_command(answer.out) == ["backfill", "run", "--dry-run"]
+
+    def test_says_what_a_refused_plan_would_have_booked(self, proven: Program) -> None:
+        answer = proven("backfill", "run", "--apply", "--plan", "0" * 64)
+        assert answer.code == 1
+        assert "not applied" in next(line for line in answer.out.splitlines() if "v-1" in line)
+
+    def test_without_a_flag_follows_the_settings(self, bot: Bot) -> None:
+        bot.ready(row("TRD-GHOST"))
+        bot.environ["RECON_EXIT_BACKFILL_DRY_RUN"] = "false"
+        assert "(apply)" in Program(bot)("backfill", "run").out
+        assert "(dry run)" in Program(bot)("backfill", "run", "--dry-run").out
+
+
+class TestGates:
+    def test_a_pause_that_is_needed_comes_with_the_command_that_sets_it(self, program: Program) -> None:
+        program("mode", "set", "NORMAL", "--scope", "global", "--reason", "go on")
+        answer = program("backfill", "run")
+        assert answer.code == 1
+        assert "skipped p1: pause_required" in answer.out
+        line = next(line for line in answer.out.splitlines() if "Pause it:" in line)
+        words = shlex.split(line[line.index("trueup ") :])[1:]
+        assert words[:5] == ["mode", "set", "SAFE_MODE", "--scope", "profile:p1"]
+        assert program(*words).code == 0
+        assert "pause_required" not in program("backfill", "run").out
+
+    def test_a_backfill_that_is_switched_off_says_how_to_switch_it_on(self, bot: Bot) -> None:
+        bot.ready(row("TRD-GHOST"))
+        del bot.environ["ENABLE_RECON_EXIT_BACKFILL"]
+        answer = Program(bot)("backfill", "run")
+        assert answer.code == 0
+        assert "skipped p1: disabled" in answer.out
+        assert "ENABLE_RECON_EXIT_BACKFILL=true" in answer.out
+
+    def test_an_allowlist_that_leaves_a_profile_out_is_named(self, bot: Bot) -> None:
+        bot.ready(row("TRD-GHOST"))
+        bot.environ["RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST"] = "p2"
+        answer = Program(bot)("backfill", "run")
+        assert answer.code == 0
+        assert "RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST" in answer.out
+
+    def test_a_missing_audit_table_is_created_by_init(self, program: Program) -> None:
+        program.bot.db.run("DROP TABLE reconciliation_backfill_audit")
+        answer = program("backfill", "run")
+        assert answer.code == 1
+        assert "Create it: trueup init" in answer.out
+
+    def test_an_account_that_another_run_holds_can_be_waited_for(self, program: Program) -> None:
+        with program.bot.app().leases.hold("account:main", 0.0) as lease:
+            assert lease is not None
+            answer = program("backfill", "run")
+        assert answer.code == 1
+        assert "another run holds this account" in answer.out
+        assert "--wait" in answer.out
+
+    def test_many_profiles_behind_one_gate_are_told_together(self, bot: Bot) -> None:
+        bot.profiles = [{"id": f"p{number}"} for number in range(20)]
+        app = bot.init()
+        app.modes.set(ModeChange("global", Mode.NORMAL, Mode.NORMAL, "operator", "a", "b", "2026-01-02T03:04:05.000Z"))
+        out = Program(bot)("backfill", "run").out
+        assert out.count("pause_required") == 1
+        assert "and 10 more" in out
+        assert "--scope global" in out
+
+
+class TestUndo:
+    def test_reverts_and_reapplies_a_batch(self, proven: Program) -> None:
+        batch = applied(proven)
+        back = proven("backfill", "revert", batch, "--reason", "wrong")
+        assert back.code == 0
+        assert "1 row canceled; 0 were canceled already." in back.out
+        twice = proven("backfill", "revert", batch, "--reason", "wrong", "--format", "json")
+        assert (twice.code, twice.json["changed"], len(twice.json["unchanged"])) == (0, [], 1)
+        again = proven("backfill", "reapply", batch, "--reason", "right", "--format", "json")
+        assert set(again.json) == {"batch_id", "changed", "unchanged", "audit"}
+        assert (again.json["batch_id"], len(again.json["changed"])) == (batch, 1)
+        assert [entry["decision"] for entry in again.json["audit"]] == ["REAPPLIED"]
+
+    def test_is_refused_where_a_trade_has_changed(self, proven: Program) -> None:
+        batch = applied(proven)
+        proven.bot.db.orders(row("TRD-GHOST", "5", 20, order_id="late"))
+        answer = proven("backfill", "revert", batch, "--reason", "wrong")
+        assert (answer.code, answer.out) == (1, "")
+        assert answer.err.startswith("error: ")
+
+    def test_names_the_batch_that_was_meant(self, proven: Program) -> None:
+        batch = applied(proven)
+        assert batch in proven("backfill", "revert", batch[:-1], "--reason", "wrong").err
+
+
+class TestList:
+    def test_is_empty_at_first(self, program: Program) -> None:
+        assert program("backfill", "list", "--format", "json").json == {"batches": []}
+        assert "no batch yet" in program("backfill", "list").out
+
+    def test_shows_each_batch_with_its_state(self, proven: Program) -> None:
+        plan_of(proven)
+        batch = applied(proven)
+        found = proven("backfill", "list", "--format", "json").json["batches"]
+        assert [entry["state"] for entry in found] == ["applied", "dry_run"]
+        assert found[0]["batch_id"] == batch
+        line = next(line for line in proven("backfill", "list", "--profile", "p1").out.splitlines() if batch in line)
+        assert "applied" in line
+
+
+def test_a_venue_that_cannot_be_read_is_inconclusive_and_said_first(program: Program) -> None:
+    (program.bot.folder / "main.json").write_text("<html>")
+    answer = program("backfill", "run")
+    assert answer.code == 3
+    assert answer.out.index("UNREADABLE") < answer.out.index("not booked")
+    assert "venue_position_unknown" in answer.out
+
+
+def test_an_interrupted_batch_is_named(proven: Program) -> None:
+    batch = applied(proven)
+    db = proven.bot.db
+    db.run("DELETE FROM reconciliation_backfill_audit WHERE decision = 'APPLIED'")
+    db.run("DELETE FROM orders WHERE order_id LIKE 'BFILL-%'")
+    out = proven("backfill", "run").out
+    assert f"INTERRUPTED {batch}" in out
+
+
+def test_trades_of_others_symbols_and_used_evidence_are_counted(bot: Bot) -> None:
+    bot.profiles = [{"id": "p1", "managed_symbols": ["BTC/USD"]}]
+    bot.sells(sold("v-0"), sold("v-9", minute=-6000), sold("v-1", client_order_id="bytelyst-p1-TRD-GHOST-exit"))
+    done = [row("TRD-DONE"), leave("TRD-DONE", exchange_order_id="v-0")]
+    bot.ready(row("TRD-GHOST"), row("TRD-ELSE", symbol="DOGE/USD"), *done)
+    out = Program(bot)("backfill", "run").out
+    assert "1 open trade, and 1 of symbols that it does not manage" in out
+    assert "1 booked before" in out
+    assert "1 outside the look-back" in out
+
+
+def test_json_is_never_more_than_a_document(program: Program) -> None:
+    for words in (("check",), ("backfill", "run"), ("backfill", "list"), ("mode", "show"), ("doctor",), ("init",)):
+        answer = program(*words, "--format", "json")
+        assert json.loads(answer.out)
+        assert not answer.err
+
+
+@pytest.mark.postgres
+def test_works_on_postgres_alike(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> None:
+    with a_bot(tmp_path_factory.mktemp("bot"), postgres_url) as bot:
+        bot.sells(sold("v-1", client_order_id="bytelyst-p1-TRD-GHOST-exit"))
+        bot.ready(row("TRD-GHOST"))
+        program = Program(bot)
+        assert program(*next_command(program("backfill", "run").out)).code == 0
+        assert program("audit", "verify").code == 0

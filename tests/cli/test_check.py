@@ -1,0 +1,87 @@
+import pytest
+from tests.cli.program import Program
+from tests.ledger.bot import Bot, row, sold
+
+
+def test_shows_a_line_a_break_with_the_quantities(program: Program) -> None:
+    answer = program("check")
+    assert answer.code == 1
+    lines = answer.out.splitlines()
+    ghost = next(line for line in lines if "ghost_position" in line and "ETH/USD" in line)
+    assert ghost.split()[:6] == ["ghost_position", "ETH/USD", "2", "0", "p1", "TRD-LOST"]
+    missing = next(line for line in lines if line.strip().startswith("missing_in_db"))
+    assert "v-1" in missing
+    assert lines[0].startswith("account main")
+    assert "coverage: positions complete" in answer.out
+    assert "MISMATCH: 3 breaks (2 ghost_position, 1 missing_in_db), 0 unknown" in answer.out
+    assert lines[-1].endswith("trueup backfill run --dry-run")
+    assert not answer.err
+
+
+def test_is_0_on_books_that_agree(bot: Bot) -> None:
+    bot.venue()
+    bot.ready()
+    answer = Program(bot)("check")
+    assert answer.code == 0
+    assert "no break" in answer.out
+    assert answer.out.splitlines()[-1] == "OK: 0 breaks, 0 unknown"
+
+
+def test_says_what_is_unknown_before_the_breaks(bot: Bot) -> None:
+    bot.venue(positions=None, closed_orders=[sold("v-1", client_order_id="bytelyst-p1-TRD-GHOST-exit")])
+    bot.ready(row("TRD-GHOST"))
+    answer = Program(bot)("check")
+    assert answer.code == 3
+    assert answer.out.index("UNKNOWN BTC/USD") < answer.out.index("missing_in_db")
+    assert "INCONCLUSIVE" in answer.out.splitlines()[-2]
+
+
+def test_a_venue_that_cannot_be_read_is_inconclusive(program: Program) -> None:
+    (program.bot.folder / "main.json").unlink()
+    answer = program("check")
+    assert answer.code == 3
+    assert "UNREADABLE" in answer.out
+
+
+def test_rows_that_cannot_be_used_are_named(bot: Bot) -> None:
+    twice = [sold("v-1"), sold("v-1", qty="3")]
+    bot.venue(positions=[{"symbol": "BTC/USD", "qty": "n/a"}], closed_orders=[*twice, sold("v-2", qty="many")])
+    bot.ready(row("TRD-GHOST"))
+    out = Program(bot)("check").out
+    assert "quarantined v-1" in out
+    assert "malformed positions" in out
+    assert "malformed closed_orders" in out
+
+
+def test_one_symbol_alone_is_looked_at(program: Program) -> None:
+    out = program("check", "--symbol", "btc-usd").out
+    assert "TRD-GHOST" in out
+    assert "TRD-LOST" not in out
+
+
+def test_a_symbol_that_nobody_knows_is_noted_on_stderr(program: Program) -> None:
+    answer = program("check", "--symbol", "BTC/USDD", "--format", "json")
+    assert answer.json["breaks"] == []
+    assert "called BTC/USDD" in answer.err
+    assert not program("check", "--symbol", "BTCUSD").err
+
+
+def test_an_unbooked_position_points_to_nothing_that_a_repair_could_do(bot: Bot) -> None:
+    bot.venue(positions=[{"symbol": "BTC/USD", "qty": "5"}])
+    bot.ready(row("TRD-GHOST"))
+    answer = Program(bot)("check")
+    assert answer.code == 1
+    assert answer.out.splitlines()[-1] == "See one trade's story: trueup explain TRD-GHOST"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_changes_nothing(program: Program, form: str) -> None:
+    before = {name: program.bot.db.table(name) for name in ("orders", "reconciliation_backfill_audit", "profiles")}
+    program("check", "--format", form)
+    assert before == {name: program.bot.db.table(name) for name in before}
+
+
+def test_in_json_is_the_report(program: Program) -> None:
+    document = program("check", "--format", "json").json
+    assert document["status"] == "MISMATCH"
+    assert {found["kind"] for found in document["breaks"]} == {"ghost_position", "missing_in_db"}

@@ -1,0 +1,180 @@
+import builtins
+import sys
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.cli.program import Program
+from tests.ledger.bot import Bot, leave, row
+
+from trueup.service.explain import Moment
+from trueup.surfaces.pictures.labels import place, spread
+from trueup.surfaces.pictures.time_axis import time_axis
+from trueup.surfaces.story import without_repetitions
+
+PNG = b"\x89PNG\r\n\x1a\n"
+DAY = 86_400_000
+TIMES = st.lists(st.integers(1_600_000_000_000, 1_900_000_000_000), min_size=1, max_size=50)
+
+
+class TestText:
+    def test_tells_the_decision_its_reason_and_what_led_to_it(self, program: Program) -> None:
+        answer = program("explain", "TRD-GHOST")
+        assert answer.code == 0
+        assert "BOOK eligible: The venue's evidence proves it." in answer.out
+        assert "assigned by client_order_id" in answer.out
+        assert "ENTRY buy filled" in answer.out
+        proposed = next(line for line in answer.out.splitlines() if line.strip().startswith("proposed"))
+        assert "v-1" in proposed
+
+    def test_of_a_closed_trade_says_so(self, bot: Bot) -> None:
+        bot.ready(row("TRD-DONE"), leave("TRD-DONE"))
+        assert "nothing open of this trade" in Program(bot)("explain", "TRD-DONE").out
+
+    def test_of_rows_that_cannot_be_read_claims_no_quantity(self, bot: Bot) -> None:
+        bot.ready(row("TRD-ODD", quantity="2"))
+        out = Program(bot)("explain", "TRD-ODD").out
+        assert "what is open is not known" in out
+        assert "quantity_columns_disagree" in out
+
+    def test_of_what_was_taken_back_says_who_may_put_it_back(self, proven: Program) -> None:
+        batch = proven("backfill", "run", "--apply", "--format", "json").json["profiles"][0]["batch_id"]
+        proven("backfill", "revert", batch, "--reason", "wrong")
+        out = proven("explain", "TRD-GHOST").out
+        assert "reverted_by_operator" in out
+        assert "withheld" in out
+        assert "REVERTED" in out
+
+    def test_tells_what_every_run_decided_alike_once(self, program: Program) -> None:
+        for _ in range(3):
+            program("backfill", "run", "--dry-run")
+        lines = [line for line in program("explain", "TRD-LOST").out.splitlines() if " audit " in line]
+        assert len(lines) == 1
+        assert "(×3, until" in lines[0]
+
+    def test_of_a_venue_that_cannot_be_read_still_tells_the_rest(self, program: Program) -> None:
+        (program.bot.folder / "main.json").write_text("null")
+        out = program("explain", "TRD-GHOST").out
+        assert "UNREADABLE" in out
+        assert "ENTRY buy filled" in out
+
+    def test_in_json_is_the_document(self, program: Program) -> None:
+        document = program("explain", "TRD-GHOST", "--profile", "p1", "--format", "json").json
+        assert document["trade_id"] == "TRD-GHOST"
+        assert {entry["source"] for entry in document["timeline"]} == {"ledger", "venue"}
+
+
+class TestPlot:
+    @pytest.mark.parametrize("form", ["text", "json"])
+    def test_writes_a_png(self, program: Program, tmp_path: Path, form: str) -> None:
+        picture = tmp_path / "trade.PNG"
+        answer = program("explain", "TRD-GHOST", "--plot", str(picture), "--format", form)
+        assert answer.code == 0
+        assert picture.read_bytes().startswith(PNG)
+        assert f"picture written to {picture}" in answer.err
+        assert "picture" not in answer.out
+
+    def test_writes_an_svg_that_says_what_and_why(self, program: Program, tmp_path: Path) -> None:
+        said = self._svg(program, tmp_path, "TRD-LOST")
+        assert "TRD-LOST" in said
+        assert "ETH/USD" in said
+        assert "profile p1" in said
+        assert "missing_fill_evidence_for_large_remainder" in said
+        assert "venue as of 2 Jan 13:00" in said
+
+    def test_draws_what_would_be_open_after_the_repair(self, program: Program, tmp_path: Path) -> None:
+        said = self._svg(program, tmp_path, "TRD-GHOST")
+        assert "with the proposed exits" in said
+        assert "exit that is proposed" in said
+        assert "sell 1 at 110, client_order_id" in said
+
+    @pytest.mark.parametrize("rows", ["one", "unreadable", "dead", "short", "over", "many", "years"])
+    def test_works_for_every_sort_of_trade(self, bot: Bot, tmp_path: Path, rows: str) -> None:
+        hour, year = 60, 525_600
+        trades: dict[str, list[dict[str, Any]]] = {
+            "one": [row("T")],
+            "unreadable": [row("T", qty=None, quantity=None)],
+            "dead": [row("T", status="canceled")],
+            "short": [row("T", side="sell"), leave("T", "0.5", side="buy")],
+            "over": [row("T"), leave("T", "3")],
+            "many": [row("T", "0.12345678901234", 2.5 * n, order_id=f"e{n}") for n in range(200)],
+            "years": [row("T", "3", -3 * year), leave("T", "1", -2 * year), leave("T", "1", -hour)],
+        }
+        bot.ready(*trades[rows])
+        self._svg(Program(bot), tmp_path, "T")
+
+    def test_without_its_packages_names_the_extra(
+        self, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = builtins.__import__
+        monkeypatch.delitem(sys.modules, "altair", raising=False)
+        monkeypatch.setattr(
+            "trueup.surfaces.pictures.import_module", lambda name: real("nothing_of_this_name") if name else None
+        )
+        answer = program("explain", "TRD-GHOST", "--plot", str(tmp_path / "trade.png"))
+        assert (answer.code, answer.out) == (2, "")
+        assert "pip install 'trueup[pictures]'" in answer.err
+
+    def _svg(self, program: Program, folder: Path, trade: str) -> str:
+        picture = folder / "trade.svg"
+        assert program("explain", trade, "--plot", str(picture)).code == 0
+        root = ET.fromstring(picture.read_text())
+        assert root.tag.endswith("svg")
+        return " ".join(text for text in root.itertext() if text.strip())
+
+
+class TestTimeAxis:
+    @given(TIMES)
+    def test_time_and_pixels_grow_together_within_the_drawing(self, times: list[int]) -> None:
+        axis = time_axis(times, 20, 800)
+        pixels = [axis.at(ms) for ms in sorted(set(times))]
+        assert all(before < after for before, after in pairwise(pixels))
+        assert all(20 <= px <= 800.001 for px in pixels)
+        assert all(19 <= px <= 801 for px, _ in axis.ticks)
+
+    def test_a_long_silence_is_cut_short_and_named(self) -> None:
+        axis = time_axis([0, DAY, 2 * DAY, 300 * DAY], 0, 800)
+        assert [cut.text for cut in axis.breaks] == ["10 months"]
+        assert axis.at(2 * DAY) > 600
+
+    def test_an_even_rhythm_is_drawn_as_it_is(self) -> None:
+        axis = time_axis([n * DAY for n in range(10)], 0, 900)
+        assert axis.breaks == ()
+        assert axis.at(3 * DAY) == pytest.approx(300)
+
+    def test_times_outside_stand_at_the_ends(self) -> None:
+        axis = time_axis([DAY, 2 * DAY], 0, 100)
+        assert (axis.at(0), axis.at(9 * DAY)) == (0, 100)
+
+    def test_several_years_are_told_apart(self) -> None:
+        assert all("20" in text for _, text in time_axis([0, 3000 * DAY], 0, 900).ticks if "19" not in text)
+        assert time_axis([0, DAY], 0, 900).title == "UTC, 1970"
+        assert time_axis([0, 400 * DAY], 0, 900).title == "UTC"
+
+
+class TestLabels:
+    @given(st.lists(st.tuples(st.floats(0, 800), st.text("abc", min_size=1, max_size=30)), max_size=60))
+    def test_on_one_level_never_overlap(self, wanted: list[tuple[float, str]]) -> None:
+        spans: dict[int, list[tuple[float, float]]] = {}
+        for label in place(wanted, 3, 880):
+            width = len(label.text) * 6.1
+            left = label.x - width if label.to_left else label.x
+            spans.setdefault(label.level, []).append((left, left + width))
+        for level in spans.values():
+            assert all(before[1] < after[0] for before, after in pairwise(sorted(level)))
+
+    def test_texts_at_the_same_height_keep_the_first(self) -> None:
+        assert [text for _, _, text, _ in spread([(0, 0, "aaa"), (5, 3, "bbb"), (5, 40, "ccc")], 500)] == ["aaa", "ccc"]
+
+
+def test_what_changed_something_is_never_put_together() -> None:
+    moments = [Moment(n, "audit", "APPLIED: inserted", f"#{n}", "1", "2") for n in range(3)]
+    assert [told.times for told in without_repetitions(moments)] == [1, 1, 1]
+    dry = [Moment(n, "audit", "DRY_RUN: eligible", f"#{n}", "1", "2") for n in range(3)]
+    between = [*dry[:2], Moment(9, "ledger", "EXIT sell filled", "x", "1"), dry[2]]
+    assert [told.times for told in without_repetitions(between)] == [2, 1, 1]
+    assert without_repetitions(dry)[0].last_ms == 2
