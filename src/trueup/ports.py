@@ -70,7 +70,8 @@ class Booking:
 class RepairBatch:
     """The bookings of one profile that are made in one transaction, under a lease.
 
-    `require_pause` are the scopes of which one must pause trading at that moment, empty where none needs to.
+    `require_pause` are the scopes of which one must pause trading at that moment, empty where none needs to;
+    `elsewhere` are the profiles of other accounts, whose exchange order ids mean other orders.
     """
 
     batch_id: str
@@ -80,11 +81,15 @@ class RepairBatch:
     symbols: Symbols
     now: str
     require_pause: tuple[str, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class UndoRequest:
-    """The wish to take a batch back, or to put it in force again; `now` is ISO 8601 with Z."""
+    """The wish to take a batch back, or to put it in force again; `now` is ISO 8601 with Z.
+
+    `elsewhere` are the profiles of other accounts, whose exchange order ids mean other orders.
+    """
 
     batch_id: str
     profile: Profile
@@ -93,6 +98,7 @@ class UndoRequest:
     actor: str
     reason: str
     now: str
+    elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,12 @@ def test_says_what_is_unknown_before_the_breaks(bot: Bot) -> None:
     assert "INCONCLUSIVE" in answer.out.splitlines()[-2]
 
 
-def test_a_venue_that_cannot_be_read_is_inconclusive(program: Program) -> None:
+def test_a_venue_that_cannot_be_read_is_inconclusive_and_said_once(program: Program) -> None:
     (program.bot.folder / "main.json").unlink()
     answer = program("check")
     assert answer.code == 3
     assert "UNREADABLE" in answer.out
+    assert "UNKNOWN BTC/USD, ETH/USD: " in answer.out
 
 
 def test_rows_that_cannot_be_used_are_named(bot: Bot) -> None:

@@ -105,7 +105,8 @@ class TestPlot:
             "years": [row("T", "3", -3 * year), leave("T", "1", -2 * year), leave("T", "1", -hour)],
         }
         bot.ready(*trades[rows])
-        self._svg(Program(bot), tmp_path, "T")
+        said = self._svg(Program(bot), tmp_path, "T")
+        assert ("by the rows that can be read" in said) is (rows == "unreadable")
 
     def test_without_its_packages_names_the_extra(
         self, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

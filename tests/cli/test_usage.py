@@ -19,7 +19,17 @@ COMMANDS = (
     ("audit", "verify"), ("audit", "export"), ("explain",), ("doctor",),
 )  # fmt: skip
 LEAVES = [words for words in COMMANDS if words and words not in (("backfill",), ("mode",), ("audit",))]
-HEAVY = {"sqlalchemy", "pydantic", "pydantic_settings", "alembic", "altair", "vl_convert", "psycopg", "structlog"}
+HEAVY = {
+    "sqlalchemy",
+    "pydantic",
+    "pydantic_settings",
+    "alembic",
+    "altair",
+    "vl_convert",
+    "psycopg",
+    "structlog",
+    "rich",
+}
 
 
 def no_app(_: Path | None) -> App:
@@ -48,9 +58,8 @@ class TestHelp:
         assert "Exit codes: 0" in out
         assert "--format" in out
 
-    def test_has_panels_on_a_terminal_only(self) -> None:
-        assert "╭" in call(no_app, "check", "--help", terminal=True).out
-        assert call(no_app, "check", "--help").out.isascii()
+    def test_is_the_same_on_a_terminal(self) -> None:
+        assert call(no_app, "check", "--help", terminal=True) == call(no_app, "check", "--help")
 
     def test_imports_nothing_heavy(self, tmp_path: Path) -> None:
         answer = process(tmp_path, "--help", python=("-X", "importtime"))

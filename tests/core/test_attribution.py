@@ -1,5 +1,7 @@
 """Each pass of the attribution, its eligibility and order."""
 
+from decimal import Decimal
+
 import pytest
 from tests.core.world import GRACE, World, entry, leave, leg, order, short
 
@@ -288,3 +290,34 @@ def test_trades_of_other_symbols_are_not_given_the_evidence() -> None:
     assert by(World(rows=rows, orders=[order(trade_id="TRD-1")], legs=[leg("0", "ETH/USD")])) == [
         "TRD-1: 1 of X1 by trade_id"
     ]
+
+
+def test_a_tag_that_names_a_profile_and_no_trade_is_guessed_for_no_other_profile() -> None:
+    world = World(rows=[entry("TRD-A", "3")], orders=[order(sub_tag="bytelyst:p2:")])
+    world = world.under(strong_attribution=False, heuristic_match=True)
+    assert world.booked() == []
+    own = world.having(orders=[order(sub_tag="bytelyst:p1:")])
+    assert [row.matched_by for row in own.booked()] == ["single_open_trade"]
+
+
+def test_what_is_left_of_a_partly_booked_order_follows_a_tag_that_spells_a_trade_out() -> None:
+    rows = [entry("TRD-SAME-A"), entry("TRD-SAME-B"), leave("TRD-SAME-B", "0.5", exchange_order_id="X1")]
+    world = World(rows=rows, orders=[order(sub_tag="bytelyst:p1:TRD-SAME-A")])
+    assert [(row.trade_id, row.qty, row.matched_by) for row in world.booked()] == [
+        ("TRD-SAME-A", Decimal("0.5"), "sub_tag")
+    ]
+
+
+def test_a_trade_that_opened_after_a_row_is_no_candidate_for_its_quantity_whatever_its_name() -> None:
+    for late, early in (("TRD-A", "TRD-B"), ("TRD-B", "TRD-A")):
+        world = World(rows=[entry(late, minute=30), entry(early)], orders=[order()])
+        found = world.under(strong_attribution=False, heuristic_match=True).booked()
+        assert [(row.trade_id, row.matched_by) for row in found] == [(early, "qty_unique")]
+
+
+def test_what_is_left_of_a_partly_booked_order_is_not_given_by_a_short_tag() -> None:
+    booked = leave("TRD-SAME-B", "0.5", exchange_order_id="X1")
+    world = World(rows=[entry("TRD-SAME-A"), booked], orders=[order(sub_tag="bytelyst:p1:TRD-SAME")])
+    assert world.booked() == []
+    own = world.having(rows=[entry("TRD-SAME-A"), leave("TRD-SAME-A", "0.5", exchange_order_id="X1")])
+    assert [row.qty for row in own.booked()] == [Decimal("0.5")]

@@ -132,3 +132,17 @@ def test_a_booking_of_nothing_is_remembered_with_its_trade() -> None:
     world = World(rows=[leave("TRD-9", qty="0", exchange_order_id="X1")], orders=[order()])
     [found] = evidence_of(world.snapshot, world.facts.booked, world.policy).rows["BTCUSD"]
     assert (found.qty, found.booked_to) == (1, frozenset({("p1", "TRD-9")}))
+
+
+def test_an_unreadable_row_that_names_the_client_order_id_of_an_order_that_is_booked_makes_it_unknown() -> None:
+    rows = [leave(qty="0.1", exchange_order_id="X1"), leave("TRD-2", "x", client_order_id="c-1")]
+    world = World(rows=rows, orders=[order(client_order_id="c-1")])
+    assert left(world) == {}
+    readable = [rows[0], leave("TRD-2", "0.2", client_order_id="c-1")]
+    assert left(world.having(rows=readable)) == {"X1": Decimal("0.7")}
+
+
+@pytest.mark.parametrize("quantities", [("x", "0.1"), ("0.1", "x")])
+def test_one_unreadable_row_among_several_makes_the_order_unknown(quantities: tuple[str, str]) -> None:
+    rows = [leave(qty=qty, minute=n, exchange_order_id="X1") for n, qty in enumerate(quantities)]
+    assert left(World(rows=rows, orders=[order()])) == {}

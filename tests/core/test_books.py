@@ -206,3 +206,8 @@ def test_what_is_not_known_of_the_capital_is_not_invented(
 ) -> None:
     orders = [(number(qty), number(price)) for qty, price in working]
     assert capital_of(number(allocated), slices(*trades), orders) == Capital(*map(number, known))
+
+
+def test_an_entry_that_says_no_action_is_no_exit() -> None:
+    found = record(entry(action=None, price="100"), leave(price="130"))
+    assert (found.exit_price, found.realized_pnl) == (130, 30)

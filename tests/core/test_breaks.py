@@ -4,10 +4,10 @@ from decimal import Context, Decimal, localcontext
 from hashlib import md5
 
 import pytest
-from tests.core.world import FAILED, PARTIAL, World, entry, fill, leave, leg, order, short
+from tests.core.world import FAILED, GRACE, NOW, PARTIAL, World, entry, fill, leave, leg, order, short
 
 from trueup.core.breaks import Break, BreakKind, Comparison, compare
-from trueup.core.repair.plan import Wanted, plan_account
+from trueup.core.repair.plan import OLDER_THAN_THE_TRADE, Wanted, plan_account
 
 BTC = frozenset({"BTCUSD"})
 BOTH = frozenset({"p1", "p2"})
@@ -208,3 +208,17 @@ def test_comparing_is_exact_whatever_the_callers_context() -> None:
     with localcontext(Context(prec=3)):
         [found] = compare(facts, plan, world.policy, None, BOTH).breaks
     assert found.detail == "the ledger holds 0.0015 more than the venue, in TRD-1"
+
+
+def test_positions_are_of_the_symbols_that_a_wanted_profile_holds_or_nobody() -> None:
+    rows = [entry("A"), entry("B", profile_id="p2"), entry("E", symbol="ETH/USD", profile_id="p2")]
+    world = World(rows=rows, legs=[leg("3", "SOL/USD")], managed={"p1": None})
+    found = compared(world, profiles=frozenset({"p1"})).breaks
+    assert [(b.symbol, b.ledger) for b in found] == [("BTC/USD", 2), ("SOL/USD", 0)]
+    assert [b.symbol for b in compared(world).breaks] == ["BTC/USD", "ETH/USD", "SOL/USD"]
+
+
+def test_a_trade_that_moved_after_the_snapshot_is_not_compared() -> None:
+    assert kinds(World(rows=[entry(minute=NOW + GRACE)])) == ["ghost_position"]
+    late = World(rows=[entry(minute=NOW + GRACE + 1 / 60_000)])
+    assert compared(late) == Comparison((), (("BTC/USD TRD-1", OLDER_THAN_THE_TRADE.unknown),))

@@ -6,7 +6,10 @@ import pytest
 from tests.core.test_booked import left
 from tests.core.world import World, fill, leave, order
 
+from trueup.core.repair.booked import booked_index
 from trueup.core.repair.chains import Chains
+from trueup.core.repair.evidence import evidence_of
+from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
 
 
@@ -157,3 +160,13 @@ def test_circles_prove_nothing_and_end() -> None:
     fills = [fill("F1", "A"), fill("F2", "B")]
     circle = World(orders=[order("A", replaces="B"), order("B", replaces="A")], fills=fills)
     assert left(circle) == quantities(A="1", B="1")
+
+
+def test_what_was_booked_of_a_predecessor_that_is_not_listed_is_not_booked_again_under_its_heir() -> None:
+    world = World(rows=[leave(qty="0.4", exchange_order_id="A")], orders=[order("B", "1", replaces="A")])
+    assert left(world) == quantities(B="0.6")
+
+
+def test_what_a_replacing_order_filled_is_its_own_executions() -> None:
+    found = evidence_of(chain("0.4", "1").snapshot, booked_index([], [], Symbols()), BackfillPolicy()).rows["BTCUSD"]
+    assert [(row.filled, row.qty) for row in found] == [(Decimal("0.4"),) * 2, (Decimal("0.6"),) * 2]

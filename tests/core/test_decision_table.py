@@ -234,3 +234,15 @@ def test_the_words_of_the_table() -> None:
 def test_a_repaired_trade_is_no_candidate_any_more() -> None:
     assert after_apply(PROVEN).says() == []
     assert after_apply(World(rows=[entry(qty="1.001")], orders=[order(trade_id="TRD-1")])).says() == []
+
+
+def test_a_decision_says_why_as_its_case_does() -> None:
+    why = {case.name: case.why for case in (*TRADE_CASES, *REMAINDER_CASES)}
+    [refused] = World(rows=[entry()]).decisions()
+    assert refused.why == why["missing_fill_evidence_for_large_remainder"]
+    [blocked] = World(rows=[entry(), working()]).decisions()
+    assert blocked.why == why["pending_order_blocker"]
+    [dust] = World(rows=[entry(qty="0.0005")]).decisions()
+    assert dust.why == why["eligible"]
+    [proven] = World(rows=[entry()], orders=[order(trade_id="TRD-1")]).decisions()
+    assert proven.why == "The venue's evidence proves it."

@@ -208,3 +208,7 @@ def test_conflicts_are_listed_in_the_order_of_symbols_and_ids() -> None:
         order(name, qty, symbol=s) for name, s in (("B", "ETH/USD"), ("C", "BTC/USD"), ("A", "BTC/USD")) for qty in "12"
     ]
     assert [c.exchange_order_id for c in book(World(orders=doubles)).conflicts] == ["A", "C", "B"]
+
+
+def test_times_up_to_now_and_the_grace_are_not_malformed() -> None:
+    assert book(World(orders=[order(), order("X2", minute=NOW + 5)], fills=[fill()])).malformed == ()

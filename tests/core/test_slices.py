@@ -186,3 +186,7 @@ def test_the_fingerprint_of_a_slice_is_of_the_whole_trade() -> None:
     assert slices(entry("A"), working("A"))[0].fingerprint != alone.fingerprint
     assert slices(entry("A"), entry("A", symbol="ETH/USD"))[0].fingerprint != alone.fingerprint
     assert slices(entry("A"), entry("B"))[0].fingerprint == alone.fingerprint
+
+
+def test_a_readable_row_without_symbol_counts_for_no_symbol_of_its_trade() -> None:
+    assert only(entry("A"), entry("A", "2", minute=1, symbol=None)).entry_qty == 1

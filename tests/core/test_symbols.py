@@ -97,3 +97,8 @@ def test_two_accounts_symbols_are_equal_by_their_aliases_alone() -> None:
     assert used == Symbols()
     assert used != Symbols({})
     assert "_tokens" not in repr(used)
+
+
+def test_the_longest_alias_that_fits_is_meant() -> None:
+    assert Symbols({"X": "A", "XB": "C"}).token("XBUSD") == "CUSD"
+    assert Symbols({"XB": "C", "X": "A"}).token("XBUSD") == "CUSD"

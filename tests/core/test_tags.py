@@ -74,3 +74,10 @@ def test_a_profile_named_twice_is_one_profile() -> None:
 
 def test_without_known_profiles_no_client_order_id_is_ours() -> None:
     assert TagReader("b", []).client_order_id("b-bot-T") is None
+
+
+def test_the_longest_known_profile_that_fits_is_meant() -> None:
+    reader = TagReader("bytelyst", ["p", "p-long", "p:long"])
+    assert reader.client_order_id("bytelyst-p-long-TRD-1") == Tag("p-long", ("trd-1",))
+    assert reader.client_order_id("bytelyst-p-lon-TRD-1") == Tag("p", ("lon-trd-1",))
+    assert reader.sub_tag("bytelyst:p:long:TRD-1") == Tag("p:long", ("trd-1",))

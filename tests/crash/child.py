@@ -91,7 +91,8 @@ def serve() -> None:
         if request.get("warm_up"):
             act(app, request)
             app.ledger._store.books.close()
-        print(json.dumps(fork(app, request)), flush=True)
+        sys.stdout.write(f"{json.dumps(fork(app, request))}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

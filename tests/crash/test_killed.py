@@ -1,4 +1,4 @@
-"""A process killed at any statement of apply, revert or reapply loses nothing and doubles nothing; the next one ends it.
+"""A process killed at any statement of apply, revert or reapply loses and doubles nothing; the next one ends the job.
 
 Every boundary of every operation is tried, on both databases.
 """

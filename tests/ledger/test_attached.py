@@ -25,15 +25,15 @@ EVIDENCE = (
 )
 
 
-
-
 @pytest.fixture
 def world(request: pytest.FixtureRequest) -> Bot:
     name, form = request.param
     return form.attach(request.getfixturevalue(name))
 
 
-each_form = pytest.mark.parametrize("world", [pytest.param(c.values, id=c.id, marks=c.marks) for c in CASES], indirect=True)
+each_form = pytest.mark.parametrize(
+    "world", [pytest.param(c.values, id=c.id, marks=c.marks) for c in CASES], indirect=True
+)
 
 
 @each_form

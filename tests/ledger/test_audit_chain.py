@@ -1,9 +1,9 @@
 """The audit's chain in the database: any single change is found, and the first broken row is named by its seq."""
 
 import json
-from itertools import product
-from decimal import Decimal
 from collections.abc import Iterator
+from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -157,7 +157,9 @@ def test_an_inserted_row_is_named(chain: Chain, place: str) -> None:
     if place == "middle":
         for number in range(last, 2, -1):
             chain.db.run(f"UPDATE {AUDIT} SET seq = {number + 1} WHERE seq = {number}")
-    chain.db.run(f"INSERT INTO {AUDIT} (seq, hash, {columns}) SELECT {seq}, 'forged', {columns} FROM {AUDIT} WHERE seq = 1")
+    chain.db.run(
+        f"INSERT INTO {AUDIT} (seq, hash, {columns}) SELECT {seq}, 'forged', {columns} FROM {AUDIT} WHERE seq = 1"
+    )
     assert chain.verify().broken_seq == seq
 
 

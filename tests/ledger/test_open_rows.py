@@ -13,7 +13,19 @@ from trueup.core.repair.slices import Slice, slices_of
 from trueup.core.symbols import Symbols
 from trueup.ledger.reading import open_rows, read_rows
 
-COLUMNS = ("order_id", "profile_id", "symbol", "side", "qty", "quantity", "price", "status", "timestamp", "trade_id", "action")
+COLUMNS = (
+    "order_id",
+    "profile_id",
+    "symbol",
+    "side",
+    "qty",
+    "quantity",
+    "price",
+    "status",
+    "timestamp",
+    "trade_id",
+    "action",
+)
 FORMS = {
     "sqlite_bot": ("TEXT", "REAL", "NUMERIC(38,18)", "NATIVE"),
     "postgres_bot": ("TEXT", "DOUBLE PRECISION", "NUMERIC(38,18)", "NATIVE"),

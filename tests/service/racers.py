@@ -18,6 +18,11 @@ from trueup.core.errors import TrueupError
 from trueup.service.backfill import BackfillRequest, run_backfill
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def freeze_before(place: str) -> None:
     """Stop this process before the statement that a place names: which one, and how it begins."""
     which, _, start = place.partition(":")
@@ -36,7 +41,7 @@ def main(config: str, wait: str, freeze: str = "") -> None:
     app = build(Path(config), {"ENABLE_RECON_EXIT_BACKFILL": "true"})
     if freeze:
         freeze_before(freeze)
-    print("ready", flush=True)
+    say("ready")
     sys.stdin.readline()
     try:
         report = run_backfill(app, BackfillRequest(apply=True, wait_seconds=float(wait)))
@@ -47,7 +52,7 @@ def main(config: str, wait: str, freeze: str = "") -> None:
         }  # fmt: skip
     except TrueupError as error:
         answer = {"inserted": [], "skipped": None, "error": str(error), "exit_code": error.exit_code}
-    print(json.dumps(answer), flush=True)
+    say(json.dumps(answer))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,6 @@ class Racer:
     def thaw(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)
 
-
     def end(self) -> None:
         self.process.kill()
         self.process.communicate()
@@ -105,9 +104,7 @@ FREEZE = {
 
 
 @pytest.mark.parametrize("place", FREEZE)
-def test_a_frozen_run_whose_lease_was_taken_over_cannot_write(
-    bot: Bot, race: Callable[..., Racer], place: str
-) -> None:
+def test_a_frozen_run_whose_lease_was_taken_over_cannot_write(bot: Bot, race: Callable[..., Racer], place: str) -> None:
     prepared(bot)
     frozen = race(freeze=FREEZE[place]["sqlite" if bot.db.is_sqlite else "postgresql"])
     frozen.go()

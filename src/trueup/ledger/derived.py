@@ -11,7 +11,7 @@ from hashlib import md5
 from sqlalchemy import Connection, insert, not_, select, update
 
 from trueup.core.books import ExitFacts, TradeRecord, capital_of, fee_in_quote, positions_of, record_of
-from trueup.core.decimals import cut_quantity, read_decimal, round_price
+from trueup.core.decimals import LIMIT, cut_quantity, read_decimal, round_price
 from trueup.core.orders import StatusClass, status_class
 from trueup.core.repair.rows import ExitRow
 from trueup.core.repair.slices import Slice, slices_of
@@ -70,7 +70,7 @@ def _positions(
             update(table)
             .where(*(table.c[name] == row[name] for name in ("profile_id", "symbol", "side")))
             .values(
-                qty=cut_quantity(position.qty) if position else Decimal(0),
+                qty=_cut(position.qty) if position else Decimal(0),
                 avg_entry_price=_rounded(position.avg_entry_price if position else None),
                 updated_at=now,
             )
@@ -79,7 +79,7 @@ def _positions(
         if position.token in tokens:
             values = {
                 "profile_id": profile.profile_id, "symbol": position.symbol,
-                "side": "long" if position.side == "buy" else "short", "qty": cut_quantity(position.qty),
+                "side": "long" if position.side == "buy" else "short", "qty": _cut(position.qty),
                 "avg_entry_price": _rounded(position.avg_entry_price), "updated_at": now,
             }  # fmt: skip
             connection.execute(insert(table).values(values))
@@ -94,8 +94,8 @@ def _history(connection: Connection, profile: Profile, record: TradeRecord) -> N
         return
     values = {
         "symbol": record.symbol, "side": "long" if record.side == "buy" else "short",
-        "user_id": record.user_id, "entry_qty": cut_quantity(record.entry_qty),
-        "exit_qty": cut_quantity(record.exit_qty), "entry_price": _rounded(record.entry_price),
+        "user_id": record.user_id, "entry_qty": _cut(record.entry_qty),
+        "exit_qty": _cut(record.exit_qty), "entry_price": _rounded(record.entry_price),
         "exit_price": _rounded(record.exit_price), "fees": _rounded(record.fees),
         "realized_pnl": _rounded(record.realized_pnl), "price_source": record.price_source,
         "opened_at": iso(record.opened_ms), "closed_at": iso(record.closed_ms) if record.closed_ms else None,
@@ -167,4 +167,9 @@ def _number(*values: object) -> Decimal | None:
 
 
 def _rounded(number: Decimal | None) -> Decimal | None:
-    return round_price(number) if number is not None else None
+    """Return an amount as it is written; one that no column holds is unknown and stops no repair."""
+    return round_price(number) if number is not None and abs(number) < LIMIT else None
+
+
+def _cut(quantity: Decimal) -> Decimal | None:
+    return cut_quantity(quantity) if abs(quantity) < LIMIT else None

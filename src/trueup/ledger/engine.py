@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -79,14 +79,11 @@ class Database:
             self.file.touch()
         except OSError as error:
             raise ConfigurationError(f"{self.file} cannot be created: {error.strerror}.", "Check the path.") from None
-        with self._told():
-            connection = self._engine.raw_connection()
-            try:
+        try:
+            with closing(self._engine.raw_connection()) as connection:
                 connection.cursor().execute("PRAGMA journal_mode=WAL")
-            except sqlite3.Error as error:
-                raise told(OperationalError("PRAGMA journal_mode=WAL", None, error), self.name) from error
-            finally:
-                connection.close()
+        except sqlite3.Error as error:
+            raise told(OperationalError("PRAGMA journal_mode=WAL", None, error), self.name) from error
 
     def close(self) -> None:
         """Close every connection."""

@@ -4,7 +4,7 @@ Invariant 12 (Fenced): a worker that lost its lease cannot write. The lease's ro
 ends, so that nobody takes it over in between.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
 from sqlalchemy import Connection, RowMapping, func, select, update
@@ -14,6 +14,7 @@ from trueup.core.errors import Refused
 from trueup.core.modes import Mode, effective
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import Applied, BookedIndex, booked_index
+from trueup.core.repair.rows import DUST
 from trueup.core.repair.slices import fingerprint
 from trueup.core.symbols import Symbols
 from trueup.ledger import schema
@@ -80,22 +81,49 @@ def _applied(row: RowMapping) -> Applied:
 
 
 def stale_trades(
-    connection: Connection, table: OrdersTable, profile_id: str, bookings: Sequence[Booking], symbols: Symbols
+    connection: Connection,
+    table: OrdersTable,
+    profile_id: str,
+    bookings: Sequence[Booking],
+    symbols: Symbols,
+    elsewhere: frozenset[str],
 ) -> tuple[str, ...]:
-    """Return the trades that are not as they were planned, or whose evidence was booked by somebody else since."""
+    """Return the trades that are not as they were planned, or whose evidence was booked by somebody else since.
+
+    Dust rests on no exchange order: the trade's own rows say whether it was written off.
+    """
     rows = trade_rows(connection, table, profile_id, {booking.row.trade_id for booking in bookings})
     marks = {trade_id: fingerprint(found) for trade_id, found in rows.items()}
-    exchange_ids = {booking.row.exchange_order_id for booking in bookings}
-    client_ids = {booking.row.client_order_id for booking in bookings if booking.row.client_order_id}
-    found = rows_booking(connection, table, exchange_ids, client_ids)
-    index = booked_index(found, applied_repairs(connection, exchange_ids), symbols)
-    stale = {
-        booking.row.trade_id
-        for booking in bookings
-        if marks[booking.row.trade_id] != booking.fingerprint
-        or _booked(index, booking, symbols) != booking.booked_before
-    }
+    proven = [booking for booking in bookings if booking.row.matched_by != DUST]
+    exchange_ids = {booking.row.exchange_order_id for booking in proven}
+    client_ids = {booking.row.client_order_id for booking in proven if booking.row.client_order_id}
+    index = booked_here(connection, table, exchange_ids, client_ids, symbols, elsewhere=elsewhere)
+    stale = {booking.row.trade_id for booking in bookings if marks[booking.row.trade_id] != booking.fingerprint}
+    stale |= {booking.row.trade_id for booking in proven if _booked(index, booking, symbols) != booking.booked_before}
     return tuple(sorted(stale))
+
+
+def booked_here(
+    connection: Connection,
+    table: OrdersTable,
+    exchange_ids: Collection[str],
+    client_ids: Collection[str],
+    symbols: Symbols,
+    *,
+    elsewhere: frozenset[str],
+    without: Collection[str] = (),
+) -> BookedIndex:
+    """Return what is booked of exchange orders of one account, leaving out some rows by their ids.
+
+    Exchange order ids are unique within an account only, so that what profiles of other accounts booked is left out.
+    """
+    rows = rows_booking(connection, table, exchange_ids, client_ids)
+    applied = applied_repairs(connection, exchange_ids)
+    return booked_index(
+        [row for row in rows if row.profile_id not in elsewhere and row.order_id not in without],
+        [item for item in applied if item.profile_id not in elsewhere],
+        symbols,
+    )
 
 
 def _booked(index: BookedIndex, booking: Booking, symbols: Symbols) -> Decimal:

@@ -135,7 +135,7 @@ def _summary(rows: Sequence[AuditRow]) -> BatchSummary:
     return BatchSummary(
         batch_id=str(first["batch_id"]),
         profile_id=str(first["profile_id"]),
-        state=_state(decisions, len(applied), len(reverted), dry_run=bool(first["dry_run"])),
+        state="dry_run" if first["dry_run"] else _state(rows, len(applied), len(reverted)),
         created_at=str(first["created_at"]),
         actor=str(first["actor"]),
         rows=len(applied) or decisions[AuditDecision.DRY_RUN] or decisions[AuditDecision.PENDING_APPLY],
@@ -143,12 +143,11 @@ def _summary(rows: Sequence[AuditRow]) -> BatchSummary:
     )
 
 
-def _state(decisions: Mapping[str, int], applied: int, reverted: int, *, dry_run: bool) -> str:
-    if dry_run:
-        return "dry_run"
+def _state(rows: Sequence[AuditRow], applied: int, reverted: int) -> str:
     if applied:
         return "reverted" if reverted == applied else "partly_reverted" if reverted else "applied"
-    if decisions.get(AuditDecision.INTERRUPTED):
+    if any(row["decision"] == AuditDecision.INTERRUPTED for row in rows):
         return "interrupted"
-    pending = decisions.get(AuditDecision.PENDING_APPLY, 0)
-    return "pending" if pending > decisions.get(AuditDecision.SKIP_EXISTING, 0) else "nothing_booked"
+    ended = {row["backfill_order_id"] for row in rows if row["decision"] in _ENDED}
+    pending = {row["backfill_order_id"] for row in rows if row["decision"] == AuditDecision.PENDING_APPLY}
+    return "pending" if pending - ended else "nothing_booked"

@@ -63,6 +63,8 @@ class SqlLeases:
             unlocked = select(table).where(table.c.scope == scope).with_for_update(skip_locked=True)
             held = connection.execute(unlocked).mappings().first()
             if held is None:
+                if connection.execute(select(table.c.scope).where(table.c.scope == scope)).first() is not None:
+                    return None
                 values = {"scope": scope, "owner": owner, "fence": 1, "expires_at": now + LEASE_MS}
                 try:
                     with connection.begin_nested():

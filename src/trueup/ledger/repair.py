@@ -14,16 +14,15 @@ from trueup.core.audit import AuditDecision, AuditDraft, AuditRow, settled
 from trueup.core.decimals import plain, read_decimal
 from trueup.core.errors import ConfigurationError, Refused
 from trueup.core.orders import Side
-from trueup.core.repair.booked import booked_index
 from trueup.core.repair.decisions import ALREADY_EXISTS
-from trueup.core.repair.rows import ExitRow
+from trueup.core.repair.rows import DUST_PREFIX, ExitRow
 from trueup.core.repair.slices import fingerprint
 from trueup.core.times import iso
 from trueup.ledger import chain, schema
 from trueup.ledger.attach import OrdersTable, sample_timestamp
 from trueup.ledger.derived import rematerialise
-from trueup.ledger.guards import applied_repairs, hold_lease, require_pause, stale_trades, trade_rows
-from trueup.ledger.reading import existing_ids, rows_booking
+from trueup.ledger.guards import booked_here, hold_lease, require_pause, stale_trades, trade_rows
+from trueup.ledger.reading import existing_ids
 from trueup.ledger.tables import Store
 from trueup.ports import RepairBatch, RepairResult, UndoRequest, UndoResult
 
@@ -81,7 +80,7 @@ class Repairs:
 def _book(connection: Connection, table: OrdersTable, batch: RepairBatch) -> RepairResult:
     hold_lease(connection, batch.lease)
     require_pause(connection, batch.require_pause)
-    stale = stale_trades(connection, table, batch.profile.profile_id, batch.bookings, batch.symbols)
+    stale = stale_trades(connection, table, batch.profile.profile_id, batch.bookings, batch.symbols, batch.elsewhere)
     if stale:
         return RepairResult(stale=stale)
     rows = {booking.row.order_id: booking.row for booking in batch.bookings}
@@ -209,10 +208,12 @@ def _refuse_changed(request: UndoRequest, marks: Mapping[str, str], expected: Ma
 def _refuse_booked(connection: Connection, table: OrdersTable, request: UndoRequest, rows: Sequence[AuditRow]) -> None:
     """Refuse to put rows back whose evidence was booked otherwise in the meantime (invariant 2)."""
     own = {str(row["backfill_order_id"]) for row in rows}
+    rows = [row for row in rows if not str(row["exchange_order_id"]).startswith(DUST_PREFIX)]
     exchange_ids = {str(row["exchange_order_id"]) for row in rows}
     client_ids = {str(row["exchange_client_order_id"]) for row in rows if row["exchange_client_order_id"]}
-    others = [row for row in rows_booking(connection, table, exchange_ids, client_ids) if row.order_id not in own]
-    index = booked_index(others, applied_repairs(connection, exchange_ids), request.symbols)
+    index = booked_here(
+        connection, table, exchange_ids, client_ids, request.symbols, elsewhere=request.elsewhere, without=own
+    )
     for row in rows:
         before = read_decimal(str(_metadata(row).get("bookedBefore") or "0"))
         token = request.symbols.token(str(row["symbol"]))

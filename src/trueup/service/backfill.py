@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trueup.core.audit import AuditDecision, AuditDraft, AuditRow, draft_of, settled
 from trueup.core.decimals import read_decimal
-from trueup.core.errors import TrueupError
+from trueup.core.errors import ConfigurationError, TrueupError
 from trueup.core.repair.decisions import Decision, Outcome
 from trueup.core.repair.plan import AccountFacts, ProfilePlan, Wanted, document_hash, mark_existing, plan_account
 from trueup.core.repair.slices import slices_of
@@ -121,6 +121,11 @@ def _finish(app: App, item: _Work, report: BackfillReport, *, dry_run: bool) -> 
     entry.take_interrupted(interrupted)
     if report.plan_expected is not None:
         return
+    if not dry_run and not app.ledger.writable:
+        raise ConfigurationError(
+            "The ledger is attached read-only ([ledger] state_url is set), so that nothing can be written to it.",
+            "Use dry runs, or remove state_url so that a repair and its audit can be one transaction.",
+        )
     entry.batch_id = app.clock.new_id("BATCH")
     drafts = [
         draft_of(decision, entry.batch_id, app.actor, report.plan_hash, dry_run=dry_run)
@@ -168,6 +173,7 @@ def _batch(app: App, item: _Work, batch_id: str, drafts: Sequence[AuditDraft]) -
         symbols=item.gathered.account.symbols,
         now=iso(app.clock.now_ms()),
         require_pause=pause,
+        elsewhere=item.gathered.facts.known_profiles - {profile.profile_id for profile in item.gathered.profiles},
     )
 
 

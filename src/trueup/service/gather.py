@@ -65,7 +65,7 @@ def gather(app: App, account_name: str) -> Gathered:
     exchange_ids |= {fill.order_id for fill in snapshot.fills}
     exchange_ids |= {order.replaces for order in snapshot.orders if order.replaces}
     client_ids = {order.client_order_id for order in snapshot.orders if order.client_order_id and order.qty > 0}
-    elsewhere = {profile.profile_id for profile in everybody} - {profile.profile_id for profile in here}
+    elsewhere = profiles_elsewhere(app, everybody, account)
     booked = app.ledger.rows_booking(exchange_ids, client_ids)
     applied = app.journal.applied(exchange_ids) if app.journal.audit_exists() else []
     ids = [profile.profile_id for profile in here]
@@ -98,7 +98,12 @@ def _lives_on(app: App, profile: Profile, account: Account) -> bool:
     return profile.account == account.name
 
 
-def _not_of(rows: Iterable[LedgerOrder], profiles: set[str]) -> list[LedgerOrder]:
+def profiles_elsewhere(app: App, profiles: Iterable[Profile], account: Account) -> frozenset[str]:
+    """Return the ids of the profiles that do not live on an account."""
+    return frozenset(profile.profile_id for profile in profiles if not _lives_on(app, profile, account))
+
+
+def _not_of(rows: Iterable[LedgerOrder], profiles: frozenset[str]) -> list[LedgerOrder]:
     """Leave out rows of other accounts' profiles: exchange order ids are unique within an account only."""
     return [row for row in rows if row.profile_id not in profiles]
 

@@ -5,6 +5,7 @@ from trueup.core.times import iso
 from trueup.ports import UndoRequest, UndoResult
 from trueup.service.app import App
 from trueup.service.gates import LEASE_HELD
+from trueup.service.gather import profiles_elsewhere
 
 
 def revert(app: App, batch_id: str, reason: str, wait_seconds: float = 0.0) -> UndoResult:
@@ -24,7 +25,8 @@ def _undo(app: App, batch_id: str, reason: str, wait_seconds: float, *, back: bo
     if owner is None:
         known = [batch.batch_id for batch in app.journal.batches()[:200]]
         raise ConfigurationError(f"There is no batch {batch_id!r}.", nearest(batch_id, known))
-    profile = next((p for p in app.ledger.profiles() if p.profile_id == owner), None)
+    profiles = app.ledger.profiles()
+    profile = next((p for p in profiles if p.profile_id == owner), None)
     if profile is None:
         raise ConfigurationError(f"The batch is of profile {owner!r}, which is not there any more.")
     account = app.account_of(profile)
@@ -39,5 +41,6 @@ def _undo(app: App, batch_id: str, reason: str, wait_seconds: float, *, back: bo
             actor=app.actor,
             reason=reason.strip(),
             now=iso(app.clock.now_ms()),
+            elsewhere=profiles_elsewhere(app, profiles, account),
         )
         return app.ledger.revert(request) if back else app.ledger.reapply(request)

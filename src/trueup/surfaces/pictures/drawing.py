@@ -10,7 +10,18 @@ from trueup.core.decimals import plain
 from trueup.service.explain import Explanation
 from trueup.surfaces.pictures.labels import spread
 from trueup.surfaces.pictures.lanes import Lane, lanes_of
-from trueup.surfaces.pictures.marks import KINDS, Mark, Step, believed, marks_of, repaired, short, title_of, words_of
+from trueup.surfaces.pictures.marks import (
+    KINDS,
+    Mark,
+    Step,
+    believed,
+    marks_of,
+    repaired,
+    series_of,
+    short,
+    title_of,
+    words_of,
+)
 from trueup.surfaces.pictures.time_axis import TimeAxis, short_moment, time_axis
 
 WIDTH, HEIGHT = 880, 200
@@ -18,7 +29,6 @@ _LEFT, _RIGHT = 26, WIDTH - 30
 _INK, _FAINT, _LINE, _AREA, _AFTER = "#1F2937", "#4B5563", "#0072B2", "#BFDDF0", "#C2410C"
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 _CROWD, _MANY = 12, 100
-_SERIES = ("what the ledger believes", "with the proposed exits")
 
 Rows: TypeAlias = list[dict[str, Any]]
 Layer: TypeAlias = alt.Chart | alt.LayerChart
@@ -29,7 +39,7 @@ def draw(found: Explanation) -> alt.VConcatChart:
     marks = marks_of(found)
     as_of = found.gathered.snapshot.as_of_ms
     axis = time_axis([*(mark.at_ms for mark in marks), as_of], _LEFT, _RIGHT)
-    upper = _quantities(axis, believed(found), repaired(found), as_of)
+    upper = _quantities(axis, believed(found), repaired(found), as_of, series_of(found))
     lower = _happenings(axis, marks, as_of)
     title = alt.TitleParams(
         title_of(found), subtitle=words_of(found), anchor="start", fontSize=19, subtitleFontSize=13, color=_INK,
@@ -54,12 +64,15 @@ def _x(field: str = "x", axis: alt.Axis | None = None) -> alt.X:
     return alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, WIDTH], nice=False), axis=axis, title=None)
 
 
-def _quantities(axis: TimeAxis, steps: Sequence[Step], after: Sequence[Step], as_of: int) -> alt.LayerChart:
+def _quantities(
+    axis: TimeAxis, steps: Sequence[Step], after: Sequence[Step], as_of: int, names: Sequence[str]
+) -> alt.LayerChart:
     """Draw the open quantity: an area for what the ledger believes, a dashed line for it with the proposed exits."""
     now, then = _stairs(axis, steps), _stairs(axis, after)
     values = [0.0, *(row["open"] for row in (*now, *then))]
-    low, high = min(values), max(*values, 0.0) or 1.0
-    scale = alt.Scale(domain=[low * 1.2 - high * 0.08, high * 1.28], nice=False)
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    scale = alt.Scale(domain=[low - 0.08 * span, high + 0.26 * span], nice=False)
     y = alt.Y(
         "open:Q",
         stack=None,
@@ -67,10 +80,10 @@ def _quantities(axis: TimeAxis, steps: Sequence[Step], after: Sequence[Step], as
         title="open quantity",
         axis=alt.Axis(grid=True, gridColor="#EEF0F3", tickCount=5),
     )
-    series = alt.Scale(domain=list(_SERIES[: 2 if then else 1]), range=[_LINE, _AFTER][: 2 if then else 1])
+    series = alt.Scale(domain=list(names[: 2 if then else 1]), range=[_LINE, _AFTER][: 2 if then else 1])
     colour = alt.Color("series:N", scale=series, legend=alt.Legend(title="Open quantity", symbolType="stroke"))
-    lines = _chart([{**row, "series": _SERIES[0]} for row in now]).mark_line(strokeWidth=2.5)
-    dashes = _chart([{**row, "series": _SERIES[1]} for row in then]).mark_line(strokeWidth=2.5, strokeDash=[6, 4])
+    lines = _chart([{**row, "series": names[0]} for row in now]).mark_line(strokeWidth=2.5)
+    dashes = _chart([{**row, "series": names[1]} for row in then]).mark_line(strokeWidth=2.5, strokeDash=[6, 4])
     layers: list[Layer] = [
         _chart(now).mark_area(color=_AREA, opacity=0.8).encode(_x(), y),
         *_silences(axis, None),
@@ -78,7 +91,7 @@ def _quantities(axis: TimeAxis, steps: Sequence[Step], after: Sequence[Step], as
         lines.encode(_x(), y, colour),
         *([dashes.encode(_x(), y, colour)] if then else []),
         *_as_of(axis, as_of, None, named=True),
-        *_amounts(axis, {_LINE: steps[1:], _AFTER: after[2:]}, y, high - low),
+        *_amounts(axis, {_LINE: steps[1:], _AFTER: after[2:]}, y, span),
     ]
     return alt.LayerChart(layer=layers).properties(width=WIDTH, height=HEIGHT)
 

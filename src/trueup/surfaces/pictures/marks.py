@@ -134,6 +134,12 @@ def repaired(found: Explanation) -> list[Step]:
     return steps
 
 
+def series_of(found: Explanation) -> tuple[str, str]:
+    """Return what the two lines are called: without the exits that are proposed, and with them."""
+    unread = found.slice is not None and found.slice.defect is not None
+    return ("by the rows that can be read" if unread else "what the ledger believes", "with the proposed exits")
+
+
 def title_of(found: Explanation) -> str:
     """Return the title: which trade, of what, and whose."""
     symbol = found.slice.symbol if found.slice else "unknown symbol"

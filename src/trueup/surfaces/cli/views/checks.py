@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trueup.core.snapshot import Snapshot
     from trueup.service.check import AccountCheck, CheckReport
 
+_LISTED = 10
 _REPAIRABLE = frozenset({BreakKind.GHOST_POSITION, BreakKind.MISSING_IN_DB})
 
 
@@ -52,14 +53,23 @@ def _account(account: "AccountCheck") -> None:
     if gathered.venue_error is not None:
         say(("UNREADABLE ", BAD), gathered.venue_error.what, indent=2)
         say(gathered.venue_error.do or "Nothing is known of this account.", indent=2)
-    for what, why in account.unknown:
-        say(("UNKNOWN ", WARN), (what, STRONG), f": {why}", indent=2)
+    for why, names in _by_reason(account.unknown).items():
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        say(("UNKNOWN ", WARN), (", ".join(names[:_LISTED]) + more, STRONG), f": {why}", indent=2)
     if gathered.venue_error is None:
         say("coverage: ", *coverage_line(gathered.snapshot), indent=2)
     oddities(gathered.snapshot, account.plan.evidence)
     _breaks(account.comparison.breaks)
     if not account.comparison.breaks and not account.inconclusive:
         say(("no break", GOOD), indent=2)
+
+
+def _by_reason(unknown: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return what is unknown by the reason, so that one broken feed is one line."""
+    reasons: dict[str, list[str]] = {}
+    for what, why in unknown:
+        reasons.setdefault(why, []).append(what)
+    return reasons
 
 
 def oddities(snapshot: "Snapshot", evidence: "EvidenceBook") -> None:
