@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from tests.core.world import GRACE, World, entry, leave, leg, order, short
+from tests.core.world import GRACE, World, entry, leave, leg, order, reaches, short
 
 MISSING = "NO_GO missing_fill_evidence_for_large_remainder"
 TWO = [entry("TRD-AAAAAAA1"), entry("TRD-AAAAAAA2")]
@@ -321,3 +321,9 @@ def test_what_is_left_of_a_partly_booked_order_is_not_given_by_a_short_tag() -> 
     assert world.booked() == []
     own = world.having(rows=[entry("TRD-SAME-A"), leave("TRD-SAME-A", "0.5", exchange_order_id="X1")])
     assert [row.qty for row in own.booked()] == [Decimal("0.5")]
+
+
+@pytest.mark.parametrize(("since", "booked"), [(10 - GRACE, 1), (10 - GRACE + 1, 0), (10 + GRACE, 0)])
+def test_nothing_is_guessed_for_a_trade_that_the_order_feed_does_not_reach(since: float, booked: int) -> None:
+    world = World(rows=[entry(minute=10)], orders=[order(minute=12)], coverage={"closed_orders": reaches(since)})
+    assert len(world.under(strong_attribution=False, heuristic_match=True).booked()) == booked

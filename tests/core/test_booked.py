@@ -146,3 +146,15 @@ def test_an_unreadable_row_that_names_the_client_order_id_of_an_order_that_is_bo
 def test_one_unreadable_row_among_several_makes_the_order_unknown(quantities: tuple[str, str]) -> None:
     rows = [leave(qty=qty, minute=n, exchange_order_id="X1") for n, qty in enumerate(quantities)]
     assert left(World(rows=rows, orders=[order()])) == {}
+
+
+def test_rows_after_one_that_books_nothing_count() -> None:
+    rows = [working(order_id="w", exchange_order_id="X2"), leave(qty="0.4", exchange_order_id="X1")]
+    assert left(World(rows=rows, orders=[order(), order("X2")])) == {"X1": Decimal("0.6"), "X2": Decimal(1)}
+
+
+def test_an_order_booked_by_its_id_and_by_its_client_id_is_booked_to_both_trades() -> None:
+    rows = [leave("A", "0.1", exchange_order_id="X1"), leave("B", "0.2", client_order_id="c-1")]
+    world = World(rows=rows, orders=[order(client_order_id="c-1")])
+    [found] = evidence_of(world.snapshot, world.facts.booked, world.policy).rows["BTCUSD"]
+    assert (found.qty, found.booked_to) == (Decimal("0.7"), {("p1", "A"), ("p1", "B")})

@@ -211,3 +211,7 @@ def test_what_is_not_known_of_the_capital_is_not_invented(
 def test_an_entry_that_says_no_action_is_no_exit() -> None:
     found = record(entry(action=None, price="100"), leave(price="130"))
     assert (found.exit_price, found.realized_pnl) == (130, 30)
+
+
+def test_a_fee_in_the_base_asset_counts_at_any_price() -> None:
+    assert fee_in_quote(Decimal(2), "DOGE", Decimal("0.1"), "DOGE/USD", Symbols()) == Decimal("0.2")

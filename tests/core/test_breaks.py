@@ -202,6 +202,13 @@ def test_the_identity_is_of_what_does_not_change_from_run_to_run() -> None:
     assert bare.break_id == "BRK-" + md5(b"side_flip:main::BTC/USD::", usedforsecurity=False).hexdigest()
 
 
+def test_legs_smaller_than_one_are_a_hedge() -> None:
+    rows = [entry("A", "0.3"), short("B", "0.1")]
+    assert kinds(World(rows=rows, legs=[leg("0.2"), leg("-0.1")])) == ["ghost_position"]
+    assert kinds(World(rows=rows, legs=[leg("0.2")])) == []
+    assert kinds(World(rows=rows, legs=[leg("0.4"), leg("-0.2")])) == ["unbooked_position"] * 2
+
+
 def test_comparing_is_exact_whatever_the_callers_context() -> None:
     world = World(rows=[entry(qty="100.002")], legs=[leg("100.0005")])
     facts, plan = world.facts, world.plan()

@@ -43,6 +43,7 @@ UNCLEAR = "its chain of replaced orders cannot be told"
 def unclear(world: World) -> list[str]:
     """The orders that are set aside because of their chain."""
     book = world.plan().evidence
+    assert {conflict.symbol for conflict in book.conflicts} <= {"BTC/USD"}
     assert {conflict.why for conflict in book.conflicts} <= {UNCLEAR}
     return [conflict.exchange_order_id for conflict in book.conflicts]
 

@@ -198,3 +198,9 @@ def test_the_documents_hash_is_of_all_plans_in_any_order() -> None:
     assert document_hash(plans) != document_hash(plans[:1])
     renamed = [replace(plans[0], profile_id="p2"), replace(plans[1], profile_id="p1")]
     assert document_hash(renamed) != document_hash(plans)
+
+
+def test_rows_that_are_foreign_by_tag_and_by_trade_are_counted_together() -> None:
+    foreign = order("X9", sub_tag="bytelyst:p2:TRD-9", client_order_id="bytelyst-p1-A-exit")
+    world = TWO_PROFILES.having(orders=[*TWO_PROFILES.orders, foreign])
+    assert [p.dropped for p in world.plan().profiles.values()] == [{"foreign": 2}, {"foreign": 2}]

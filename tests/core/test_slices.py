@@ -190,3 +190,10 @@ def test_the_fingerprint_of_a_slice_is_of_the_whole_trade() -> None:
 
 def test_a_readable_row_without_symbol_counts_for_no_symbol_of_its_trade() -> None:
     assert only(entry("A"), entry("A", "2", minute=1, symbol=None)).entry_qty == 1
+
+
+def test_the_first_entry_is_the_first_in_time_whatever_its_id() -> None:
+    found = only(entry(side="sell", minute=4, order_id="a"), entry(side="buy", minute=3, order_id="b"))
+    assert found.entry_side == "buy"
+    found = only(entry(symbol="BTC-USD", minute=4, order_id="a"), entry(symbol="BTCUSD", minute=3, order_id="b"))
+    assert found.symbol == "BTCUSD"

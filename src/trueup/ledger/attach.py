@@ -7,6 +7,7 @@ values are read raw, since a converting column type would turn floats into round
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -34,10 +35,12 @@ from trueup.core.decimals import plain
 from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.times import SECONDS_BELOW, iso, read_time, to_datetime
 from trueup.ledger.schema import ORDER_COLUMNS, REQUIRED_ORDER_COLUMNS, orders
-from trueup.ledger.types import ExactDecimal, UtcTime
+from trueup.ledger.types import ExactDecimal
 
 _NUMBERS = ("qty", "quantity", "price", "order_qty")
 _TIMES = ("filled_at", "created_at", "updated_at")
+_SPELT = ("status", "side", "action")
+NOTHING_LIKE_IT: Mapping[str, object] = MappingProxyType({})
 _WORDS = (Enum, Uuid)
 """Column types of Postgres that only compare with their own kind: they are compared as text."""
 
@@ -84,33 +87,38 @@ class OrdersTable:
         """Return all columns under our names."""
         return [self[name].label(name) for name in ORDER_COLUMNS]
 
-    def to_theirs(self, row: Mapping[str, object], like: object = None) -> dict[str, object]:
-        """Return a row by their column names and in their forms; `like` is a timestamp as the table writes it."""
+    def to_theirs(self, row: Mapping[str, object], like: Mapping[str, object] = NOTHING_LIKE_IT) -> dict[str, object]:
+        """Return a row by their column names and in their forms; `like` is a row as the table itself writes it."""
         return {
             column.name: _in_form(name, row.get(name), self._kinds[name], like)
             for name, column in self._columns.items()
             if row.get(name) is not None
         }
 
-    def theirs(self, name: str, value: object, like: object = None) -> dict[str, object]:
+    def theirs(self, name: str, value: object, like: Mapping[str, object] = NOTHING_LIKE_IT) -> dict[str, object]:
         """Return the assignment of one column, empty where the table lacks it."""
         return self.to_theirs({name: value}, like) if name in self._columns else {}
 
 
-def _in_form(name: str, value: object, kind: TypeEngine[Any], like: object) -> object:
-    """Return a value in the form that a column of the given type takes."""
+def _in_form(name: str, value: object, kind: TypeEngine[Any], like: Mapping[str, object]) -> object:
+    """Return a value in the form that a column of the given type takes, and as the table's own row has it."""
     if name == "timestamp" and isinstance(value, int):
-        return _timestamp(value, kind, like)
-    if name in _TIMES and not isinstance(kind, UtcTime):
-        if isinstance(kind, DateTime):
-            moment = to_datetime(read_time(value))
-            return moment if kind.timezone else moment.replace(tzinfo=None)
-        if isinstance(kind, (Integer, Numeric)):
-            return read_time(value)
-        return value
+        return _timestamp(value, kind, like.get(name))
+    if name in _SPELT:
+        return _spelt_like(value, like.get(name))
+    if name in _TIMES and isinstance(kind, (DateTime, Integer, Numeric)):
+        return _moment(read_time(value), kind)
     if name in _NUMBERS and isinstance(value, Decimal) and not isinstance(kind, ExactDecimal):
         return plain(value)
     return value
+
+
+def _moment(ms: int, kind: TypeEngine[Any]) -> object:
+    """Return a time as a column of times or numbers takes it."""
+    if not isinstance(kind, DateTime):
+        return ms
+    moment = to_datetime(ms)
+    return moment if kind.timezone else moment.replace(tzinfo=None)
 
 
 def _is_text(kind: TypeEngine[Any]) -> bool:
@@ -119,8 +127,7 @@ def _is_text(kind: TypeEngine[Any]) -> bool:
 
 def _timestamp(ms: int, kind: TypeEngine[Any], like: object) -> object:
     if isinstance(kind, DateTime):
-        moment = to_datetime(ms)
-        return moment if kind.timezone else moment.replace(tzinfo=None)
+        return _moment(ms, kind)
     if isinstance(like, str) and not like.replace(".", "", 1).isdigit():
         return iso(ms)
     seconds = like is not None and Decimal(str(like)) < SECONDS_BELOW
@@ -186,7 +193,39 @@ def _require(columns: Mapping[str, Column[Any]], table: Table, wanted: OrdersMap
         )
 
 
-def sample_timestamp(connection: Connection, table: OrdersTable, profile_id: str, trade_id: str) -> object:
-    """Return a timestamp as the table itself writes it, preferably of the same trade."""
+def require_insertable(connection: Connection, wanted: OrdersMap) -> None:
+    """Refuse a table that cannot take trueup's rows: text ids, and no other column that demands a value."""
+    table = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
+    columns = _columns(table, wanted)
+    if isinstance(columns["order_id"].type, Integer):
+        raise ConfigurationError(
+            f"The column {columns['order_id'].name!r} of {table.name!r} is an integer; trueup's rows have text ids"
+            " (BFILL-…), so no repair can be written.",
+            "Map order_id to a text column of the table, or give it one.",
+        )
+    mapped = {column.name for column in columns.values()}
+    demanding = [
+        column.name
+        for column in table.c
+        if not column.nullable and column.server_default is None and column.name not in mapped
+    ]
+    if demanding:
+        raise ConfigurationError(
+            f"The table {table.name!r} demands values that trueup's rows do not have: {', '.join(demanding)}.",
+            "Give these columns a default, or allow NULL.",
+        )
+
+
+def sample_row(connection: Connection, table: OrdersTable, profile_id: str, trade_id: str) -> Mapping[str, object]:
+    """Return a trade's row as the table itself writes it: its timestamp and its spelling of status, side and action."""
     where = (table["profile_id"] == profile_id) & (table["trade_id"] == trade_id)
-    return connection.execute(select(table["timestamp"]).where(where).limit(1)).scalar()
+    wanted = [table[name].label(name) for name in ("timestamp", "status", "side", "action")]
+    found = connection.execute(select(*wanted).where(where).limit(1)).mappings().first()
+    return dict(found) if found is not None else {}
+
+
+def _spelt_like(value: object, like: object) -> object:
+    """Return a word in upper, title or lower case, as the table's own word is."""
+    if not isinstance(value, str) or not isinstance(like, str):
+        return value
+    return value.upper() if like.isupper() else value.capitalize() if like.istitle() else value.lower()

@@ -19,7 +19,7 @@ from trueup.core.repair.rows import DUST_PREFIX, ExitRow
 from trueup.core.repair.slices import fingerprint
 from trueup.core.times import iso
 from trueup.ledger import chain, schema
-from trueup.ledger.attach import OrdersTable, sample_timestamp
+from trueup.ledger.attach import NOTHING_LIKE_IT, OrdersTable, sample_row
 from trueup.ledger.derived import rematerialise
 from trueup.ledger.guards import booked_here, hold_lease, require_pause, stale_trades, trade_rows
 from trueup.ledger.reading import existing_ids
@@ -108,10 +108,7 @@ def _insert(connection: Connection, table: OrdersTable, rows: Sequence[ExitRow],
     if not rows:
         return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    like = None
-    if not table.is_native:
-        like = sample_timestamp(connection, table, rows[0].profile_id, rows[0].trade_id)
-    values = [table.to_theirs(_columns(row, now), like) for row in rows]
+    values = [table.to_theirs(_columns(row, now), _like(connection, table, row)) for row in rows]
     for part in _alike(values):
         statement: Insert = dialect.insert(table.table).on_conflict_do_nothing()
         connection.execute(statement, part)
@@ -122,6 +119,11 @@ def _insert(connection: Connection, table: OrdersTable, rows: Sequence[ExitRow],
             " keeps them out. Nothing was written.",
             "Look at the table's unique constraints.",
         )
+
+
+def _like(connection: Connection, table: OrdersTable, row: ExitRow) -> Mapping[str, object]:
+    """Return how somebody else's table writes the trade's own rows; the native table needs no example."""
+    return NOTHING_LIKE_IT if table.is_native else sample_row(connection, table, row.profile_id, row.trade_id)
 
 
 def _alike(values: Iterable[dict[str, object]]) -> list[list[dict[str, object]]]:
@@ -236,9 +238,15 @@ def _switch(
 ) -> list[AuditRow]:
     """Change the status of a batch's rows, the derived tables, and the audit, which records it with new rows."""
     revert = decision is AuditDecision.REVERTED
-    ids = [str(row["backfill_order_id"]) for row in rows]
-    values = table.theirs("status", "canceled" if revert else "filled") | table.theirs("updated_at", request.now)
-    for order_id in ids:
+    for row in rows:
+        order_id = str(row["backfill_order_id"])
+        like = (
+            NOTHING_LIKE_IT
+            if table.is_native
+            else sample_row(connection, table, request.profile.profile_id, str(row["trade_id"]))
+        )
+        status = table.theirs("status", "canceled" if revert else "filled", like)
+        values = status | table.theirs("updated_at", request.now)
         changed = connection.execute(update(table.table).where(table["order_id"] == order_id).values(values))
         if changed.rowcount != 1:
             raise Refused(f"Row {order_id} is not in the ledger any more.", "See `trueup audit export`.")

@@ -6,8 +6,9 @@ from decimal import Decimal
 from sqlalchemy import func, insert, inspect, select, text, update
 
 from trueup.core.decimals import plain
-from trueup.core.errors import Refused, TrueupError
+from trueup.core.errors import ConfigurationError, Refused, TrueupError
 from trueup.ledger import schema
+from trueup.ledger.attach import require_insertable
 from trueup.ledger.engine import Database, ping
 from trueup.ledger.migrate import migrate, pending
 from trueup.ledger.tables import Store, fits
@@ -23,10 +24,24 @@ class SqlSetup:
     def initialise(self, profiles: Sequence[Profile]) -> InitReport:
         """Create what is missing and add or change the profiles; idempotent and safe on a live database."""
         store = self._store
+        self._require_their_table()
         created = migrate(store.state, store.wanted if store.one_database else None).created
         with store.books.reading() as connection:
             store.orders(connection)
         return InitReport(tuple(created), tuple(self._upsert(profiles)))
+
+    def _require_their_table(self) -> None:
+        """Refuse to lay down a native ledger where trueup.toml says that there is one already, under another name."""
+        wanted, books = self._store.wanted, self._store.books
+        if wanted.table == schema.orders.name and not wanted.columns:
+            return
+        if books.file is not None and not books.file.exists():
+            raise ConfigurationError(
+                f"There is no database at {books.file}, where trueup.toml says that {wanted.table!r} is.",
+                "Check [ledger] url. Nothing was created.",
+            )
+        with books.reading() as connection:
+            self._store.orders(connection)
 
     def _upsert(self, profiles: Sequence[Profile]) -> list[str]:
         """Add or change profiles by what trueup.toml says; `enabled` changes only where it says so."""
@@ -76,6 +91,8 @@ class SqlSetup:
         with self._store.books.reading() as connection:
             table = self._store.orders(connection)
             count = connection.execute(select(func.count()).select_from(table.table)).scalar_one()
+            if not table.is_native:
+                require_insertable(connection, self._store.wanted)
         kind = "the native table" if table.is_native else f"attached table {table.table.name}"
         return f"{kind}, {count} rows"
 

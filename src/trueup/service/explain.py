@@ -1,5 +1,6 @@
 """`explain`: one trade's timeline - its ledger rows, the venue's evidence, the attribution, the decision and why."""
 
+import json
 from dataclasses import dataclass
 
 from trueup.core.audit import AuditDecision, AuditRow
@@ -181,8 +182,14 @@ def _audited(row: AuditRow) -> Moment:
     return Moment(
         at_ms=read_time(row["created_at"]),
         source="audit",
-        what=f"{row['decision']}: {row['reason']}",
+        what=f"{row['decision']}: {row['reason']}{_proof(row)}",
         identity=f"#{row.seq} {row['batch_id']}",
         qty=str(row["filled_qty"]) if row["filled_qty"] is not None else None,
         price=str(row["filled_price"]) if row["filled_price"] is not None else None,
     )
+
+
+def _proof(row: AuditRow) -> str:
+    """Return what an audit row cites, in words; empty for a refusal."""
+    method = json.loads(str(row["metadata"] or "{}")).get("matchedBy")
+    return f", {row['exchange_order_id']} by {method}" if method else ""

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from trueup.core.decimals import NOTHING, plain
 from trueup.core.holdings import Holding
+from trueup.core.orders import MALFORMED_LEDGER_ROW
 from trueup.core.repair.attribution import Assigned
 from trueup.core.repair.excess import Excess
 from trueup.core.repair.policy import BackfillPolicy, Flatness
@@ -35,8 +36,8 @@ EVIDENCE_INCOMPLETE = "venue_evidence_incomplete"
 NOT_FLAT = "exchange_not_flat"
 PROVEN = "The venue's evidence proves it."
 TAKEN_BACK = "An operator took this row back; only `backfill reapply` puts it in force again."
-INCONCLUSIVE_REASONS = frozenset({POSITION_UNKNOWN, EVIDENCE_INCOMPLETE})
-"""The reasons that say that a feed which the answer needed failed or was incomplete."""
+INCONCLUSIVE_REASONS = frozenset({POSITION_UNKNOWN, EVIDENCE_INCOMPLETE, MALFORMED_LEDGER_ROW})
+"""The reasons that say that a feed or a ledger row which the answer needed could not be read."""
 
 
 @dataclass(slots=True)

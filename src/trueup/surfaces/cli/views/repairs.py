@@ -189,6 +189,8 @@ def _next(report: BackfillReport, program: Sequence[str], scope: Sequence[str]) 
     if report.plan_expected is not None:
         say(("REFUSED", BAD), f": the plan is not {report.plan_expected} any more, so nothing was booked.")
         say("Review it again: ", (command(program, "backfill", "run", *scope, "--dry-run"), STRONG))
+    elif any(entry.error is not None for entry in entries):
+        say(("FAILED", BAD), ": see the error above; mend it, then run the dry run again.")
     elif report.dry_run and any(entry.plan and entry.plan.rows for entry in entries):
         words = ("backfill", "run", *scope, "--apply", "--plan", report.plan_hash)
         say("Apply exactly this: ", (command(program, *words), STRONG))
