@@ -65,7 +65,6 @@ def test_the_one_open_trade_is_not_asked_for_what_was_there_before_the_others_we
     assert world.under(strong_attribution=False, heuristic_match=True).says() == says
 
 
-@pytest.mark.xfail(reason="qty_unique looks at the open trades alone, not at those that were repaired", strict=True)
 def test_a_quantity_that_fitted_two_trades_is_not_the_second_ones_after_the_first_was_repaired() -> None:
     orders = [order("X1", "1.0007", 20), order("X2", "0.9985", 10)]
     world = World(rows=[entry("TRD-A", "1"), entry("TRD-B", "1.0015")], orders=orders)

@@ -102,7 +102,6 @@ BOTH = {
 SQLITE = {
     "floats": Form(qty="REAL", at="INTEGER"),
     "floats and float seconds": Form(qty="REAL", at="REAL", clock="float"),
-    "strict": Form(qty="REAL", at="INTEGER", more=()),
     "a trigger and a foreign key": Form(
         qty="REAL",
         before=("CREATE TABLE pairs (name TEXT PRIMARY KEY)", "INSERT INTO pairs VALUES ('BTC/USD')"),
@@ -139,8 +138,7 @@ def schema_of(db: Database, *tables: str) -> list[Any]:
         for query in (
             "SELECT * FROM information_schema.columns WHERE table_name = :t ORDER BY ordinal_position",
             "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = :t ORDER BY 1",
-            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-            + " WHERE conrelid = CAST(:t AS regclass) ORDER BY 1",
+            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = to_regclass(:t) ORDER BY 1",
             "SELECT relfilenode, relkind, relpersistence FROM pg_class WHERE oid = CAST(:t AS regclass)",
             "SELECT tgname FROM pg_trigger WHERE tgrelid = CAST(:t AS regclass) ORDER BY 1",
         ):

@@ -73,8 +73,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = create_engine(url, poolclass=NullPool)
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.engine = create_engine(url, poolclass=NullPool if self.is_sqlite else None)
         if self.is_sqlite:
             event.listen(self.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
 
@@ -157,6 +157,7 @@ class Bot:
         return self._apps[-1].ledger._store
 
     def close(self) -> None:
+        self.db.engine.dispose()
         for app in self._apps:
             close(app)
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.ledger.bot import Bot, at, decisions, leave, only, row, run, sold
+from tests.ledger.bot import Bot, at, decisions, only, row, run, sold
 
-from trueup.core.audit import HASHED, Verification
+from trueup.core.audit import HASHED, Verification, verify
 from trueup.core.decimals import plain
 from trueup.core.times import iso
 from trueup.ledger import schema
 from trueup.service.app import App
-from trueup.service.audit import verify_audit
 from trueup.service.undo import reapply, revert
 
 AUDIT = schema.AUDIT
@@ -29,7 +28,7 @@ class Chain:
 
     def __init__(self, bot: Bot) -> None:
         self.db = bot.db
-        self.app: App = bot.ready(row("TRD-1"), row("TRD-2", "5", 1), row("TRD-3", "1.0005", 2), leave("TRD-3", "1", 3))
+        self.app: App = bot.ready(row("TRD-1"), row("TRD-2", "5", 1))
         bot.sells(sold("X1", sub_tag="bytelyst:p1:TRD-1", client_order_id="bytelyst-p1-TRD-1-exit"))
         run(self.app)
         batch = only(run(self.app, apply=True)).batch_id
@@ -40,7 +39,7 @@ class Chain:
         assert self.verdict() == (None, len(self.rows))
 
     def verify(self, expect_head: str | None = None) -> Verification:
-        return verify_audit(self.app, expect_head)
+        return verify(self.app.journal.audit_rows(), expect_head)
 
     def verdict(self) -> tuple[int | None, int]:
         found = self.verify()

@@ -1,7 +1,7 @@
-"""A process that applies when it is told to: `python -m tests.service.racers CONFIG WAIT`, one line a step.
+"""Processes that apply when they are told to: `python -m tests.service.racers CONFIG WAIT FREEZE COUNT`.
 
-It says `ready`, waits for a line, applies, and prints what became of it. With a place to freeze at it stops itself by
-SIGSTOP there, and goes on when somebody lets it.
+It says `ready`, waits for a line, becomes as many processes as it was asked for, and each applies and prints in a line
+what became of it. With a place to freeze at it stops itself by SIGSTOP there, and goes on when somebody lets it.
 """
 
 import json
@@ -9,12 +9,14 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from trueup.bootstrap import build
 from trueup.core.errors import TrueupError
+from trueup.service.app import App
 from trueup.service.backfill import BackfillRequest, run_backfill
 
 
@@ -37,22 +39,28 @@ def freeze_before(place: str) -> None:
     event.listen(Engine, "before_cursor_execute", stop)
 
 
-def main(config: str, wait: str, freeze: str = "") -> None:
+def apply(app: App, wait: float) -> dict[str, Any]:
+    try:
+        report = run_backfill(app, BackfillRequest(apply=True, wait_seconds=wait))
+    except TrueupError as error:
+        return {"inserted": [], "skipped": None, "error": str(error), "exit_code": error.exit_code}
+    [entry] = report.profiles.values()
+    error = str(entry.error) if entry.error else None
+    return {
+        "inserted": entry.inserted, "skipped": entry.skipped_reason, "error": error, "exit_code": report.exit_code,
+    }  # fmt: skip
+
+
+def main(config: str, wait: str, freeze: str, count: str) -> None:
     app = build(Path(config), {"ENABLE_RECON_EXIT_BACKFILL": "true"})
     if freeze:
         freeze_before(freeze)
     say("ready")
     sys.stdin.readline()
-    try:
-        report = run_backfill(app, BackfillRequest(apply=True, wait_seconds=float(wait)))
-        [entry] = report.profiles.values()
-        answer = {
-            "inserted": entry.inserted, "skipped": entry.skipped_reason,
-            "error": str(entry.error) if entry.error else None, "exit_code": report.exit_code,
-        }  # fmt: skip
-    except TrueupError as error:
-        answer = {"inserted": [], "skipped": None, "error": str(error), "exit_code": error.exit_code}
-    say(json.dumps(answer))
+    for _ in range(int(count) - 1):
+        if os.fork() == 0:
+            break
+    say(json.dumps(apply(app, float(wait))))
 
 
 if __name__ == "__main__":

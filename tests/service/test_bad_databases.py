@@ -5,11 +5,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import text
-from tests.ledger.bot import Bot, close, decisions, only, pause, row, run, sold, why
+from tests.ledger.bot import Bot, a_bot, close, decisions, only, pause, row, run, sold, why
 
 from trueup.core.errors import CannotKnow, ConfigurationError
 from trueup.ledger import schema
@@ -67,31 +69,25 @@ except TrueupError as error:
 
 
 @pytest.fixture
-def open_folder(tmp_path: Path) -> Path:
-    """A folder that another user may enter, up to its last parent."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    return tmp_path
+def open_bot() -> Iterator[Bot]:
+    """Give a bot in a folder that another user may enter."""
+    with TemporaryDirectory(prefix="trueup-") as name:
+        Path(name).chmod(0o755)
+        with a_bot(Path(name), f"sqlite:///{name}/ledger.db") as bot:
+            yield bot
 
 
 @pytest.mark.parametrize("folder_too", [False, True], ids=["the file", "the folder too"])
-def test_a_read_only_sqlite_file_is_told_and_stays_as_it_was(
-    open_folder: Path, sqlite_bot: Bot, folder_too: bool
-) -> None:
-    app = sqlite_bot.ready(row("TRD-1"))
-    close(app)
-    file, config = sqlite_bot.folder / "ledger.db", sqlite_bot.config
+def test_a_read_only_sqlite_file_is_told_and_stays_as_it_was(open_bot: Bot, folder_too: bool) -> None:
+    close(open_bot.ready(row("TRD-1")))
+    file, config = open_bot.folder / "ledger.db", open_bot.config
     file.chmod(0o444)
-    if folder_too:
-        open_folder.chmod(0o555)
-    else:
-        open_folder.chmod(0o777)
+    open_bot.folder.chmod(0o555 if folder_too else 0o777)
     kept = file.read_bytes()
     said = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", READ_ONLY, str(config)], capture_output=True, text=True, check=False
     )
-    open_folder.chmod(0o755)
+    open_bot.folder.chmod(0o755)
     assert said.returncode == 0, said.stderr
     assert said.stdout.startswith(("ConfigurationError 2", "CannotKnow 3")), said.stdout
     assert "ledger.db" in said.stdout
@@ -197,23 +193,24 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("bad", BAD)
-def test_a_row_that_cannot_be_read_holds_its_own_trade_and_no_other(bot: Bot, bad: str) -> None:
+def test_a_row_that_cannot_be_read_holds_its_own_trade_and_no_other(bot: Bot) -> None:
     if bot.db.is_sqlite:
         (bot.folder / "ledger.db").touch()
     names = list(row("TRD-1"))
     bot.db.run(f"CREATE TABLE orders ({', '.join(f'{name} TEXT' for name in [*names, 'exchange_order_id'])})")
-    rows = [row("TRD-1"), {**row("TRD-2", order_id="odd"), **BAD[bad]}]
+    bad = {f"TRD-{what.replace(' ', '-')}": {**row(None, order_id=what), **columns} for what, columns in BAD.items()}
+    rows = [row("TRD-1"), *({**columns, "trade_id": trade} for trade, columns in bad.items())]
     bot.db.insert("orders", [{n: None if v is None else str(v) for n, v in r.items()} for r in rows])
     app = bot.init()
     pause(app)
-    bot.sells(sold("X1", trade_id="TRD-1"), sold("X2", trade_id="TRD-2"))
+    bot.sells(sold("X1", trade_id="TRD-1"), *(sold(f"X-{trade}", trade_id=trade) for trade in bad))
+    kept = bot.db.table("orders")
     entry = only(run(app, apply=True))
-    assert sorted(decisions(entry)) == [
-        ("TRD-1", "APPLIED", "inserted"), ("TRD-2", "NO_GO", "malformed_ledger_row"),
-    ]  # fmt: skip
-    [told] = [found for found in entry.unresolved if found["trade_id"] == "TRD-2"]
-    assert "order odd" in str(told["metadata"])
+    held = {(trade, "NO_GO", "malformed_ledger_row") for trade in bad}
+    assert set(decisions(entry)) == {("TRD-1", "APPLIED", "inserted"), *held}
+    for told in entry.unresolved:
+        assert f"order {bad[told['trade_id']]['order_id']}: " in str(told["metadata"])
+    assert [found for found in bot.db.table("orders") if not found["order_id"].startswith("BFILL-")] == kept
 
 
 def test_quantity_columns_that_disagree_hold_their_trade(bot: Bot) -> None:

@@ -20,9 +20,11 @@ TRADES = [f"TRD-{number}" for number in range(12)]
 
 
 class Racer:
-    def __init__(self, bot: Bot, wait: float = 0, freeze: str = "") -> None:
+    """One process that applies when it is told to, or several that start as one."""
+
+    def __init__(self, bot: Bot, wait: float = 0, freeze: str = "", count: int = 1) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "tests.service.racers", str(bot.config), str(wait), freeze],
+            [sys.executable, "-m", "tests.service.racers", str(bot.config), str(wait), freeze, str(count)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
         )  # fmt: skip
 
@@ -87,10 +89,9 @@ def each_row_once(bot: Bot, answers: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("wait", [0, 60])
 def test_eight_processes_apply_to_one_ledger_at_once(bot: Bot, race: Callable[..., Racer], wait: float) -> None:
     prepared(bot)
-    racers = [race(wait=wait) for _ in range(8)]
-    for racer in racers:
-        racer.go()
-    answers = [racer.answer() for racer in racers]
+    eight = race(wait=wait, count=8)
+    eight.go()
+    answers = [eight.answer() for _ in range(8)]
     assert [answer["error"] for answer in answers if answer["error"]] == []
     assert {answer["skipped"] for answer in answers} <= ({None, "lease_held"} if not wait else {None})
     each_row_once(bot, answers)

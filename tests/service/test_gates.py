@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -59,16 +60,17 @@ def test_a_missing_audit_table_is_an_alert(bot: Bot, app: App) -> None:
     assert (alert["kind"], alert["scope"]) == ("audit_table_missing", "profile:p1")
 
 
-@pytest.mark.parametrize("scope", ["global", "account:main", "profile:p1"])
-@pytest.mark.parametrize("mode", [Mode.SAFE_MODE, Mode.HALT])
-def test_a_pause_anywhere_on_the_path_is_enough(app: App, scope: str, mode: Mode) -> None:
-    pause(app, mode, scope)
-    assert reasons(app) == [None]
+def test_a_pause_anywhere_on_the_path_is_enough(app: App) -> None:
+    for scope, mode in product(("global", "account:main", "profile:p1"), (Mode.SAFE_MODE, Mode.FLATTEN, Mode.HALT)):
+        pause(app, mode, scope)
+        assert reasons(app) == [None], (scope, mode)
+        pause(app, Mode.NORMAL, scope)
+        assert reasons(app) == ["pause_required"], (scope, mode)
 
 
-@pytest.mark.parametrize("scope", ["account:other", "profile:p2", "symbol:p1:BTC/USD"])
-def test_a_pause_elsewhere_is_not(app: App, scope: str) -> None:
-    pause(app, Mode.HALT, scope)
+def test_a_pause_elsewhere_is_not(app: App) -> None:
+    for scope in ("account:other", "profile:p2", "symbol:p1:BTC/USD"):
+        pause(app, Mode.HALT, scope)
     assert reasons(app) == ["pause_required"]
 
 

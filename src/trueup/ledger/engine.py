@@ -64,7 +64,13 @@ class Database:
 
     def _require_file(self) -> None:
         """Refuse a missing SQLite file, which opening it would create."""
-        if self.file is not None and not self.file.exists():
+        try:
+            missing = self.file is not None and not self.file.exists()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.file} cannot be opened: {error.strerror}.", "Check the path and its rights."
+            ) from None
+        if missing:
             raise ConfigurationError(
                 f"There is no database at {self.file}.",
                 "Check [ledger] url in trueup.toml, or run `trueup init` to create it.",

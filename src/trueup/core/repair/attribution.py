@@ -159,7 +159,7 @@ class _Walk:
             while waiting and not self._in_time(row.evidence, self.trades[waiting[-1]]):
                 late = waiting.pop()
                 index.remove(self.trades[late], self.left[late])
-            trade = index.unique(row.owner, row.evidence)
+            trade = None if self.was_weighed(row.evidence) else index.unique(row.owner, row.evidence)
             if trade is None or not self._may_guess(row, trade):
                 return None
             index.remove(self.trades[trade], self.left[trade])
