@@ -40,7 +40,6 @@ def test_a_row_books_the_order_that_it_names(named: dict[str, str]) -> None:
         {"client_order_id": "c-1", "side": "buy"},
         {"client_order_id": "c-1", "symbol": "ETH/USD"},
         {"exchange_order_id": "X1", "symbol": "ETH/USD"},
-        {"exchange_order_id": "X1", "symbol": None},
         {"exchange_order_id": "X1", "status": "canceled"},
         {"exchange_order_id": "X1", "status": "new"},
     ],
@@ -158,3 +157,15 @@ def test_an_order_booked_by_its_id_and_by_its_client_id_is_booked_to_both_trades
     world = World(rows=rows, orders=[order(client_order_id="c-1")])
     [found] = evidence_of(world.snapshot, world.facts.booked, world.policy).rows["BTCUSD"]
     assert (found.qty, found.booked_to) == (Decimal("0.7"), {("p1", "A"), ("p1", "B")})
+
+
+@pytest.mark.parametrize("symbol", [None, " "])
+def test_a_row_without_a_symbol_that_names_the_order_leaves_it_unknown(symbol: str | None) -> None:
+    rows = [entry(), leave("TRD-2", exchange_order_id="X1", symbol=symbol)]
+    assert World(rows=rows, orders=[order(trade_id="TRD-1")]).booked() == []
+
+
+def test_two_rows_of_one_id_both_book_the_order() -> None:
+    rows = [entry(), *(leave("TRD-2", "0.3", minute, order_id="7", exchange_order_id="X1") for minute in (1, 2))]
+    [row] = World(rows=rows, orders=[order(trade_id="TRD-1")]).booked()
+    assert row.qty == Decimal("0.4")

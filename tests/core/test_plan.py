@@ -67,7 +67,7 @@ def test_unmatched_rows_are_counted_over_the_managed_symbols() -> None:
     [
         ({}, BEGINNING), ({"closed_orders": reaches(3)}, reaches(3).since_ms), ({"closed_orders": PARTIAL}, None),
         ({"closed_orders": None}, None), ({"open_orders": FAILED}, None), ({"fills": PARTIAL}, None),
-        ({"open_orders": reaches(0), "fills": reaches(0)}, BEGINNING), ({"positions": FAILED}, BEGINNING),
+        ({"open_orders": reaches(0), "fills": reaches(4)}, reaches(4).since_ms), ({"positions": FAILED}, BEGINNING),
     ],
 )  # fmt: skip
 def test_how_far_the_order_feed_reaches(coverage: dict[str, object], reach: int | None) -> None:

@@ -4,7 +4,7 @@ from decimal import Context, Decimal, localcontext
 from itertools import permutations
 
 import pytest
-from tests.core.world import FAILED, GRACE, NOW, World, after_apply, entry, fill, leave, leg, order
+from tests.core.world import FAILED, GRACE, NOW, World, after_apply, entry, fill, leave, leg, order, short
 
 from trueup.core.decimals import EXACT
 from trueup.core.repair.slices import slices_of
@@ -129,3 +129,28 @@ def test_dust_of_a_trade_that_opened_after_the_venue_was_read_is_not_written_off
     late = World(rows=[entry(qty="0.0005", minute=NOW + GRACE + 0.001)])
     assert late.says() == ["TRD-1: NO_GO venue_position_unknown"]
     assert World(rows=[entry(qty="0.0005", minute=NOW + GRACE)]).booked()
+
+
+def test_dust_is_not_written_off_past_the_excess_under_the_explained_policy() -> None:
+    rows = [entry("TRD-1", "1000"), short("TRD-2", "2")]
+    world = World(rows=rows, orders=[order("X1", "998", trade_id="TRD-1")]).under(flatness="explained")
+    assert [row.qty for row in world.booked()] == [998]
+    assert "TRD-1: SKIP_ACTIVE_POSITION would_overshoot_venue:998" in world.says()
+
+
+def test_dust_is_not_written_off_while_the_trades_evidence_is_taken_back() -> None:
+    world = World(rows=[entry()], orders=[order(qty="0.9995", trade_id="TRD-1")])
+    assert len(world.booked()) == 2
+    assert world.having(reverted=frozenset({("p1", "TRD-1", "X1")})).booked() == []
+
+
+def test_evidence_is_not_guessed_while_another_profiles_unmanaged_trade_may_be_meant() -> None:
+    rows = [entry("TRD-1"), entry("TRD-2", profile_id="p2")]
+    world = guessing(rows=rows, orders=[order()], managed={"p2": frozenset({"ETHUSD"})})
+    assert world.booked() == []
+
+
+def test_a_position_under_the_venues_old_name_of_the_quote_asset_is_found() -> None:
+    world = World(rows=[entry(symbol="ETH/BTC")], orders=[order(symbol="ETH/BTC", trade_id="TRD-1")])
+    assert world.booked()
+    assert world.having(legs=[leg("1", "ETHXBT")]).booked() == []

@@ -21,6 +21,8 @@ QUOTES = (
 """Quote assets by which a symbol without a separator is split, as many as fit."""
 
 _SEPARATORS = "/-_"
+_UNMISTAKABLE = 3
+"""A name of at least this many letters is taken for an alias also where the other asset is not a known quote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,15 @@ class Symbols:
 
     def _joined(self, name: str) -> str:
         for coin in _KRAKEN_COINS:
-            if name.startswith(coin) and name[len(coin) :] in _KRAKEN_FIAT:
-                return self.asset(coin) + self.asset(name[len(coin) :])
+            rest = name[len(coin) :]
+            if name.startswith(coin) and rest in (*_KRAKEN_FIAT, *_KRAKEN_COINS):
+                return self.asset(coin) + self.asset(rest)
         for theirs, ours in sorted(self.aliases.items(), key=lambda pair: -len(pair[0])):
-            if name.startswith(theirs) and name[len(theirs) :] in QUOTES:
-                return ours + name[len(theirs) :]
+            rest = name[len(theirs) :]
+            if name.startswith(theirs) and (rest in QUOTES or min(len(theirs), len(rest)) >= _UNMISTAKABLE):
+                return ours + rest
+            if name.endswith(theirs) and len(theirs) >= _UNMISTAKABLE and len(name) >= len(theirs) + 2:
+                return name[: -len(theirs)] + ours
         return name
 
     def asset(self, name: str) -> str:

@@ -56,7 +56,8 @@ def trade_rows(
     for part in chunks(found):
         query = select(*table.selected()).where(table["profile_id"] == profile_id, table["trade_id"].in_(part))
         for row in read_rows(connection, query.with_for_update()):
-            found[row.trade_id or ""].append(row)
+            if row.trade_id in found:
+                found[row.trade_id].append(row)
     return found
 
 

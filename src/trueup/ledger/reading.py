@@ -1,6 +1,7 @@
 """Reading the bot's books."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -93,12 +94,13 @@ def rows_booking(
         "exchange_order_id": sorted(set(exchange_order_ids)),
         "client_order_id": sorted(set(client_order_ids)),
     }
-    found: dict[str, LedgerOrder] = {}
+    found: Counter[LedgerOrder] = Counter()
     for name, values in wanted.items():
+        named: Counter[LedgerOrder] = Counter()
         for part in chunks(values) if name in table else ():
-            for row in read_rows(connection, select(*table.selected()).where(table[name].in_(part))):
-                found[row.order_id] = row
-    return list(found.values())
+            named.update(read_rows(connection, select(*table.selected()).where(table[name].in_(part))))
+        found |= named
+    return list(found.elements())
 
 
 def existing_ids(connection: Connection, table: OrdersTable, order_ids: Iterable[str]) -> frozenset[str]:

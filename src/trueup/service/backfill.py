@@ -134,13 +134,21 @@ def _finish(app: App, item: _Work, report: BackfillReport, *, dry_run: bool) -> 
     batch = _batch(app, item, entry.batch_id, drafts)
     if dry_run:
         if batch.bookings and app.ledger.writable:
-            app.ledger.book(batch, rehearse=True)
+            stale = app.ledger.book(batch, rehearse=True).stale
+            drafts = [_unless_stale(draft, stale) for draft in drafts]
         entry.take_audit(app.journal.record(drafts))
         return
     closing = [_interrupted(row) for row in interrupted]
     entry.take_audit(app.journal.record([*closing, *drafts]))
     if batch.bookings:
         _apply(app, item, batch, entry)
+
+
+def _unless_stale(draft: AuditDraft, stale: Sequence[str]) -> AuditDraft:
+    """Return a dry run's row, or that its trade changed while it was planned."""
+    if draft.trade_id not in stale or draft.decision is not AuditDecision.DRY_RUN:
+        return draft
+    return settled(draft, AuditDecision.NO_GO, SLICE_CHANGED, None, changedTrades=list(stale))
 
 
 def _apply(app: App, item: _Work, batch: RepairBatch, entry: ProfileReport) -> None:

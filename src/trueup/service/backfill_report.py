@@ -106,7 +106,8 @@ class ProfileReport:
             return 0 if self.skipped_reason in HARMLESS else 1
         if self.error is not None:
             return self.error.exit_code
-        if self.venue_error or any(row["reason"] in INCONCLUSIVE_REASONS for row in self.unresolved):
+        decided = {d.reason for d in self.plan.decisions} if self.plan is not None else set()
+        if self.venue_error or decided & INCONCLUSIVE_REASONS:
             return 3
         failed = self.validation is not None and bool(self.validation.unexpected)
         return 1 if self.unresolved or failed else 0

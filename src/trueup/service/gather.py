@@ -99,8 +99,12 @@ def _lives_on(app: App, profile: Profile, account: Account) -> bool:
 
 
 def profiles_elsewhere(app: App, profiles: Iterable[Profile], account: Account) -> frozenset[str]:
-    """Return the ids of the profiles that do not live on an account."""
-    return frozenset(profile.profile_id for profile in profiles if not _lives_on(app, profile, account))
+    """Return the ids of the profiles that live on another configured account.
+
+    One whose account is unknown may live on this one, so that what it booked is never left out.
+    """
+    others = app.accounts.keys() - {account.name}
+    return frozenset(profile.profile_id for profile in profiles if profile.account in others)
 
 
 def _not_of(rows: Iterable[LedgerOrder], profiles: frozenset[str]) -> list[LedgerOrder]:

@@ -50,6 +50,8 @@ class Booked:
 
 
 NOTHING_BOOKED = Booked()
+ANY_SYMBOL = ""
+"""The token of ledger rows without a symbol: what they booked of an order of that id cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class BookedIndex:
     def of(self, token: str, side: Side, exchange_order_id: str, client_order_id: str | None) -> Booked:
         """Return what was booked of one exchange order."""
         first = self.by_order.get((token, exchange_order_id))
+        if (ANY_SYMBOL, exchange_order_id) in self.by_order:
+            return Booked(unknown=True)
         second = self.by_client.get((token, side, client_order_id)) if client_order_id else None
         if first is None or second is None:
             return first or second or NOTHING_BOOKED
@@ -81,15 +85,18 @@ def booked_index(rows: Iterable[LedgerOrder], applied: Iterable[Applied], symbol
     """
     by_order: dict[tuple[str, str], Booked] = defaultdict(Booked)
     by_client: dict[tuple[str, Side, str], Booked] = defaultdict(Booked)
+    seen: set[str] = set()
     for number, row in enumerate(rows):
-        if row.status in (StatusClass.WORKING, StatusClass.DEAD) or row.symbol is None:
+        if row.status in (StatusClass.WORKING, StatusClass.DEAD):
             continue
-        token = symbols.token(row.symbol)
+        token = symbols.token(row.symbol) if row.symbol is not None else ANY_SYMBOL
         entries = [by_order[token, name] for name in {row.order_id, row.exchange_order_id} if name]
         if row.client_order_id and not row.exchange_order_id:
             entries += [by_client[token, side, row.client_order_id] for side in ([row.side] if row.side else Side)]
+        row_id = row.order_id if row.order_id and row.order_id not in seen else f"{row.order_id} row {number}"
+        seen.add(row.order_id)
         for entry in entries:
-            entry.add(row.order_id or f"row {number}", row.qty, row.profile_id, row.trade_id)
+            entry.add(row_id, row.qty, row.profile_id, row.trade_id)
             entry.unknown = entry.unknown or row.defect is not None
     for item in applied:
         entry = by_order[symbols.token(item.symbol), item.exchange_order_id]

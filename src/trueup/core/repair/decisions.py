@@ -34,6 +34,7 @@ REVERTED_BY_OPERATOR = "reverted_by_operator"
 POSITION_UNKNOWN = "venue_position_unknown"
 EVIDENCE_INCOMPLETE = "venue_evidence_incomplete"
 NOT_FLAT = "exchange_not_flat"
+OVERSHOOT = "would_overshoot_venue"
 PROVEN = "The venue's evidence proves it."
 TAKEN_BACK = "An operator took this row back; only `backfill reapply` puts it in force again."
 INCONCLUSIVE_REASONS = frozenset({POSITION_UNKNOWN, EVIDENCE_INCOMPLETE, MALFORMED_LEDGER_ROW})
@@ -86,6 +87,16 @@ class Situation:
     def dust_threshold(self) -> Decimal:
         """Return the size up to which the remainder is dust."""
         return self.policy.dust_threshold(self.trade.open_qty)
+
+    @property
+    def dust_at_flat(self) -> bool:
+        """Say whether the remainder is dust at a venue proven flat."""
+        return self.remaining <= self.dust_threshold and self.flat
+
+    @property
+    def dust_explained(self) -> bool:
+        """Say whether the ledger's excess covers the whole trade, up to the dust that a flat venue may hold."""
+        return self.excess.covers(self.trade, self.trade.open_qty - self.policy.dust_abs)
 
     @property
     def overshoots(self) -> bool:
@@ -167,12 +178,12 @@ TRADE_CASES: tuple[Case, ...] = (
         _not_flat,
     ),
     Case(
-        "would_overshoot_venue",
+        OVERSHOOT,
         lambda s: s.policy.flatness is Flatness.EXPLAINED and s.overshoots,
         Outcome.SKIP_ACTIVE_POSITION,
         "`explained` policy, would overshoot",
         "The exit would take the ledger's position past the venue's.",
-        lambda s: f"would_overshoot_venue:{plain(s.excess.left[s.trade.token])}",
+        lambda s: f"{OVERSHOOT}:{plain(s.excess.left[s.trade.token])}",
     ),
 )
 
@@ -185,8 +196,16 @@ REMAINDER_CASES: tuple[Case, ...] = (
         "A row that names two open trades proves neither.",
     ),
     Case(
+        OVERSHOOT,
+        lambda s: s.dust_at_flat and s.policy.flatness is Flatness.EXPLAINED and not s.dust_explained,
+        Outcome.SKIP_ACTIVE_POSITION,
+        "`explained` policy, remainder within the dust threshold, would overshoot",
+        "Writing off the remainder would take the ledger's position past the venue's.",
+        lambda s: f"{OVERSHOOT}:{plain(s.excess.left[s.trade.token])}",
+    ),
+    Case(
         ELIGIBLE,
-        lambda s: s.remaining <= s.dust_threshold and s.flat,
+        lambda s: s.dust_at_flat,
         Outcome.BOOK,
         "remainder within the dust threshold, symbol flat",
         "The venue is proven flat, so what is left of the trade is rounding or a fee taken in the base asset.",
@@ -227,6 +246,8 @@ def decide(s: Situation, reverted: frozenset[tuple[str, str, str]]) -> list[Deci
     decisions = [_booking(s, row, reverted) for row in s.proposed]
     if s.has_remainder:
         case = next(case for case in REMAINDER_CASES if case.holds(s))
+        if case.outcome is Outcome.BOOK and any(d.outcome is Outcome.NO_GO for d in decisions):
+            return decisions
         if case.outcome is Outcome.BOOK:
             last = s.assigned[-1] if s.assigned else None
             decisions.append(_booking(s, dust_row(s.trade, s.remaining, last), reverted, case.why))

@@ -105,7 +105,7 @@ def plan_account(facts: AccountFacts, wanted: Wanted, policy: BackfillPolicy) ->
     """Plan the repairs of one account."""
     evidence = evidence_of(facts.snapshot, facts.booked, policy)
     candidates = [s for s in facts.slices if s.is_open and _is_managed(s, facts)]
-    attributions = _attributions(candidates, evidence, facts, policy)
+    attributions = _attributions([s for s in facts.slices if s.is_open], evidence, facts, policy)
     decisions = _decisions([s for s in candidates if wanted.includes(s)], attributions, facts, policy)
     profiles = {
         profile: _profile_plan(profile, decisions[profile], attributions, facts) for profile in sorted(wanted.profiles)
@@ -186,7 +186,8 @@ def order_feed_reach(snapshot: Snapshot) -> int | None:
     others = (snapshot.feed(Feed.OPEN_ORDERS), snapshot.feed(Feed.FILLS))
     if not closed.complete or not all(feed.complete for feed in others if feed.given):
         return None
-    return closed.since_ms if closed.since_ms is not None else BEGINNING
+    given = [closed, *(feed for feed in others if feed.given)]
+    return max(feed.since_ms if feed.since_ms is not None else BEGINNING for feed in given)
 
 
 def _profile_plan(

@@ -51,11 +51,11 @@ def _is_number(value: object) -> bool:
 
 
 def emptiness_of(section: Row) -> str | None:
-    """Return why ccxt's balances without any asset are no balances: the venue's answer was empty."""
+    """Return why balances without any asset are no balances: an account that trades has at least its quote asset."""
     answered = isinstance(section.get("info"), (Mapping, list)) and section["info"]
-    if "info" in section and not answered and not any(_entries(section)):
-        return "ccxt made it from an empty answer of the venue"
-    return None
+    if any(_entries(section)) or answered:
+        return None
+    return "ccxt made it from an empty answer of the venue" if "info" in section else "it lists no asset at all"
 
 
 def read_balances(section: Row, at: str, symbols: Symbols) -> Balances:
