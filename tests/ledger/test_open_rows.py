@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from tests.ledger.bot import Bot, at
+from tests.ledger.bot import Bot, at, row
 
 from trueup.core.orders import StatusClass
 from trueup.core.repair.slices import Slice, slices_of
@@ -44,7 +44,7 @@ def rarely(usual: list[Any], odd: list[Any]) -> st.SearchStrategy[Any]:
 
 
 def ledgers(qty: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
-    row = st.fixed_dictionaries({
+    one = st.fixed_dictionaries({
         "trade_id": rarely(["TRD-1", "TRD-2"], ["TRD-3", "", " ", None]),
         "profile_id": rarely(["p1"], ["p2", "P1"]),
         "symbol": rarely(["BTC/USD"], SYMBOLS),
@@ -55,7 +55,7 @@ def ledgers(qty: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, Any
         "timestamp": rarely([at(0), at(1), at(2)], [0, -5, None]),
         "action": rarely(["ENTRY", "EXIT"], ACTIONS),
     })  # fmt: skip
-    return st.lists(row, min_size=1, max_size=7)
+    return st.lists(one, min_size=1, max_size=7)
 
 
 def quantities(kind: str, name: str) -> st.SearchStrategy[Any]:
@@ -122,3 +122,23 @@ def mark(bot: Bot) -> str:
 def test_no_open_trade_is_missed(form: tuple[Bot, str, str], data: st.DataObject) -> None:
     bot, name, kind = form
     check(bot, data.draw(ledgers(quantities(kind, name))))
+
+
+SMALL = {
+    "just more than nothing": (("ENTRY", "0.0000000101"),),
+    "a small rest of a large trade": (("ENTRY", "1000.00000002"), ("EXIT", "1000")),
+    "a rest that doubles lose": (("ENTRY", "100000000000.1"), ("EXIT", "100000000000.09999998")),
+    "a sum that doubles round": (("ENTRY", "0.1"), ("ENTRY", "0.2"), ("EXIT", "0.29999998")),
+}
+CLOSED = {
+    "closed exactly": (("ENTRY", "0.1"), ("ENTRY", "0.2"), ("EXIT", "0.3")),
+    "closed in thirds": (("ENTRY", "1"), ("EXIT", "0.333333333333333333"), ("EXIT", "0.666666666666666667")),
+}
+
+
+@pytest.mark.parametrize("trade", [*SMALL, *CLOSED])
+def test_a_trade_is_found_down_to_what_is_nothing_and_a_closed_one_is_not_read(bot: Bot, trade: str) -> None:
+    app = bot.init()
+    rows = {**SMALL, **CLOSED}[trade]
+    bot.db.orders(*(row("TRD-1", qty, number, action=action) for number, (action, qty) in enumerate(rows)))
+    assert bool(app.ledger.open_trade_rows(["p1"])) == (trade in SMALL)
