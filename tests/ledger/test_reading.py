@@ -7,7 +7,6 @@ from tests.ledger.bot import Bot, at, decisions, leave, native, only, row, run, 
 
 from trueup.core.decimals import plain
 from trueup.core.errors import Refused
-from trueup.ledger import schema
 
 LONGEST = "12345678901234567890.123456789012345678"
 NUMBERS = ["0", "1", "0.1", "0.000000000000000001", LONGEST, "99999999999999999999.999999999999999999", "100", "0.10"]

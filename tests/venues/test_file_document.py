@@ -154,8 +154,8 @@ class TestCoverage:
 
     @pytest.mark.parametrize("feed", list(Feed))
     def test_a_present_feed_is_complete_from_the_beginning(self, tmp_path: Path, feed: Feed) -> None:
-        empty: object = {} if feed is Feed.BALANCES else []
-        assert read(tmp_path, document(**{feed: empty})).coverage == {feed: COMPLETE}
+        content: object = {"USD": 0} if feed is Feed.BALANCES else []
+        assert read(tmp_path, document(**{feed: content})).coverage == {feed: COMPLETE}
 
     @pytest.mark.parametrize("feed", list(Feed))
     def test_a_null_feed_has_failed(self, tmp_path: Path, feed: Feed) -> None:

@@ -500,15 +500,16 @@ class TestRows:
         assert malformed_of(tmp_path, content) == why
 
     def test_the_place_carries_the_id_where_it_can_be_read(self, tmp_path: Path) -> None:
-        rows = [{"id": "abc"}, {"order_id": 7}, {"id": 1.5}, {"id": "x\ny"}, {"id": "y" * 300}]
+        rows = [{"id": "abc"}, {"order_id": 7}, {"id": 1.5}, {"id": "x\ny"}, {"id": "y" * 300}, {}]
         malformed = read(tmp_path, document(closed_orders=rows)).malformed
-        assert [found.row_id for found in malformed] == ["abc", "7", "", "", "y" * 300]
+        assert [found.row_id for found in malformed] == ["abc", "7", "", "", "y" * 300, ""]
         assert [found.where for found in malformed] == [
             "closed_orders[0] (id abc)",
             "closed_orders[1] (id 7)",
             "closed_orders[2]",
             "closed_orders[3]",
             f"closed_orders[4] (id {'y' * 79}…)",
+            "closed_orders[5]",
         ]
 
 

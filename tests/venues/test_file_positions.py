@@ -168,9 +168,15 @@ class TestBalances:
         assert (snapshot.malformed, snapshot.unknown_assets) == ((), {})
         assert snapshot.coverage == {Feed.BALANCES: COMPLETE}
 
-    def test_none_at_all(self, tmp_path: Path) -> None:
-        snapshot = read(tmp_path, document(balances={}))
-        assert (snapshot.balances, snapshot.coverage) == ({}, {Feed.BALANCES: COMPLETE})
+    @pytest.mark.parametrize("content", [{}, {"timestamp": 5}, {"total": {}}])
+    def test_no_asset_at_all_is_no_balance(self, tmp_path: Path, content: object) -> None:
+        snapshot = read(tmp_path, document(balances=content))
+        reason = "it lists no asset at all"
+        assert snapshot.coverage == {Feed.BALANCES: Coverage(FeedState.FAILED, reason)}
+        assert snapshot.malformed == (Malformed("balances", "balances", reason),)
+        assert snapshot.balances is None
+
+    def test_no_balances_are_none(self, tmp_path: Path) -> None:
         assert read(tmp_path, document()).balances is None
 
     def test_ccxts_balance(self, tmp_path: Path) -> None:
