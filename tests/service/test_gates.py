@@ -1,6 +1,7 @@
 """The gates in their order, each with its exact name, and what a closed gate leaves untouched."""
 
 import threading
+import time
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -99,11 +100,13 @@ def test_a_run_that_waits_gets_the_lease_when_it_is_given_back(app: App) -> None
 @pytest.mark.postgres
 def test_a_lease_whose_holder_is_writing_is_held_and_nobody_waits_for_it(postgres_bot: Bot) -> None:
     app = postgres_bot.ready(row("TRD-1"))
-    with app.leases.hold("account:main", 0):
-        pass
+    with app.leases.hold("account:main", 0) as held:
+        assert held is not None
     with postgres_bot.db.engine.begin() as writer:
         writer.exec_driver_sql("UPDATE leases SET fence = fence")
+        began = time.monotonic()
         assert reasons(app) == ["lease_held"]
+        assert time.monotonic() - began < 4
 
 
 def test_the_pause_is_checked_again_inside_the_repair(bot: Bot, app: App, monkeypatch: pytest.MonkeyPatch) -> None:

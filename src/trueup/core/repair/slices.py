@@ -105,7 +105,7 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
     return Slice(
         profile_id=first.profile_id,
         trade_id=first.trade_id or "",
-        symbol=next(row.symbol for row in (*entries, *rows) if row.symbol),
+        symbol=next(row.symbol for row in (*entries, *good, *defective) if row.symbol),
         token=token,
         user_id=first.user_id,
         entry_side=entry_side,
