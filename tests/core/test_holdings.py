@@ -43,7 +43,7 @@ def test_an_identical_leg_counts_once_and_two_of_one_side_are_unknown() -> None:
     assert held(World(legs=[leg("1"), leg("1")])).signed == 1
     twice = held(World(legs=[leg("1"), leg("2"), leg("0")]))
     assert twice.unknown == (
-        "the venue lists BTC/USD twice on one side: positions[BTC/USD 1], positions[BTC/USD 2], positions[BTC/USD 0]"
+        "the venue lists BTC/USD twice on one side: positions[BTC/USD 0], positions[BTC/USD 1], positions[BTC/USD 2]"
     )
     assert not twice.is_flat(Decimal(9))
     assert held(World(legs=[leg("-1"), leg("-2")])).unknown is not None

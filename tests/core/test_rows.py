@@ -1,6 +1,5 @@
 """The compensating EXIT row: its id, numbers and sources."""
 
-from dataclasses import replace
 from decimal import Decimal
 from hashlib import md5
 
@@ -109,8 +108,7 @@ def test_a_partly_booked_order_is_booked_with_what_is_left_of_it() -> None:
 
 
 def test_a_row_by_the_ledgers_columns() -> None:
-    row = replace(
-        only(World(rows=[entry()], orders=[order(**MARKS)])),
+    row = only(World(rows=[entry()], orders=[order(**MARKS)]))._replace(
         qty=Decimal("1.50"),
         price=Decimal("1E+2"),
         filled_ms=at(0) + 5,

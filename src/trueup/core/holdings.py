@@ -68,7 +68,7 @@ class Holdings:
         return self._of_balance(symbol, token) if self._from_balances else self._of_legs(symbol, token)
 
     def _of_legs(self, symbol: str, token: str) -> Holding:
-        legs = self._legs.get(token, [])
+        legs = sorted(self._legs.get(token, []), key=lambda leg: (leg.qty, leg.mark_price or 0, leg.symbol))
         signs = [leg.qty > 0 for leg in legs if leg.qty]
         if len(signs) != len(set(signs)):
             return Holding(unknown=f"the venue lists {symbol} twice on one side: " + ", ".join(x.where for x in legs))

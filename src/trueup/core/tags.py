@@ -6,7 +6,7 @@ case-insensitively. Ids may themselves hold dashes and colons, so the longest kn
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 PREFIX_CHARS = 8
 """A sub-tag names a trade by at least this many of its first characters."""
@@ -14,8 +14,7 @@ PREFIX_CHARS = 8
 _ENTRY, _EXIT = "-entry", "-exit"
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(NamedTuple):
     """What a tag of our grammar says: whose order it is and of which trade, in lower case.
 
     `profile_id` None is a profile that is not known, or one of several that differ in case alone. `trades` are the
@@ -57,7 +56,9 @@ class TagReader:
         return Tag(profile, (trade,) if trade else ())
 
     def _body(self, text: str | None, separator: str) -> str | None:
-        lower = (text or "").strip().lower()
+        if text is None:
+            return None
+        lower = text.strip().lower()
         start = self._prefix + separator
         return lower[len(start) :] if lower.startswith(start) else None
 

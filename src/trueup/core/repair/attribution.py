@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
+from operator import attrgetter
+from typing import NamedTuple
 
 from trueup.core.decimals import EXACT, NOTHING
 from trueup.core.orders import Side
@@ -26,8 +28,7 @@ NAMED_PASSES = ("trade_id", "sub_tag", "client_order_id")
 QTY_UNIQUE, SINGLE_OPEN_TRADE = "qty_unique", "single_open_trade"
 
 
-@dataclass(frozen=True, slots=True)
-class Assigned:
+class Assigned(NamedTuple):
     """Evidence that was given to a trade, and by which pass."""
 
     evidence: Evidence
@@ -72,7 +73,7 @@ def attribute(
     walk = _Walk(list(trades), policy, reach_ms, max((trade.as_of_ms for trade in past), default=None))
     now_open = TradeNames(walk.trades)
     ever = TradeNames([*walk.trades, *((trade.profile_id, trade.trade_id) for trade in past)]) if past else now_open
-    for row in sorted(rows, key=lambda row: (row.time_ms, row.exchange_order_id), reverse=True):
+    for row in sorted(rows, key=attrgetter("time_ms", "exchange_order_id"), reverse=True):
         reading = read_scope(row, reader, policy)
         if reading.scope is not Scope.KEPT:
             walk.result.dropped.append((row, reading))
@@ -194,7 +195,7 @@ class _Walk:
     def finish(self) -> Attribution:
         """Order what each trade got, oldest first, and keep the rest as unassigned."""
         for given in self.result.assigned.values():
-            given.sort(key=lambda item: (item.evidence.time_ms, item.evidence.exchange_order_id))
+            given.sort(key=attrgetter("evidence.time_ms", "evidence.exchange_order_id"))
         self.result.unassigned = [(row.evidence, row.owner) for row in reversed(self.rows)]
         return self.result
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from trueup.core.decimals import NOTHING, plain
 from trueup.core.holdings import Holding
@@ -54,11 +55,13 @@ class Situation:
     policy: BackfillPolicy
     excess: Excess
     as_of: str
+    flat: bool = field(init=False)
     proposed: list[ExitRow] = field(init=False)
-    covered: Decimal = field(init=False)
+    remaining: Decimal = field(init=False)
 
     def __post_init__(self) -> None:
-        """Cover the trade with its evidence, oldest first, each up to the remainder."""
+        """Cover the trade with its evidence, oldest first, each up to the remainder; flat is at most dust held."""
+        self.flat = self.holding.is_flat(self.policy.dust_abs)
         left = self.trade.open_qty
         self.proposed = []
         for item in self.assigned:
@@ -66,22 +69,17 @@ class Situation:
             if row.qty > NOTHING and left > NOTHING:
                 self.proposed.append(row)
                 left -= row.qty
-        self.covered = self.trade.open_qty - left
+        self.remaining = left
 
     @property
-    def remaining(self) -> Decimal:
-        """Return what stays open after the evidence."""
-        return self.trade.open_qty - self.covered
+    def covered(self) -> Decimal:
+        """Return what the evidence covers."""
+        return self.trade.open_qty - self.remaining
 
     @property
     def has_remainder(self) -> bool:
         """Say whether more than nothing stays open."""
         return self.remaining > NOTHING
-
-    @property
-    def flat(self) -> bool:
-        """Say whether the venue holds at most dust of the symbol."""
-        return self.holding.is_flat(self.policy.dust_abs)
 
     @property
     def dust_threshold(self) -> Decimal:
@@ -120,19 +118,29 @@ class Case:
         return self.reason(s) if self.reason is not None else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What is decided for a trade or a part of it, and why in a sentence.
 
-    `exit` is the row to book, or the row that may not be booked.
+    `exit` is the row to book, or the row that may not be booked; `used` counts the evidence rows that the trade uses
+    and `remaining` is what they leave open.
     """
 
     trade: Slice
     outcome: Outcome
     reason: str
-    exit: ExitRow | None = None
-    metadata: dict[str, object] = field(default_factory=dict)
-    why: str = ""
+    exit: ExitRow | None
+    why: str
+    situation: Situation
+    used: int
+    remaining: Decimal
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        """Return what the audit keeps of the decision: the row's proof, and for a refusal what was weighed."""
+        booking = _row_facts(self.situation, self.exit) if self.exit is not None else {}
+        if self.outcome is Outcome.BOOK:
+            return booking
+        return booking | _facts(self.situation, self.used, self.remaining)
 
 
 def _not_flat(s: Situation) -> str:
@@ -260,8 +268,17 @@ def decide(s: Situation, reverted: frozenset[tuple[str, str, str]]) -> list[Deci
 
 
 def _booking(s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str]], why: str = PROVEN) -> Decision:
-    taken_back = (row.profile_id, row.trade_id, row.exchange_order_id) in reverted
-    metadata: dict[str, object] = {
+    if (row.profile_id, row.trade_id, row.exchange_order_id) in reverted:
+        return Decision(s.trade, Outcome.NO_GO, REVERTED_BY_OPERATOR, row, TAKEN_BACK, s, 0, s.trade.open_qty)
+    return Decision(s.trade, Outcome.BOOK, ELIGIBLE, row, why, s, len(s.proposed), s.remaining)
+
+
+def _refusal(s: Situation, case: Case, used: int, remaining: Decimal) -> Decision:
+    return Decision(s.trade, case.outcome, case.says(s), None, case.why, s, used, remaining)
+
+
+def _row_facts(s: Situation, row: ExitRow) -> dict[str, object]:
+    return {
         "action": "EXIT",
         "status": "filled",
         "matchedBy": row.matched_by,
@@ -272,14 +289,6 @@ def _booking(s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str
         "feeAsset": row.fee_asset,
         "asOf": s.as_of,
     }
-    if taken_back:
-        metadata |= _facts(s, 0, s.trade.open_qty)
-        return Decision(s.trade, Outcome.NO_GO, REVERTED_BY_OPERATOR, row, metadata, TAKEN_BACK)
-    return Decision(s.trade, Outcome.BOOK, ELIGIBLE, row, metadata, why)
-
-
-def _refusal(s: Situation, case: Case, used: int, remaining: Decimal) -> Decision:
-    return Decision(s.trade, case.outcome, case.says(s), None, _facts(s, used, remaining), case.why)
 
 
 def _facts(s: Situation, used: int, remaining: Decimal) -> dict[str, object]:

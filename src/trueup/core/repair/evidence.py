@@ -7,6 +7,8 @@ lists twice with different content, or that the ledger books in a row which cann
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from operator import attrgetter
+from typing import NamedTuple
 
 from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.orders import Side
@@ -16,8 +18,7 @@ from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.snapshot import Fill, Malformed, Snapshot, VenueOrder
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What one exchange order executed and the ledger has not booked: base units, epoch milliseconds.
 
     `filled` is all that the order executed, `qty` what is left to book of it. `booked_to` are the trades (profile,
@@ -96,18 +97,21 @@ def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy)
     unread = {row.row_id for row in snapshot.malformed if row.row_id}
     unread |= {order.id for order in snapshot.orders if order.time_ms > latest}
     fills = {key: found for key, found in fills.items() if key[1] not in unread}
-    merged = {
-        key: _merge(orders.get(key), fills.get(key, []), snapshot)
-        for key in sorted(orders.keys() | fills.keys())
-        if key not in set_aside
-    }
-    executed = {key: row for key, (row, _) in merged.items() if row is not None}
+    executed: dict[OrderKey, Evidence] = {}
+    differences: list[Disagreement] = []
+    for key in sorted(orders.keys() | fills.keys()):
+        if key not in set_aside:
+            row, difference = _merge(orders.get(key), fills.get(key, []), snapshot)
+            if row is not None:
+                executed[key] = row
+            if difference is not None:
+                differences.append(difference)
     own = _own_executions(executed, chains, fills)
     book = _still_to_book(own, _left_to_book(own, chains, booked), policy, snapshot.as_of_ms, set_aside)
     return replace(
         book,
         malformed=tuple(sorted(malformed)),
-        disagreements=tuple(difference for _, difference in merged.values() if difference is not None),
+        disagreements=tuple(differences),
     )
 
 
@@ -202,8 +206,8 @@ def _sides_differ(orders: dict[OrderKey, VenueOrder], fills: dict[OrderKey, list
     """Return the orders whose fills are on the other side."""
     return {
         key: Conflict(order.id, order.symbol, f"the order is a {order.side}, its fills are on the other side")
-        for key, order in orders.items()
-        if any(fill.side is not order.side for fill in fills.get(key, ()))
+        for key, found in fills.items()
+        if (order := orders.get(key)) is not None and any(fill.side is not order.side for fill in found)
     }
 
 
@@ -233,15 +237,12 @@ def _own_executions(
     Some venues let a replacing order start with its predecessor's executions, others with none. Without fills the
     two readings cannot be told apart where the successor executed at least as much, so only the excess is its own.
     """
-    own: dict[OrderKey, Evidence] = {}
-    for key, row in rows.items():
-        replaced = rows.get(chains.before[key]) if key in chains.before else None
-        carries = replaced is not None and key not in fills and row.filled >= replaced.filled
-        if replaced is not None and carries:
+    own = dict(rows)
+    for key, old in chains.before.items():
+        row, replaced = rows.get(key), rows.get(old)
+        if row is not None and replaced is not None and key not in fills and row.filled >= replaced.filled:
             left = row.filled - replaced.filled
-            own[key] = replace(row, filled=left, qty=left)
-        else:
-            own[key] = row
+            own[key] = row._replace(filled=left, qty=left)
     return own
 
 
@@ -254,25 +255,25 @@ def _left_to_book(
     that knows only the last order of a chain books the whole chain under it. What it booked of a predecessor that the
     venue does not list any more may be part of what its heir carries forward.
     """
-    after = {old: new for old, new in chains.after.items() if new in rows}
-    surplus: dict[OrderKey, Decimal] = {}
-    left: dict[OrderKey, tuple[Decimal, Booked]] = {}
-    for start in rows:
-        if start in surplus:
-            continue
-        chain = [start]
-        while (newer := after.get(chain[-1])) is not None and newer not in surplus and newer not in chain:
+    entries = {
+        key: booked.of(row.token, row.side, row.exchange_order_id, row.client_order_id) for key, row in rows.items()
+    }
+    rest = {key: row.qty - entries[key].qty if entries[key].rows else row.qty for key, row in rows.items()}
+    for key in _newest_first(chains, rows):
+        newer = rest.get(chains.after[key], _ZERO) if key in chains.after else _ZERO
+        rest[key] -= max(-newer, _ZERO) + _booked_of_unlisted(key, rows, chains, booked)
+    return {key: (max(qty, _ZERO), entries[key]) for key, qty in rest.items()}
+
+
+def _newest_first(chains: Chains, rows: dict[OrderKey, Evidence]) -> list[OrderKey]:
+    """Return the orders that replaced or were replaced, each after the order that replaced it; a ring is cut."""
+    done: dict[OrderKey, None] = {}
+    for start in sorted(rows.keys() & (chains.after.keys() | chains.before.keys())):
+        chain = [start] if start not in done else []
+        while chain and (newer := chains.after.get(chain[-1])) in rows and newer not in done and newer not in chain:
             chain.append(newer)
-        for key in reversed(chain):
-            row = rows[key]
-            entry = booked.of(row.token, row.side, row.exchange_order_id, row.client_order_id)
-            newer = after.get(key)
-            beyond = surplus.get(newer, _ZERO) if newer is not None else _ZERO
-            beyond += _booked_of_unlisted(key, rows, chains, booked)
-            rest = row.qty - entry.qty - beyond if entry.rows or beyond else row.qty
-            surplus[key] = max(-rest, _ZERO)
-            left[key] = (max(rest, _ZERO), entry)
-    return left
+        done |= dict.fromkeys(reversed(chain))
+    return list(done)
 
 
 def _booked_of_unlisted(key: OrderKey, rows: dict[OrderKey, Evidence], chains: Chains, booked: BookedIndex) -> Decimal:
@@ -304,9 +305,9 @@ def _still_to_book(
             outside += 1
         else:
             new = not entry.rows and qty == row.qty
-            by_token[row.token].append(row if new else replace(row, qty=qty, booked_to=frozenset(entry.trades)))
+            by_token[row.token].append(row if new else row._replace(qty=qty, booked_to=frozenset(entry.trades)))
     for found in by_token.values():
-        found.sort(key=lambda row: (row.time_ms, row.exchange_order_id))
+        found.sort(key=attrgetter("time_ms", "exchange_order_id"))
     return EvidenceBook(
         rows=dict(by_token),
         conflicts=tuple(conflicts[key] for key in sorted(conflicts)),

@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from trueup.core.repair.evidence import Evidence
 from trueup.core.repair.scope import Reading
@@ -57,23 +59,22 @@ class SubTagMatches:
 _NONE: frozenset[TradeKey] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """The open trades that each identifier of one piece of evidence matches.
 
     None is an identifier that the evidence does not carry; an empty one matches no open trade.
     """
 
-    trade_id: frozenset[TradeKey] | None = None
+    trade_id: tuple[TradeKey, ...] | None = None
     sub_tag: SubTagMatches | None = None
-    client_order_id: frozenset[TradeKey] | None = None
+    client_order_id: tuple[TradeKey, ...] | None = None
 
     def by(self, method: str) -> TradeKey | None:
         """Return the one open trade that an identifier matches: trade_id, sub_tag or client_order_id."""
         if method == "sub_tag":
             return self.sub_tag.only if self.sub_tag is not None else None
-        found = (self.trade_id if method == "trade_id" else self.client_order_id) or _NONE
-        return next(iter(found)) if len(found) == 1 else None
+        found = (self.trade_id if method == "trade_id" else self.client_order_id) or ()
+        return found[0] if len(found) == 1 else None
 
     def in_conflict(self) -> frozenset[TradeKey]:
         """Return the open trades between which the evidence cannot be decided, empty where it is in no conflict.
@@ -81,14 +82,13 @@ class Names:
         A sub-tag that begins the ids of several trades agrees with each of them. Any other identifier that matches
         several trades, and two that name different ones, are a conflict.
         """
-        exact = [self.trade_id or _NONE, self.client_order_id or _NONE]
-        named = exact[0] | exact[1]
-        if self.sub_tag is not None and self.sub_tag.only is not None:
-            named |= {self.sub_tag.only}
+        named = frozenset((self.trade_id or ()) + (self.client_order_id or ()))
+        sub = self.sub_tag
+        if sub is not None and sub.only is not None:
+            named |= {sub.only}
         if len(named) > 1:
             return named
-        several = self.sub_tag is not None and self.sub_tag.count > 1
-        outside = several and any(not self.sub_tag.contains(trade) for trade in named if self.sub_tag)
+        outside = sub is not None and sub.count > 1 and any(not sub.contains(trade) for trade in named)
         return named if outside else _NONE
 
     def spells_out(self, trade: TradeKey) -> bool:
@@ -106,27 +106,40 @@ class TradeNames:
     """The trades of one symbol of one account, by their names."""
 
     def __init__(self, trades: Iterable[TradeKey]) -> None:
-        self._by_id: dict[str, set[TradeKey]] = defaultdict(set)
-        self._by_lower: dict[TradeKey, set[TradeKey]] = defaultdict(set)
+        self._trades = sorted(set(trades))
+        self._by_id: dict[str, tuple[TradeKey, ...]] = {}
+        for key in self._trades:
+            self._by_id[key[1]] = (*self._by_id.get(key[1], ()), key)
+
+    @cached_property
+    def _by_lower(self) -> dict[TradeKey, tuple[TradeKey, ...]]:
+        """Return the trades by profile and lower-case name: what client order ids are looked up in."""
+        found: dict[TradeKey, tuple[TradeKey, ...]] = {}
+        for key in self._trades:
+            lower = (key[0], key[1].lower())
+            found[lower] = (*found.get(lower, ()), key)
+        return found
+
+    @cached_property
+    def _sorted(self) -> dict[str, list[tuple[str, TradeKey]]]:
+        """Return each profile's trades in the order of their lower-case names: what sub-tags are looked up in."""
         by_profile: dict[str, list[tuple[str, TradeKey]]] = defaultdict(list)
-        for profile_id, trade_id in sorted(set(trades)):
-            key = (profile_id, trade_id)
-            self._by_id[trade_id].add(key)
-            self._by_lower[profile_id, trade_id.lower()].add(key)
-            by_profile[profile_id].append((trade_id.lower(), key))
-        self._sorted = {profile: sorted(names) for profile, names in by_profile.items()}
+        for key in self._trades:
+            by_profile[key[0]].append((key[1].lower(), key))
+        return {profile: sorted(names) for profile, names in by_profile.items()}
 
     def named_by(self, row: Evidence, reading: Reading) -> Names:
         """Return the open trades that a piece of evidence in scope names."""
         by_trade_id = by_client = by_sub = None
         if row.trade_id is not None:
-            found = self._by_id.get(row.trade_id, set())
-            by_trade_id = frozenset(key for key in found if reading.owner in (None, key[0]))
+            by_trade_id = self._by_id.get(row.trade_id, ())
+            if reading.owner is not None:
+                by_trade_id = tuple(key for key in by_trade_id if key[0] == reading.owner)
         if reading.sub is not None and reading.sub.trades:
             by_sub = self._by_sub_tag(row, reading, reading.sub.trades[0])
         if reading.client is not None:
-            names = [(reading.owner or "", name) for name in reading.client.trades]
-            by_client = frozenset(key for name in names for key in self._by_lower.get(name, set()))
+            owner = reading.owner or ""
+            by_client = tuple(key for name in reading.client.trades for key in self._by_lower.get((owner, name), ()))
         return Names(by_trade_id, by_sub, by_client)
 
     def _by_sub_tag(self, row: Evidence, reading: Reading, tag: str) -> SubTagMatches:

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from operator import attrgetter
 
 from trueup.core.decimals import exactly
 from trueup.core.holdings import Holding, Holdings
@@ -159,7 +160,7 @@ def _decisions(
     latest = facts.snapshot.as_of_ms + policy.grace_ms
     reach, as_of = order_feed_reach(facts.snapshot), iso(facts.snapshot.as_of_ms)
     decisions: dict[str, list[Decision]] = defaultdict(list)
-    for trade in sorted(trades, key=lambda t: (t.newest_ms, t.profile_id, t.trade_id, t.token)):
+    for trade in sorted(trades, key=attrgetter("newest_ms", "profile_id", "trade_id", "token")):
         found = attributions[trade.token]
         key = (trade.profile_id, trade.trade_id)
         situation = Situation(
@@ -221,7 +222,7 @@ def mark_existing(plan: ProfilePlan, existing: frozenset[str]) -> ProfilePlan:
     return replace(
         plan,
         decisions=tuple(
-            replace(d, reason=ALREADY_EXISTS)
+            d._replace(reason=ALREADY_EXISTS)
             if d.outcome is Outcome.BOOK and d.exit is not None and d.exit.order_id in existing
             else d
             for d in plan.decisions

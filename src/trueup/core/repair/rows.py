@@ -5,9 +5,9 @@ Invariant 1 (Proof): a row is made from evidence, or for dust at a venue proven 
 time alone.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import md5
+from typing import NamedTuple
 
 from trueup.core.decimals import cut_quantity, plain, round_price
 from trueup.core.orders import Side
@@ -20,8 +20,7 @@ DUST = "dust"
 NO_PRICE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class ExitRow:
+class ExitRow(NamedTuple):
     """One EXIT row as it is written to the ledger: base quantity, quote price, epoch milliseconds.
 
     `evidence_qty` is all that the cited exchange order executed, `fee` the row's share of that order's fees.

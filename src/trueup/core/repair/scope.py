@@ -1,7 +1,7 @@
 """Whose a piece of evidence can be: which profiles may use it, and why nobody may."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from trueup.core.repair.evidence import Evidence
 from trueup.core.repair.policy import BackfillPolicy
@@ -18,8 +18,7 @@ class Scope(StrEnum):
     ENTRY = "entry"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What the tags of one piece of evidence say.
 
     `owner` is the one profile that may use it, None where any profile of the account may. `client` and `sub` are its
