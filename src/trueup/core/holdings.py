@@ -32,7 +32,7 @@ class Holding:
 
     def is_flat(self, dust_abs: Decimal) -> bool:
         """Say whether the symbol is known to hold at most dust, on each leg."""
-        return self.unknown is None and all(abs(leg) <= dust_abs for leg in self.legs)
+        return self.unknown is None and max(map(abs, self.legs), default=Decimal(0)) <= dust_abs
 
 
 class Holdings:

@@ -68,11 +68,10 @@ def to_datetime(ms: int) -> datetime:
 
 def iso(ms: int) -> str:
     """Write epoch milliseconds as UTC ISO 8601 with milliseconds and Z."""
-    seconds, millis = divmod(ms, 1000)
-    days, second = divmod(seconds, 86_400)
-    return f"{_date(days)}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.{millis:03d}Z"
+    minutes, rest = divmod(ms, 60_000)
+    return f"{_minute(minutes)}:{rest // 1000:02d}.{rest % 1000:03d}Z"
 
 
 @lru_cache(maxsize=4096)
-def _date(days: int) -> str:
-    return (_EPOCH + timedelta(days=days)).date().isoformat()
+def _minute(minutes: int) -> str:
+    return (_EPOCH + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")
