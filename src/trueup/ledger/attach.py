@@ -83,6 +83,14 @@ class OrdersTable:
             return literal(self._only_profile)
         return null()
 
+    def holds_numbers(self, name: str) -> bool:
+        """Say whether the database lets a column hold numbers alone."""
+        return isinstance(self._kinds.get(name), (ExactDecimal, Numeric, Integer))
+
+    def holds_decimals(self, name: str) -> bool:
+        """Say whether a column on Postgres holds exact numbers."""
+        return self.holds_numbers(name) and not isinstance(self._kinds.get(name), Float)
+
     def selected(self) -> list[ColumnElement[Any]]:
         """Return all columns under our names."""
         return [self[name].label(name) for name in ORDER_COLUMNS]

@@ -13,7 +13,7 @@ from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, read_order, text_or_none
 from trueup.ledger import schema
 from trueup.ledger.attach import OrdersTable
-from trueup.ledger.slices import open_trade_rows
+from trueup.ledger.slices import living_rows, maybe_open
 from trueup.ledger.tables import Store, fits
 from trueup.ports import Profile
 
@@ -82,7 +82,8 @@ def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[
     """Return the filled, working and unreadable rows of the trades that may be open."""
     if not profile_ids:
         return []
-    return read_rows(connection, open_trade_rows(connection, table, list(profile_ids)))
+    trades = connection.scalars(maybe_open(connection, table, profile_ids)).all()
+    return [row for part in chunks(trades) for row in read_rows(connection, living_rows(table, profile_ids, part))]
 
 
 def rows_booking(

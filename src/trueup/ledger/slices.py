@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from trueup.ledger import statuses
 from trueup.ledger.attach import OrdersTable
-from trueup.ledger.statuses import among
+from trueup.ledger.statuses import among, spelt
 
 _NEARLY_NOTHING = 0.5e-8
 _MARGIN = 1e-11
@@ -39,70 +39,89 @@ _MARGIN = 1e-11
 _PROBE = 1000
 
 
-def open_trade_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> Select[Any]:
-    """Return the query for the filled, working and unreadable rows of the trades that may be open."""
-    trades = _maybe_open(connection, table, profile_ids).subquery("maybe_open")
-    same_trade = and_(table["trade_id"] == trades.c.trade_id, table["profile_id"] == trades.c.profile_id)
-    return select(*table.selected()).join(trades, same_trade).where(not_(among(table["status"], statuses.DEAD)))
-
-
-def _maybe_open(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> Select[Any]:
-    """Return the query for the profile and trade ids of trades that may be open or cannot be added up."""
+def maybe_open(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> Select[Any]:
+    """Return the query for the ids of the trades that may be open or cannot be added up."""
     form = _form(connection, table)
-    profile = (table["profile_id"],) if "profile_id" in table else ()
+    several = (table["profile_id"],) if "profile_id" in table and len(profile_ids) > 1 else ()
     dead_or_working = among(table["status"], statuses.DEAD + statuses.WORKING)
     totals = (
         select(
-            table["profile_id"].label("profile_id"),
             table["trade_id"].label("trade_id"),
             *(total.label(name) for name, total in _totals(table, form).items()),
         )
         .where(
-            not_(dead_or_working),
+            or_(spelt(table["status"], [form.usual_status]), not_(dead_or_working)),
             table["trade_id"].is_not(None),
             table["trade_id"] != "",
             table["profile_id"].in_(profile_ids),
         )
-        .group_by(*profile, table["trade_id"], table["symbol"])
+        .group_by(*several, table["trade_id"], table["symbol"])
         .subquery("totals")
     )
-    return select(totals.c.profile_id, totals.c.trade_id).where(_maybe(totals, by_side=form.by_side)).distinct()
+    return select(totals.c.trade_id).where(_maybe(totals, form)).distinct()
+
+
+def living_rows(table: OrdersTable, profile_ids: Sequence[str], trade_ids: Sequence[object]) -> Select[Any]:
+    """Return the query for the filled, working and unreadable rows of trades."""
+    return select(*table.selected()).where(
+        table["trade_id"].in_(trade_ids),
+        table["profile_id"].in_(profile_ids),
+        not_(among(table["status"], statuses.DEAD)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a ledger is kept, by its first rows: whether sides stand in for actions, and which column has quantities.
+    """How a ledger is kept, by its first rows: it decides which query is fast, and each of them is right.
 
-    It decides which query is fast; each of them is right.
+    `by_side`: sides stand in for actions; `quantities`: which columns have the quantity; `typed`: the database itself
+    sees to it that quantities are numbers; `exact`: it adds them up exactly; `usual_status`: how the first rows spell
+    filled.
     """
 
     dialect: str
     by_side: bool
     quantities: tuple[str, ...]
+    typed: bool
+    exact: bool
+    usual_status: str
 
 
 def _form(connection: Connection, table: OrdersTable) -> _Form:
-    first = select(*(table[name].label(name) for name in ("action", "qty", "quantity"))).limit(_PROBE).subquery()
-    empty = [func.max(case((first.c[name].is_(None), 1), else_=0)) for name in ("action", "qty", "quantity")]
-    no_action, no_qty, no_quantity = tuple(connection.execute(select(*empty)).one())
+    seen = ("action", "qty", "quantity", "status")
+    first = select(*(table[name].label(name) for name in seen)).limit(_PROBE).subquery()
+    empty = [func.max(case((first.c[name].is_(None), 1), else_=0)) for name in seen[:3]]
+    filled = func.max(case((spelt(first.c.status, statuses.FILLED), first.c.status)))
+    no_action, no_qty, no_quantity, usual = tuple(connection.execute(select(*empty, filled)).one())
     quantities = ("qty",) if not no_qty else ("quantity",) if not no_quantity else ("qty", "quantity")
-    return _Form(connection.dialect.name, bool(no_action), tuple(name for name in quantities if name in table))
+    used = tuple(name for name in quantities if name in table)
+    postgres = connection.dialect.name == "postgresql"
+    return _Form(
+        dialect=connection.dialect.name,
+        by_side=bool(no_action),
+        quantities=used,
+        typed=postgres and all(table.holds_numbers(name) for name in used),
+        exact=postgres and all(table.holds_decimals(name) for name in used),
+        usual_status=str(usual or statuses.FILLED[-1]),
+    )
 
 
 def _totals(table: OrdersTable, form: _Form) -> dict[str, ColumnElement[Any]]:
-    """Return the sums of one trade in one spelling of its symbol, and whether any row needs a closer look."""
+    """Return the sums of one trade, and whether any of its rows needs a closer look."""
     qty, countable = _quantity(table, form)
-    entry, leaving = among(table["action"], statuses.ENTRIES), among(table["action"], statuses.EXITS)
-    clear = [countable, among(table["status"], statuses.FILLED), table["symbol"] != ""]
+    entry, leaving = spelt(table["action"], statuses.ENTRIES), spelt(table["action"], statuses.EXITS)
+    filled = or_(spelt(table["status"], [form.usual_status]), spelt(table["status"], statuses.FILLED))
+    clear = [countable, filled, table["symbol"] != ""]
     if not form.by_side:
         clear.append(or_(entry, leaving))
     totals: dict[str, ColumnElement[Any]] = {
         "net": func.sum(case((entry, qty), (leaving, -qty), else_=_ZERO)),
-        "moved": func.sum(qty),
         "odd": func.max(case((and_(*clear), 0), else_=1)),
     }
+    if not form.exact:
+        totals["moved"] = func.sum(qty)
     if form.by_side:
-        buy, sell = among(table["side"], statuses.BUYS), among(table["side"], statuses.SELLS)
+        buy, sell = spelt(table["side"], statuses.BUYS), spelt(table["side"], statuses.SELLS)
         totals |= {
             "net_by_side": func.sum(case((buy, qty), (sell, -qty), else_=_ZERO)),
             "named": func.sum(case((or_(entry, leaving), 1), else_=0)),
@@ -112,14 +131,14 @@ def _totals(table: OrdersTable, form: _Form) -> dict[str, ColumnElement[Any]]:
     return totals
 
 
-def _maybe(totals: Subquery, *, by_side: bool) -> ColumnElement[bool]:
+def _maybe(totals: Subquery, form: _Form) -> ColumnElement[bool]:
     """Return the condition on a trade's sums: entries and exits differ, or a row needs a closer look.
 
     Where no row of a trade has an action, its buys and sells stand in; a mixture needs a closer look.
     """
-    limit = _NEARLY_NOTHING - _MARGIN * totals.c.moved
+    limit = literal_column("1e-8") if form.exact else _NEARLY_NOTHING - _MARGIN * totals.c.moved
     by_action = func.abs(totals.c.net) > limit
-    if not by_side:
+    if not form.by_side:
         return or_(totals.c.odd == 1, by_action)
     unnamed = and_(totals.c.named == 0, func.abs(totals.c.net_by_side) > limit)
     mixed = or_(and_(totals.c.named > 0, totals.c.named < totals.c.rows), totals.c.sided < totals.c.rows)
@@ -130,11 +149,11 @@ _ZERO: ColumnElement[Any] = literal_column("0.0")
 
 
 def _quantity(table: OrdersTable, form: _Form) -> tuple[ColumnElement[Any], ColumnElement[bool]]:
-    """Return a row's quantity as a double, and the condition that SQL reads it as the core does."""
+    """Return a row's quantity as a number, and the condition that SQL reads it as the core does."""
     used = [table[name] for name in form.quantities]
     first = used[0] if len(used) == 1 else func.coalesce(*used)
-    plain = _is_plain(first, form.dialect)
-    if form.dialect == "sqlite":
+    plain = _is_plain(first, form)
+    if form.dialect == "sqlite" or form.typed:
         qty: ColumnElement[Any] = type_coerce(first, Float())
     else:
         qty = case((plain, cast(first, Double)), else_=_ZERO)
@@ -145,9 +164,11 @@ def _quantity(table: OrdersTable, form: _Form) -> tuple[ColumnElement[Any], Colu
     return qty, countable
 
 
-def _is_plain(column: ColumnElement[Any], dialect: str) -> ColumnElement[bool]:
-    """Return the condition that a value is digits with at most one point, which SQL can add up."""
-    if dialect == "sqlite":
+def _is_plain(column: ColumnElement[Any], form: _Form) -> ColumnElement[bool]:
+    """Return the condition that a value is digits with at most one point, or a finite number, which SQL can add up."""
+    if form.typed:
+        return type_coerce(column, Float()) < literal_column("1e20")
+    if form.dialect == "sqlite":
         return and_(
             not_(column.op("GLOB", is_comparison=True)("*[^0-9.]*")),
             not_(column.op("GLOB", is_comparison=True)("*.*.*")),

@@ -29,11 +29,16 @@ _FEW = 8
 
 
 def among(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
-    """Return the condition that a column has one of the values; false, not unknown, where it is NULL.
+    """Return the condition that a column has one of the values; false, not unknown, where it is NULL."""
+    return and_(column.is_not(None), spelt(column, values))
+
+
+def spelt(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of the values, unknown where it is NULL.
 
     A few values are compared one by one, the likeliest first: that is several times faster than a look-up.
     """
     quoted = ["'" + value.replace("'", "''") + "'" for value in values]
     if len(quoted) <= _FEW:
-        return and_(column.is_not(None), or_(*(column == literal_column(value) for value in quoted)))
-    return and_(column.is_not(None), column.op("IN", is_comparison=True)(literal_column(f"({', '.join(quoted)})")))
+        return or_(*(column == literal_column(value) for value in quoted))
+    return column.op("IN", is_comparison=True)(literal_column(f"({', '.join(quoted)})"))
