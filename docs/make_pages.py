@@ -35,6 +35,7 @@ what is still open. A proposed row can end in these ways:
 | new | `DRY_RUN` | `PENDING_APPLY`, then `APPLIED` | `eligible`, then `inserted` |
 | in the ledger already, by its id | `DRY_RUN` | `PENDING_APPLY`, then `SKIP_EXISTING` | `already_exists` |
 | one that an operator took back | `NO_GO` | `NO_GO` | `reverted_by_operator` |
+| one with the id of another row of the plan: one trade id, two symbols | `NO_GO` | `NO_GO` | `row_id_not_unique` |
 | planned, but the trade changed before the transaction | | `PENDING_APPLY`, then `NO_GO` | `slice_changed` |
 | planned, but the run was killed before the transaction | | `PENDING_APPLY`, then `INTERRUPTED` by the next run | \
 `interrupted` |

@@ -154,3 +154,15 @@ def test_a_position_under_the_venues_old_name_of_the_quote_asset_is_found() -> N
     world = World(rows=[entry(symbol="ETH/BTC")], orders=[order(symbol="ETH/BTC", trade_id="TRD-1")])
     assert world.booked()
     assert world.having(legs=[leg("1", "ETHXBT")]).booked() == []
+
+
+def test_a_trade_id_of_two_symbols_books_no_row_id_twice() -> None:
+    rows = [entry(), entry(symbol="ETH/USD", order_id="o2")]
+    orders = [order("X1", trade_id="TRD-1"), order("X1", trade_id="TRD-1", symbol="ETH/USD")]
+    assert World(rows=rows, orders=orders).says() == ["TRD-1: 1 of X1 by trade_id", "TRD-1: NO_GO row_id_not_unique X1"]
+
+
+def test_dust_of_two_symbols_under_one_trade_id_is_booked_once() -> None:
+    rows = [entry(qty="0.0005"), entry(qty="0.0005", symbol="ETH/USD", order_id="o2")]
+    dust = "DUST-REMAINDER-TRD-1"
+    assert World(rows=rows).says() == [f"TRD-1: 0.0005 of {dust} by dust", f"TRD-1: NO_GO row_id_not_unique {dust}"]

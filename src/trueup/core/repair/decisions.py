@@ -37,6 +37,8 @@ EVIDENCE_INCOMPLETE = "venue_evidence_incomplete"
 NOT_FLAT = "exchange_not_flat"
 OVERSHOOT = "would_overshoot_venue"
 PROVEN = "The venue's evidence proves it."
+SAME_ID = "row_id_not_unique"
+SAME_ID_WHY = "Another row of this plan has the same id; the ledger could hold only one of them."
 TAKEN_BACK = "An operator took this row back; only `backfill reapply` puts it in force again."
 INCONCLUSIVE_REASONS = frozenset({POSITION_UNKNOWN, EVIDENCE_INCOMPLETE, MALFORMED_LEDGER_ROW})
 """The reasons that say that a feed or a ledger row which the answer needed could not be read."""
@@ -243,31 +245,37 @@ REMAINDER_CASES: tuple[Case, ...] = (
 )
 
 
-def decide(s: Situation, reverted: frozenset[tuple[str, str, str]]) -> list[Decision]:
-    """Decide one trade; what is booked is taken from the excess.
+def decide(s: Situation, reverted: frozenset[tuple[str, str, str]], ids: set[str]) -> list[Decision]:
+    """Decide one trade; what is booked is taken from the excess, and its ids are added to `ids`.
 
-    `reverted` are the profile, trade and exchange order ids of rows that an operator took back.
+    `reverted` are the profile, trade and exchange order ids of rows that an operator took back; `ids` those of the
+    rows that the plan has already: a trade id that stands for two symbols can give one id twice.
     """
     for case in TRADE_CASES:
         if case.holds(s):
             return [_refusal(s, case, used=0, remaining=s.trade.open_qty)]
-    decisions = [_booking(s, row, reverted) for row in s.proposed]
+    decisions = [_booking(s, row, reverted, ids) for row in s.proposed]
     if s.has_remainder:
         case = next(case for case in REMAINDER_CASES if case.holds(s))
         if case.outcome is Outcome.BOOK and any(d.outcome is Outcome.NO_GO for d in decisions):
             return decisions
         if case.outcome is Outcome.BOOK:
             last = s.assigned[-1] if s.assigned else None
-            decisions.append(_booking(s, dust_row(s.trade, s.remaining, last), reverted, case.why))
+            decisions.append(_booking(s, dust_row(s.trade, s.remaining, last), reverted, ids, case.why))
         else:
             decisions.append(_refusal(s, case, used=len(s.proposed), remaining=s.remaining))
     for decision in decisions:
         if decision.outcome is Outcome.BOOK and decision.exit is not None:
             s.excess.take(s.trade, decision.exit.qty)
+            ids.add(decision.exit.order_id)
     return decisions
 
 
-def _booking(s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str]], why: str = PROVEN) -> Decision:
+def _booking(
+    s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str]], ids: set[str], why: str = PROVEN
+) -> Decision:
+    if row.order_id in ids:
+        return Decision(s.trade, Outcome.NO_GO, SAME_ID, row, SAME_ID_WHY, s, 0, s.trade.open_qty)
     if (row.profile_id, row.trade_id, row.exchange_order_id) in reverted:
         return Decision(s.trade, Outcome.NO_GO, REVERTED_BY_OPERATOR, row, TAKEN_BACK, s, 0, s.trade.open_qty)
     return Decision(s.trade, Outcome.BOOK, ELIGIBLE, row, why, s, len(s.proposed), s.remaining)

@@ -160,6 +160,7 @@ def _decisions(
     latest = facts.snapshot.as_of_ms + policy.grace_ms
     reach, as_of = order_feed_reach(facts.snapshot), iso(facts.snapshot.as_of_ms)
     decisions: dict[str, list[Decision]] = defaultdict(list)
+    ids: set[str] = set()
     for trade in sorted(trades, key=attrgetter("newest_ms", "profile_id", "trade_id", "token")):
         found = attributions[trade.token]
         key = (trade.profile_id, trade.trade_id)
@@ -174,7 +175,7 @@ def _decisions(
             excess=excess,
             as_of=as_of,
         )
-        decisions[trade.profile_id] += decide(situation, facts.reverted)
+        decisions[trade.profile_id] += decide(situation, facts.reverted, ids)
     return decisions
 
 
