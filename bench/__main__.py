@@ -1,5 +1,6 @@
 """Prints the figures: `make bench`. Ratios are against the bare engine doing the same reading, in the same run."""
 
+import gc
 import math
 import resource
 import shutil
@@ -15,6 +16,7 @@ from sqlalchemy import text
 from tests.postgres import running_postgres
 
 from bench.worlds import PROFILE, facts, history
+from trueup.__main__ import COLLECT_AFTER
 from trueup.core.repair.plan import Wanted, plan_account
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.slices import slices_of
@@ -105,7 +107,8 @@ def start_up() -> None:
 
 
 def main() -> None:
-    """Run everything."""
+    """Run everything, with the collector set as the program sets it."""
+    gc.set_threshold(*COLLECT_AFTER)
     start_up()
     folder = Path(tempfile.mkdtemp(prefix="trueup-bench-"))
     try:

@@ -1,5 +1,6 @@
 """The command `trueup`: the surfaces are handed the way to build the App, and build it only when they need it."""
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,10 @@ from trueup.surfaces.cli.main import run
 
 if TYPE_CHECKING:
     from trueup.service.app import App
+
+
+COLLECT_AFTER = (100_000, 20, 100)
+"""How many objects are made between two collections of garbage: a run makes many values, and hardly any cycle."""
 
 
 def _build(config: Path | None) -> "App":
@@ -25,6 +30,7 @@ def _demo(folder: Path, say: Callable[[str], None]) -> int:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    gc.set_threshold(*COLLECT_AFTER)
     sys.exit(run(_build, _demo))
 
 
