@@ -229,3 +229,59 @@ def test_a_trade_that_moved_after_the_snapshot_is_not_compared() -> None:
     assert kinds(World(rows=[entry(minute=NOW + GRACE)])) == ["ghost_position"]
     late = World(rows=[entry(minute=NOW + GRACE + 1 / 60_000)])
     assert compared(late) == Comparison((), (("BTC/USD TRD-1", OLDER_THAN_THE_TRADE.unknown),))
+
+
+def shared(rows: list[object], balance: str = "2", **facts: object) -> World:
+    """A spot account whose balance of one coin is the position of every pair of it."""
+    return World(rows=rows, balances={"BTC": balance, "USD": "7"}, **facts)
+
+
+IN_TWO = [entry("D"), entry("E", "1", symbol="BTC/EUR", profile_id="p2")]
+
+
+def test_pairs_of_one_coin_are_compared_with_its_balance_together() -> None:
+    assert compared(shared(IN_TWO)) == Comparison()
+    assert only(shared(IN_TWO, "0.5")) == Break(
+        BreakKind.GHOST_POSITION, "main", "BTC/EUR + BTC/USD", Decimal(2), Decimal("0.5"),
+        "the ledger holds 1.5 more than the venue, in E, D; the venue gives one balance of BTC for these symbols",
+    )  # fmt: skip
+    found = only(shared([entry("D"), entry("E", symbol="XBTEUR")], "5"))
+    assert (found.kind, found.symbol, found.ledger, found.venue) == ("unbooked_position", "BTC/USD + XBTEUR", 2, 5)
+    assert kinds(shared([*IN_TWO, entry("O", symbol="ETH/USD")])) == ["ghost_position"]
+    assert only(shared([*IN_TWO, entry("O", symbol="ETH/USD")])).symbol == "ETH/USD"
+
+
+def test_pairs_of_one_coin_are_compared_together_whichever_of_them_is_wanted() -> None:
+    for wanted in (BTC, frozenset({"BTCEUR"})):
+        assert compared(shared(IN_TWO), tokens=wanted) == Comparison()
+        assert [b.symbol for b in compared(shared(IN_TWO, "1"), tokens=wanted).breaks] == ["BTC/EUR + BTC/USD"]
+    assert kinds(shared(IN_TWO, "1"), profiles=frozenset({"p2"})) == ["ghost_position"]
+    assert kinds(shared(IN_TWO, "1"), profiles=frozenset({"p3"})) == []
+
+
+def test_a_pair_whose_balance_is_also_that_of_one_that_cannot_be_compared_is_unknown() -> None:
+    rows = [*IN_TWO, entry("E", "x", symbol="BTC/EUR", order_id="o", profile_id="p2")]
+    assert compared(shared(rows, "0.5")) == Comparison(
+        (),
+        (
+            ("BTC/EUR E", "order o: 'x' is not a number"),
+            ("BTC/USD", "its balance is also that of BTC/EUR, which cannot be compared"),
+        ),
+    )
+    unclear = World(rows=[entry("A", symbol="DOT/EUR"), entry("B", symbol="DOTUSD")], balances={"DOT": "2"})
+    assert [what for what, _ in compared(unclear).unknown] == ["DOTUSD", "DOT/EUR"]
+    assert compared(unclear).breaks == ()
+
+
+def test_symbols_that_may_be_pairs_of_one_coin_of_which_nothing_is_held_are_one_ghost() -> None:
+    rows = [entry("A", symbol="DO/EUR"), entry("B", symbol="DOT/EUR"), entry("C", symbol="DOTUSD")]
+    found = only(World(rows=rows, balances={"USD": "1"}))
+    assert (found.symbol, found.ledger, found.venue) == ("DO/EUR + DOT/EUR + DOTUSD", 3, 0)
+
+
+def test_where_the_venue_gives_positions_each_pair_has_its_own() -> None:
+    found = compared(World(rows=IN_TWO, legs=[leg("2", "BTC/USD")])).breaks
+    assert [(b.kind.value, b.symbol) for b in found] == [
+        ("ghost_position", "BTC/EUR"),
+        ("unbooked_position", "BTC/USD"),
+    ]

@@ -94,13 +94,52 @@ def test_a_base_asset_that_is_unclear_is_unknown() -> None:
 
 @pytest.mark.parametrize(
     "rows",
-    [{"orders": [order(symbol="ABC-DEF")]}, {"fills": [fill(symbol="ABC/DEF")]}, {"orders": [order(symbol="ABC_DEF")]}],
+    [{"orders": [order(symbol="DOT-USD")]}, {"fills": [fill(symbol="DOT/USD")]}, {"orders": [order(symbol="DOT_USD")]}],
 )
 def test_the_venues_own_spelling_splits_a_joined_symbol(rows: dict[str, object]) -> None:
-    world = World(balances={"ABC": "2"}, **rows)
-    assert held(world, "ABCDEF").signed == 2
-    assert held(world.having(orders=[order(symbol="ABCDEF")], fills=[]), "ABCDEF").unknown is not None
-    assert held(world, "AB/CDEF").signed == 0
+    world = World(balances={"DOT": "2"}, **rows)
+    assert held(world, "DOTUSD").signed == 2
+    assert held(world.having(orders=[order(symbol="DOTUSD")], fills=[]), "DOTUSD").unknown is not None
+    assert held(world, "DO/TUSD").signed == 0
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        "BTC-PERP", "BTC-27JUN25", "BTC_USDT_240628", "BTC-USDT-SWAP", "BTCPERP", "BTCUSDT.P", "PF_XBTUSD", "BTC/ABC",
+        "BTCUSDTUSDT", "BTCUSDBTC", "BTC-27JUN25-100000-C",
+    ],
+)  # fmt: skip
+def test_a_contract_is_not_the_balance_of_its_base(symbol: str) -> None:
+    for balances in ({}, {"BTC": "1"}):
+        found = held(World(balances=balances), symbol)
+        assert found.unknown == f"the base asset of {symbol} is unclear, and the venue gives balances only"
+    spelt_by_the_venue = World(balances={}, orders=[order(symbol="BTC-PERP")])
+    assert held(spelt_by_the_venue, "BTCPERP").unknown is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        ("BTC.M", "XBT/USD"), ("XBT.M", "BTC/USD"), ("BTC.F", "BTCUSDT"), ("LDBTC", "BTC/USDT"), ("DOT28.S", "DOT/EUR"),
+        ("ETH2", "ETH/USD"), ("ETH2.S", "ETH/USD"), ("SOL.HOLD", "SOL/USD"), ("LDAR", "AR/USDT"),
+    ],
+)  # fmt: skip
+def test_a_coin_that_earns_elsewhere_is_unknown_and_never_flat(name: str, symbol: str) -> None:
+    for amount in ("0.5", "-0.5", "0.00000001"):
+        found = held(World(balances={name: amount, "USD": "9"}), symbol)
+        assert found.unknown is not None
+        assert name in found.unknown
+        assert not found.is_flat(DUST)
+    assert held(World(balances={name: "0", "USD": "9"}), symbol).is_flat(DUST)
+    assert held(World(balances={name: "1"}), "XRP/USD").is_flat(DUST)
+    assert held(World(balances={}, unknown_assets={name: "is text"}), symbol).unknown is not None
+
+
+def test_an_asset_that_only_looks_like_a_form_of_another_is_its_own() -> None:
+    assert held(World(balances={"LDO": "1", "STETH": "1", "ETHW": "1"}), "ETH/USD").is_flat(DUST)
+    assert held(World(balances={"LDO": "1"}), "LDO/USD").signed == 1
+    assert held(World(balances={"LDO": "1"}), "O/USD").is_flat(DUST)
 
 
 def test_a_held_contract_hides_behind_a_joined_spelling() -> None:
@@ -110,6 +149,36 @@ def test_a_held_contract_hides_behind_a_joined_spelling() -> None:
     assert held(world, "BTC/USDT:USDT").signed == 1
     assert held(World(legs=[leg("0", "BTC/USDT:USDT")]), "BTCUSDT").is_flat(DUST)
     assert held(World(legs=[leg("1", "BTC/USDT:USDT"), leg("2", "BTCUSDT")]), "BTCUSDT").signed == 2
+
+
+@pytest.mark.parametrize(
+    ("symbol", "other"),
+    [
+        ("BTC/USDT:USDT", "BTCUSDT"), ("BTC/USDT:USDT", "BTC-USDT-SWAP"), ("BTCUSDT", "BTC-USDT-SWAP"),
+        ("XBT/USD:USD", "PF_XBTUSD"), ("BTC-PERP", "BTC/USD:USD"), ("BTCPERP", "BTCUSDT"), ("BTCUSDT.P", "BTCUSDT"),
+        ("BTCUSDT.P", "BTC/USDT:USDT"), ("BTC/USDT:USDT-250627", "BTC-USDT-250627"),
+        ("BTC/USDT:USDT-250627", "BTCUSDT"),
+        ("BTC-27JUN25", "BTC/USD:BTC-250627"), ("FI_XBTUSD_250627", "BTC/USD:BTC-250627"),
+    ],
+)  # fmt: skip
+def test_a_market_that_may_be_held_under_another_name_is_unknown_both_ways(symbol: str, other: str) -> None:
+    for ours, theirs in ((symbol, other), (other, symbol)):
+        found = held(World(legs=[leg("1", theirs)]), ours)
+        assert found.unknown == f"{ours} may mean {theirs}, which the venue holds"
+        assert held(World(legs=[leg("0", theirs)]), ours).is_flat(DUST)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "other"),
+    [
+        ("BTC/USDT:USDT", "BTC/USDT"), ("BTC/USDT:USDT", "BTC/USDT:USDT-250627"), ("BTC-USDT-SWAP", "BTC-USDT"),
+        ("BTC-USDT-SWAP", "BTC-USDT-250627"), ("BTCUSDT", "ETH/USDT:USDT"), ("BTCUSDT", "BTC/USDC:USDC"),
+        ("BTC/USDT:USDT", "BTCUSDC"), ("BTC-PERP", "BTCX"), ("BTC", "BTCUSDT"), ("BAC.P", "BAC"),
+    ],
+)  # fmt: skip
+def test_markets_that_are_two_are_kept_apart(symbol: str, other: str) -> None:
+    for ours, theirs in ((symbol, other), (other, symbol)):
+        assert held(World(legs=[leg("1", theirs)]), ours).is_flat(DUST), (ours, theirs)
 
 
 def test_the_mark_price_is_the_first_that_is_known() -> None:

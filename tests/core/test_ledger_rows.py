@@ -109,6 +109,8 @@ def test_blank_texts_are_none(blank: object) -> None:
 
 
 def test_ids_that_are_numbers_are_text_and_a_trade_id_keeps_its_blanks() -> None:
+    assert read(order_id=" o1\t").order_id == "o1"
+    assert read(order_id=" ").order_id == ""
     found = read(order_id=7, profile_id=8, exchange_order_id=9, trade_id=" TRD-1 ")
     assert (found.order_id, found.profile_id, found.exchange_order_id, found.trade_id) == ("7", "8", "9", " TRD-1 ")
 

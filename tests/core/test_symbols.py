@@ -47,6 +47,10 @@ def test_a_venue_has_its_own_aliases_and_the_longer_name_wins() -> None:
         ("XTZ", "XTZ"),
         ("b t.c", "BTC"),
         ("XXDG", "DOGE"),
+        ("XBT.M", "BTC.M"),
+        ("zusd.hold", "USD.HOLD"),
+        ("DOT28.S", "DOT28.S"),
+        (".S", "S"),
     ],
 )
 def test_assets(name: str, asset: str) -> None:
@@ -60,7 +64,8 @@ def test_assets(name: str, asset: str) -> None:
         ("XBTUSD", "BTC"),
         ("BTCFDUSD", None), ("USDUSDT", "USD"), ("EURUSD", "EUR"), ("XETHZUSD", "ETH"), ("DOTBNB", "DOT"),
         ("BTC/USDT:USDT", None), ("BTC:USD", None),
-        ("A-B-USD", None), ("AAPL", None), ("USD", None), ("A/B/C", None), ("", None),
+        ("BTC/PLN", "BTC"), ("XETH/ZEUR", "ETH"), ("PYUSD/USD", "PYUSD"), ("PYUSDUSD", "PYUSD"), ("WBTCBTC", "WBTC"),
+        ("A-B-USD", None), ("A-B", None), ("AAPL", None), ("USD", None), ("A/B/C", None), ("", None),
     ],
 )  # fmt: skip
 def test_base_assets(symbol: str, base: str | None) -> None:
@@ -85,11 +90,11 @@ def test_contracts_name_their_settlement() -> None:
 
 def test_a_joined_symbol_may_mean_a_held_contract_and_a_spelt_one_never_does() -> None:
     held = {"BTC/USDT:USDT-2", "BTC/USDT:USDT", "ETH/USDT:USDT", "BTC/USDT"}
-    assert Symbols().hidden_contracts("BTCUSDT", held) == ["BTC/USDT:USDT", "BTC/USDT:USDT-2"]
-    assert Symbols().hidden_contracts("BTC/USDT", held) == []
-    assert Symbols().hidden_contracts("BTC-USDT", held) == []
-    assert Symbols().hidden_contracts("XRPUSDT", held) == []
-    assert Symbols().hidden_contracts("", {":"}) == []
+    assert Symbols().namesakes("BTCUSDT", held) == ["BTC/USDT:USDT", "BTC/USDT:USDT-2"]
+    assert Symbols().namesakes("BTC/USDT", held) == []
+    assert Symbols().namesakes("BTC-USDT", held) == []
+    assert Symbols().namesakes("XRPUSDT", held) == []
+    assert Symbols().namesakes("", {":"}) == []
 
 
 def test_two_accounts_symbols_are_equal_by_their_aliases_alone() -> None:

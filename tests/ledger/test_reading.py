@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import event
 from tests.ledger.bot import Bot, at, decisions, leave, native, only, row, run, sold
 
 from trueup.core.decimals import plain
@@ -96,3 +97,48 @@ def test_a_repair_makes_positions_history_and_capital_anew(bot: Bot) -> None:
     [capital] = bot.db.table("capital_ledger")
     amounts = [plain(Decimal(str(capital[name]))) for name in ("allocated", "reserved", "deployed", "available")]
     assert amounts == ["1000", "100", "250", "650"]
+
+
+BLANKS = [" {}", "{} ", "\t{}\r\n", "\u00a0{}\u3000", "   {}                    ", "\x1f{}"]
+ID_COLUMNS = ("order_id", "exchange_order_id", "client_order_id")
+
+
+@pytest.mark.parametrize("column", ID_COLUMNS)
+def test_an_id_with_blanks_around_it_is_found_without_them(bot: Bot, column: str) -> None:
+    app = bot.init()
+    wanted = ([], ["X"]) if column == "client_order_id" else (["X"], [])
+    others = [
+        row("TRD-9", **{"order_id": f"o{n}", column: name}) for n, name in enumerate(["XX", " Y", "X X", "ü", ""])
+    ]
+    bot.db.orders(
+        *others, *(row("TRD-1", n, **{"order_id": f"p{n}", column: b.format("X")}) for n, b in enumerate(BLANKS))
+    )
+    found = app.ledger.rows_booking(*wanted)
+    assert sorted(int(r.qty) for r in found) == list(range(len(BLANKS)))
+    assert {getattr(r, column) for r in found} == {"X"}
+
+
+@pytest.mark.parametrize("column", ["exchange_order_id", "client_order_id"])
+def test_a_row_that_names_an_order_plainly_and_with_blanks_is_found_once(bot: Bot, column: str) -> None:
+    app = bot.init()
+    bot.db.orders(row("TRD-1", order_id="X", **{column: " X"}), row("TRD-1", order_id=" X ", minute=1, **{column: "X"}))
+    assert sorted(r.order_id for r in app.ledger.rows_booking(["X"], ["X"])) == ["X", "X"]
+
+
+def test_ids_are_looked_up_by_the_indexes_of_the_native_table(bot: Bot) -> None:
+    """Also those with blanks: no statement of the look-up reads the whole table."""
+    app = bot.init()
+    seen: list[tuple[str, object]] = []
+    engine = bot.store.books._engine
+    event.listen(engine, "before_cursor_execute", lambda *said: seen.append((said[2], said[3])))
+    app.ledger.rows_booking(["X"], ["X"])
+    queries = [given for given in seen if "FROM orders" in given[0]]
+    assert len(queries) == 4
+    with bot.store.books.reading() as connection:
+        if not bot.db.is_sqlite:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        explain = "EXPLAIN QUERY PLAN " if bot.db.is_sqlite else "EXPLAIN "
+        for query, values in queries:
+            plan = " ".join(str(line) for line in connection.exec_driver_sql(explain + query, values))
+            assert "INDEX" in plan.upper(), plan
+            assert "Seq Scan" not in plan, plan

@@ -163,7 +163,7 @@ class TestBalances:
     def test_a_plain_object(self, tmp_path: Path) -> None:
         snapshot = read(tmp_path, document(balances={"btc": "0.5", "XBT.F": 1, "USD": 1000.10, "XDG": 0, "EUR": "-3"}))
         assert snapshot.balances == {
-            "BTC": Decimal("0.5"), "XBTF": 1, "USD": Decimal("1000.1"), "DOGE": 0, "EUR": -3
+            "BTC": Decimal("0.5"), "BTC.F": 1, "USD": Decimal("1000.1"), "DOGE": 0, "EUR": -3
         }  # fmt: skip
         assert (snapshot.malformed, snapshot.unknown_assets) == ((), {})
         assert snapshot.coverage == {Feed.BALANCES: COMPLETE}

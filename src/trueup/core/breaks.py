@@ -1,8 +1,8 @@
 """Breaks: records that should agree and do not, with an identity that stays the same from run to run."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import md5
@@ -67,33 +67,83 @@ def compare(
 
     A position is compared over all profiles of the account, for the symbols that one of `profiles` holds or nobody.
     """
-    account, holdings = facts.snapshot.account, Holdings(facts.snapshot)
+    positions = _positions(facts, policy, tokens, profiles)
+    account = facts.snapshot.account
+    breaks = [*positions.breaks, *_evidence(account, plan, tokens, profiles)]
+    breaks += _disagreements(account, facts, plan, tokens)
+    return Comparison(tuple(breaks), positions.unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class _Symbol:
+    """One symbol that the ledger or the venue holds; `assets` are those whose balance may be its position."""
+
+    name: str
+    token: str
+    slices: tuple[Slice, ...]
+    holding: Holding
+    assets: tuple[str, ...]
+
+
+def _positions(
+    facts: AccountFacts, policy: BackfillPolicy, tokens: frozenset[str] | None, profiles: frozenset[str]
+) -> Comparison:
+    holdings = Holdings(facts.snapshot)
+    symbols = _symbols(facts, holdings)
+    breaks: list[Break] = []
+    unknown: list[tuple[str, str]] = []
+    if not holdings.coverage.complete and not symbols:
+        unknown.append(("positions", f"the position feed is {holdings.coverage.state}: {holdings.coverage.reason}"))
+    for group in _sharing_a_balance(symbols):
+        slices = [piece for symbol in group for piece in symbol.slices]
+        if tokens is not None and not any(symbol.token in tokens for symbol in group):
+            continue
+        if slices and not any(piece.profile_id in profiles for piece in slices):
+            continue
+        unclear = [_unclear_of(symbol, facts, policy) for symbol in group]
+        unknown += [found for each in unclear for found in each]
+        if not any(unclear):
+            breaks += _compare(facts.snapshot.account, group, slices, policy.dust_abs)
+            continue
+        blocking = ", ".join(symbol.name for symbol, each in zip(group, unclear, strict=True) if each)
+        why = f"its balance is also that of {blocking}, which cannot be compared"
+        unknown += [(symbol.name, why) for symbol, each in zip(group, unclear, strict=True) if not each]
+    return Comparison(tuple(breaks), tuple(unknown))
+
+
+def _symbols(facts: AccountFacts, holdings: Holdings) -> list[_Symbol]:
+    """Return the symbols of open slices and of managed positions, by token."""
     by_token: dict[str, list[Slice]] = defaultdict(list)
     for piece in facts.slices:
         if piece.is_open or piece.open_qty < -NOTHING:
             by_token[piece.token].append(piece)
     spelt = {t: [s] for t, s in holdings.symbols().items() if t in by_token or _is_managed(t, facts)}
     spelt |= {token: sorted({piece.symbol for piece in slices}) for token, slices in by_token.items()}
-    breaks: list[Break] = []
-    unknown: list[tuple[str, str]] = []
-    if not holdings.coverage.complete and not spelt:
-        unknown.append(("positions", f"the position feed is {holdings.coverage.state}: {holdings.coverage.reason}"))
+    found: list[_Symbol] = []
     for token, spellings in sorted(spelt.items()):
-        if tokens is not None and token not in tokens:
-            continue
-        if by_token[token] and not any(piece.profile_id in profiles for piece in by_token[token]):
-            continue
-        symbol = spellings[0]
-        holding = next((h for h in map(holdings.of, spellings) if h.unknown is not None), holdings.of(symbol))
-        if holding.unknown is not None:
-            unknown.append((symbol, holding.unknown))
-        unclear = [(piece, why) for piece in by_token[token] if (why := _unclear(piece, facts, policy)) is not None]
-        unknown += [(f"{symbol} {piece.trade_id}", why) for piece, why in unclear]
-        if holding.unknown is None and not unclear:
-            breaks += _positions(account, symbol, by_token[token], holding, policy.dust_abs)
-    breaks += _evidence(account, plan, tokens, profiles)
-    breaks += _disagreements(account, facts, plan, tokens)
-    return Comparison(tuple(breaks), tuple(unknown))
+        name = spellings[0]
+        holding = next((h for h in map(holdings.of, spellings) if h.unknown is not None), holdings.of(name))
+        found.append(_Symbol(name, token, tuple(by_token[token]), holding, holdings.balance_assets(name)))
+    return found
+
+
+def _sharing_a_balance(symbols: Iterable[_Symbol]) -> list[list[_Symbol]]:
+    """Group the symbols of one balance, as BTC/USD and BTC/EUR of a spot account; any other stands alone."""
+    groups: list[tuple[set[str], list[_Symbol]]] = []
+    for symbol in symbols:
+        assets, members = set(symbol.assets), [symbol]
+        for group in [group for group in groups if group[0] & assets]:
+            groups.remove(group)
+            assets, members = assets | group[0], group[1] + members
+        groups.append((assets, members))
+    return [sorted(members, key=lambda symbol: symbol.name) for _, members in groups]
+
+
+def _unclear_of(symbol: _Symbol, facts: AccountFacts, policy: BackfillPolicy) -> list[tuple[str, str]]:
+    """Return what of a symbol cannot be compared, and why."""
+    found = [(symbol.name, symbol.holding.unknown)] if symbol.holding.unknown is not None else []
+    trades = ((piece, _unclear(piece, facts, policy)) for piece in symbol.slices)
+    return found + [(f"{symbol.name} {piece.trade_id}", why) for piece, why in trades if why is not None]
 
 
 def _unclear(piece: Slice, facts: AccountFacts, policy: BackfillPolicy) -> str | None:
@@ -108,20 +158,22 @@ def _is_managed(token: str, facts: AccountFacts) -> bool:
     return any(managed is None or token in managed for managed in facts.managed.values())
 
 
-def _positions(account: str, symbol: str, slices: Iterable[Slice], holding: Holding, dust: Decimal) -> Iterable[Break]:
-    """Compare a symbol's position: net, and side by side where the venue holds both legs of a hedge."""
-    pieces = list(slices)
+def _compare(account: str, group: Sequence[_Symbol], slices: list[Slice], dust: Decimal) -> Iterable[Break]:
+    """Compare a position: net, and side by side where the venue holds both legs of a hedge."""
+    symbol, holding = " + ".join(member.name for member in group), group[0].holding
     hedged = any(leg > 0 for leg in holding.legs) and any(leg < 0 for leg in holding.legs)
     if not hedged:
-        ours = sum((piece.signed_open for piece in pieces), Decimal(0))
-        return _compare_one(account, symbol, pieces, ours, holding.signed, dust)
-    found: list[Break] = []
+        ours = sum((piece.signed_open for piece in slices), Decimal(0))
+        found = _compare_one(account, symbol, slices, ours, holding.signed, dust)
+        shared = f"; the venue gives one balance of {', '.join(sorted(set(group[0].assets)))} for these symbols"
+        return [replace(each, detail=each.detail + shared) for each in found] if len(group) > 1 else found
+    breaks: list[Break] = []
     for side, sign in ((Side.BUY, 1), (Side.SELL, -1)):
-        same = [piece for piece in pieces if piece.entry_side is side]
+        same = [piece for piece in slices if piece.entry_side is side]
         ours = sum((piece.signed_open for piece in same), Decimal(0))
         theirs = sum((leg for leg in holding.legs if leg * sign > 0), Decimal(0))
-        found += _compare_one(account, symbol, same, ours, theirs, dust)
-    return found
+        breaks += _compare_one(account, symbol, same, ours, theirs, dust)
+    return breaks
 
 
 def _compare_one(

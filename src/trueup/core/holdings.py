@@ -44,7 +44,8 @@ class Holdings:
         self._legs: dict[str, list[Leg]] = defaultdict(list)
         for leg in dict.fromkeys(snapshot.legs):
             self._legs[self._symbols.token(leg.symbol)].append(leg)
-        self._held_contracts = {leg.symbol for leg in snapshot.legs if leg.qty and ":" in leg.symbol}
+        self._held = {leg.symbol for leg in snapshot.legs if leg.qty}
+        self._earning = _earning_by_asset(snapshot)
         self._spelt = _spelling_by_token(snapshot)
 
     @property
@@ -65,25 +66,37 @@ class Holdings:
             return Holding(unknown=f"the position feed is {self.coverage.state}: {self.coverage.reason or 'no reason'}")
         if token in self._snapshot.unknown_symbols:
             return Holding(unknown=self._snapshot.unknown_symbols[token])
-        return self._of_balance(symbol, token) if self._from_balances else self._of_legs(symbol, token)
+        return self._of_balance(symbol) if self._from_balances else self._of_legs(symbol, token)
 
     def _of_legs(self, symbol: str, token: str) -> Holding:
         legs = sorted(self._legs.get(token, []), key=lambda leg: (leg.qty, leg.mark_price or 0, leg.symbol))
         signs = [leg.qty > 0 for leg in legs if leg.qty]
         if len(signs) != len(set(signs)):
             return Holding(unknown=f"the venue lists {symbol} twice on one side: " + ", ".join(x.where for x in legs))
-        if not legs and (hidden := self._symbols.hidden_contracts(symbol, self._held_contracts)):
-            return Holding(unknown=f"{symbol} may mean {', '.join(hidden)}, which the venue holds")
+        if not legs and (meant := self._symbols.namesakes(symbol, self._held)):
+            return Holding(unknown=f"{symbol} may mean {', '.join(meant)}, which the venue holds")
         marks = [leg.mark_price for leg in legs if leg.mark_price is not None]
         return Holding(tuple(leg.qty for leg in legs), marks[0] if marks else None)
 
-    def _of_balance(self, symbol: str, token: str) -> Holding:
+    def balance_assets(self, symbol: str) -> tuple[str, ...]:
+        """Return the assets of which one's balance is the symbol's position: none where the venue gives positions."""
+        if not self._from_balances:
+            return ()
         assets = self._symbols.base_assets(symbol)
-        if len(assets) != 1:
-            assets = self._symbols.base_assets(self._spelt.get(token, symbol))
+        if len(assets) == 1:
+            return assets
+        return self._symbols.base_assets(self._spelt.get(self._symbols.token(symbol), symbol)) or assets
+
+    def _of_balance(self, symbol: str) -> Holding:
+        assets = self.balance_assets(symbol)
         unread = [asset for asset in assets if asset in self._snapshot.unknown_assets]
         if unread:
             return Holding(unknown=self._snapshot.unknown_assets[unread[0]])
+        earning = [name for asset in assets for name in self._earning.get(asset, ())]
+        if earning:
+            return Holding(
+                unknown=f"the venue also holds {', '.join(earning)}, which may be {assets[0]} in another form"
+            )
         held = [(self._snapshot.balances or {}).get(asset, Decimal(0)) for asset in assets]
         if not held or (len(held) > 1 and any(held)):
             return Holding(unknown=f"the base asset of {symbol} is unclear, and the venue gives balances only")
@@ -92,6 +105,17 @@ class Holdings:
     def symbols(self) -> dict[str, str]:
         """Return the symbols of which the venue holds something, by token, as the venue spells them."""
         return {token: legs[0].symbol for token, legs in self._legs.items() if any(leg.qty for leg in legs)}
+
+
+def _earning_by_asset(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Return the balances that hold an asset in a staked, lent or locked form, or may hold it, by that asset."""
+    found: dict[str, list[str]] = defaultdict(list)
+    held = {name for name, amount in (snapshot.balances or {}).items() if amount}
+    for name in sorted(held | set(snapshot.unknown_assets)):
+        asset = snapshot.symbols.earning_form_of(name)
+        if asset is not None:
+            found[asset].append(name)
+    return dict(found)
 
 
 def _spelling_by_token(snapshot: Snapshot) -> dict[str, str]:

@@ -143,7 +143,7 @@ class _Disagree(ValueError):
 def _identity(raw: Mapping[str, object], status: StatusClass) -> LedgerOrder:
     trade_id = raw.get("trade_id")
     return LedgerOrder(
-        order_id=str(raw["order_id"]) if raw.get("order_id") is not None else "",
+        order_id=text_or_none(raw.get("order_id")) or "",
         profile_id=str(raw.get("profile_id")),
         trade_id=str(trade_id) if text_or_none(trade_id) else None,
         symbol=text_or_none(raw.get("symbol")),

@@ -8,19 +8,22 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from trueup.core.markets import QUOTES, SPELT_QUOTES, Market, is_pair, parts_of, read_market
+
 COMMON_ALIASES: Mapping[str, str] = MappingProxyType({"XBT": "BTC", "XXBT": "BTC", "XDG": "DOGE", "XXDG": "DOGE"})
 """Assets whose old name some venues keep (Kraken)."""
 
 _KRAKEN_FIAT = ("ZUSD", "ZEUR", "ZGBP", "ZJPY", "ZCAD", "ZAUD")
 _KRAKEN_COINS = ("XXBT", "XETH", "XLTC", "XXRP", "XXLM", "XXMR", "XZEC", "XETC", "XREP", "XMLN", "XXDG")
 
-QUOTES = (
-    "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USD", "EUR", "GBP", "JPY", "AUD", "CAD", "CHF", "BRL", "TRY",
-    "KRW", "BTC", "ETH", "BNB",
-)  # fmt: skip
-"""Quote assets by which a symbol without a separator is split, as many as fit."""
+_EARNING = frozenset({"B", "F", "HOLD", "M", "P", "S", "T"})
+"""What Kraken adds behind a point to a coin that is staked, earns or is locked (XBT.M, DOT28.S)."""
 
-_SEPARATORS = "/-_"
+_LENT = "LD"
+"""What Binance puts before a coin that earns (LDBTC)."""
+
+_STAKED: Mapping[str, str] = MappingProxyType({"ETH2": "ETH"})
+
 _UNMISTAKABLE = 3
 """A name of at least this many letters is taken for an alias also where the other asset is not a known quote."""
 
@@ -31,6 +34,7 @@ class Symbols:
 
     aliases: Mapping[str, str] = field(default_factory=lambda: COMMON_ALIASES)
     _tokens: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _markets: dict[str, Market] = field(default_factory=dict, repr=False, compare=False)
 
     def token(self, symbol: str) -> str:
         """Return the token of a symbol; empty where the symbol has no letter or digit."""
@@ -40,7 +44,7 @@ class Symbols:
         return known
 
     def _token(self, symbol: str) -> str:
-        parts = _parts(symbol)
+        parts = parts_of(symbol)
         if len(parts) == 1:
             return self._joined(parts[0])
         return "".join(self.asset(part) for part in parts)
@@ -59,52 +63,63 @@ class Symbols:
         return name
 
     def asset(self, name: str) -> str:
-        """Return our name of an asset."""
+        """Return our name of an asset; a form that earns keeps its mark (BTC.M)."""
+        stem, _, form = name.strip().upper().rpartition(".")
+        if stem and form in _EARNING:
+            return f"{self.asset(stem)}.{form}"
         upper = "".join(c for c in name.upper() if c.isalnum())
         if upper in self.aliases:
             return self.aliases[upper]
         return upper[1:] if upper in _KRAKEN_FIAT or upper in _KRAKEN_COINS else upper
 
+    def earning_form_of(self, name: str) -> str | None:
+        """Return the asset of which a balance is a staked, lent or locked form (XBT.M, LDBTC), or None."""
+        upper = name.upper()
+        stem, point, _ = upper.partition(".")
+        if point:
+            return self.asset(stem.rstrip("0123456789") or stem)
+        if upper.startswith(_LENT) and len(upper) > len(_LENT) + 1:
+            return self.asset(upper[len(_LENT) :])
+        return _STAKED.get(upper)
+
     def base_assets(self, symbol: str) -> tuple[str, ...]:
         """Return the assets that a spot symbol may trade: one, several where DOTUSD may be DOT/USD or DO/TUSD, or none.
 
-        A contract trades none: its position is no balance.
+        A contract trades none: its position is no balance. Neither does a symbol with anything but a quote asset in the
+        second place: it may be a contract in words that nobody here knows.
         """
-        if is_contract(symbol):
+        if self._market(symbol).is_contract:
             return ()
-        parts = _parts(symbol)
+        parts = parts_of(symbol)
         if len(parts) == 2:
-            return (self.asset(parts[0]),)
+            return (self.asset(parts[0]),) if self.asset(parts[1]) in SPELT_QUOTES else ()
         if len(parts) != 1:
             return ()
         name = self.token(symbol)
-        fitting = [quote for quote in QUOTES if name.endswith(quote) and len(name) > len(quote)]
-        return tuple(self.asset(name[: -len(quote)]) for quote in fitting)
+        bases = [name[: -len(quote)] for quote in QUOTES if name.endswith(quote) and len(name) > len(quote)]
+        return () if any(is_pair(base) for base in bases) else tuple(self.asset(base) for base in bases)
 
     def base_asset(self, symbol: str) -> str | None:
         """Return the asset that a spot symbol trades; None for a contract and where the split is unclear."""
         assets = self.base_assets(symbol)
         return assets[0] if len(assets) == 1 else None
 
-    def hidden_contracts(self, symbol: str, held: Collection[str]) -> list[str]:
-        """Return the held contracts that a symbol spelt without separators may mean.
+    def namesakes(self, symbol: str, held: Collection[str]) -> list[str]:
+        """Return which held symbols of another token may be the market that a symbol means.
 
-        BTCUSDT may mean the swap BTC/USDT:USDT, which has another token: a position there makes BTCUSDT unknown
-        instead of flat. BTC/USDT is spelt out and never means the swap.
+        BTCUSDT may mean the swap BTC/USDT:USDT, and the other way round, or BTC-USDT-SWAP: a position there makes the
+        symbol unknown instead of flat. BTC/USDT is spelt out and never means the swap.
         """
-        if len(_parts(symbol)) != 1:
-            return []
-        wanted = self.token(symbol)
-        return sorted(other for other in held if is_contract(other) and self.token(other.partition(":")[0]) == wanted)
+        token, market = self.token(symbol), self._market(symbol)
+        return sorted(other for other in held if self.token(other) != token and market.may_be(self._market(other)))
+
+    def _market(self, symbol: str) -> Market:
+        known = self._markets.get(symbol)
+        if known is None:
+            known = self._markets[symbol] = read_market(symbol, self.token)
+        return known
 
 
 def is_contract(symbol: str) -> bool:
     """Say whether a symbol names its settlement asset, as swaps and futures do."""
     return ":" in symbol
-
-
-def _parts(symbol: str) -> list[str]:
-    text = symbol.upper()
-    for separator in _SEPARATORS + ":":
-        text = text.replace(separator, "/")
-    return ["".join(c for c in part if c.isalnum()) for part in text.split("/") if any(c.isalnum() for c in part)]

@@ -2,17 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, Text, cast, select
 
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, read_order, text_or_none
 from trueup.ledger import schema
 from trueup.ledger.attach import OrdersTable
+from trueup.ledger.blanks import ID_COLUMNS, any_padded
 from trueup.ledger.slices import living_rows, maybe_open
 from trueup.ledger.tables import Store, fits
 from trueup.ports import Profile
@@ -89,19 +90,38 @@ def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[
 def rows_booking(
     connection: Connection, table: OrdersTable, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]
 ) -> list[LedgerOrder]:
-    """Return the rows that name one of the exchange orders, each once."""
-    wanted = {
-        "order_id": sorted(set(exchange_order_ids)),
-        "exchange_order_id": sorted(set(exchange_order_ids)),
-        "client_order_id": sorted(set(client_order_ids)),
-    }
+    """Return the rows that name one of the exchange orders, each once, whatever blanks stand around the ids."""
+    orders, clients = frozenset(exchange_order_ids), frozenset(client_order_ids)
+    if not orders and not clients:
+        return []
+    wanted = {"order_id": orders, "exchange_order_id": orders, "client_order_id": clients}
+    spelt = _padded_spellings(connection, table, wanted)
     found: Counter[LedgerOrder] = Counter()
     for name, values in wanted.items():
         named: Counter[LedgerOrder] = Counter()
-        for part in chunks(values) if name in table else ():
+        for part in chunks(sorted(values | spelt[name])) if name in table else ():
             named.update(read_rows(connection, select(*table.selected()).where(table[name].in_(part))))
         found |= named
     return list(found.elements())
+
+
+def _padded_spellings(
+    connection: Connection, table: OrdersTable, wanted: Mapping[str, frozenset[str]]
+) -> Mapping[str, set[str]]:
+    """Return by column how the table spells the wanted ids with blanks around them."""
+    names = [name for name in ID_COLUMNS if name in table]
+    dialect = connection.dialect.name
+    # Postgres compares patterns with text alone; on a text column the cast is none, and the index still serves.
+    columns = [cast(table[name], Text) if dialect == "postgresql" else table[name] for name in names]
+    query = select(*columns).where(any_padded(columns, dialect))
+    found: dict[str, set[str]] = {name: set() for name in ID_COLUMNS}
+    # One by one: where a bot pads every id, all of them come along.
+    with connection.execute(query.execution_options(yield_per=2000)) as result:
+        for row in result:
+            for name, value in zip(names, row, strict=True):
+                if isinstance(value, str) and value.strip() != value and value.strip() in wanted[name]:
+                    found[name].add(value)
+    return found
 
 
 def existing_ids(connection: Connection, table: OrdersTable, order_ids: Iterable[str]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text
 
+from trueup.ledger.blanks import ID_COLUMNS, any_padded
 from trueup.ledger.types import ExactDecimal, JsonText, UtcTime
 
 native = MetaData()
@@ -46,6 +47,13 @@ orders = Table(
     Index("idx_orders_profile_id_trade_id", "profile_id", "trade_id", "symbol"),
     Index("idx_orders_exchange_order_id", "exchange_order_id"),
     Index("idx_orders_client_order_id", "client_order_id"),
+)
+_ORDER_IDS = [orders.c[name] for name in ID_COLUMNS]
+Index(
+    "idx_orders_padded_ids",
+    *_ORDER_IDS,
+    sqlite_where=any_padded(_ORDER_IDS, "sqlite"),
+    postgresql_where=any_padded(_ORDER_IDS, "postgresql"),
 )
 
 positions = Table(

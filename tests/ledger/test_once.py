@@ -1,0 +1,59 @@
+"""Invariant 2 (Once) against the database: what a row booked counts, however its ids are padded."""
+
+import pytest
+from tests.ledger.attached import Form
+from tests.ledger.bot import Bot, decisions, leave, only, pause, row, run, sold
+
+from trueup.service.undo import reapply, revert
+
+PADDED = [" X1", "X1\t\n"]
+NO_PROOF = [("TRD-1", "NO_GO", "missing_fill_evidence_for_large_remainder")]
+NAMES = ["exchange_order_id", "order_id", "client_order_id"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("spelt", PADDED)
+def test_what_a_row_with_a_padded_id_booked_is_not_booked_again(bot: Bot, name: str, spelt: str) -> None:
+    app = bot.ready(row("TRD-1"), row("TRD-2"), leave("TRD-2", **{name: spelt}))
+    bot.sells(sold("X1", trade_id="TRD-1", client_order_id="X1"))
+    before = bot.db.table("orders")
+    assert decisions(only(run(app, apply=True))) == NO_PROOF
+    assert bot.db.table("orders") == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_padded_row_that_came_after_the_plan_stops_the_repair(bot: Bot, name: str) -> None:
+    app = bot.ready(row("TRD-1"))
+    bot.sells(sold("X1", trade_id="TRD-1", client_order_id="X1"))
+    record = app.journal.record
+
+    def somebody_books_it(drafts: object) -> object:
+        app.journal.record = record
+        bot.db.orders(leave("TRD-2", **{name: " X1 "}))
+        return record(drafts)
+
+    app.journal.record = somebody_books_it
+    assert decisions(only(run(app, apply=True))) == [("TRD-1", "NO_GO", "slice_changed")]
+    assert [found for found in bot.db.table("orders") if found["order_id"].startswith("BFILL-")] == []
+
+
+def test_a_padded_row_that_booked_the_order_since_keeps_a_reverted_repair_back(bot: Bot) -> None:
+    app = bot.ready(row("TRD-1"))
+    bot.sells(sold("X1", trade_id="TRD-1"))
+    batch = only(run(app, apply=True)).batch_id
+    revert(app, batch, "wrong")
+    bot.db.orders(leave("TRD-9", "1", 30, exchange_order_id="X1 "))
+    with pytest.raises(Exception, match="X1 was booked"):
+        reapply(app, batch, "too late")
+
+
+@pytest.mark.parametrize("kind", ["TEXT", "VARCHAR(40)", "CHAR(40)"])
+def test_padded_ids_of_an_attached_table_count_too(bot: Bot, kind: str) -> None:
+    app = Form(more=(f"own_id {kind}",), without=frozenset({"exchange_order_id"})).attach(bot)
+    bot.columns["exchange_order_id"] = "own_id"
+    bot.db.run("UPDATE deals SET own_id = ' X1' WHERE id = 'o4'")
+    app = bot.init()
+    pause(app)
+    bot.sells(sold("X1", "0.3", trade_id="TRD-1"))
+    assert decisions(only(run(app, apply=True)))[0] == NO_PROOF[0]
+    assert len(bot.db.table("deals")) == 5
