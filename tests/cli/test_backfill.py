@@ -5,7 +5,9 @@ import pytest
 from tests.cli.program import Program
 from tests.ledger.bot import Bot, a_bot, leave, row, sold
 
+from trueup.core.errors import CannotKnow
 from trueup.core.modes import Mode
+from trueup.ledger.journal import SqlJournal
 from trueup.ports import ModeChange
 
 ROW = ("TRD-GHOST", "BTC/USD", "sell", "1", "110", "v-1", "client_order_id")
@@ -201,6 +203,26 @@ def test_an_interrupted_batch_is_named(proven: Program) -> None:
     db.run("DELETE FROM orders WHERE order_id LIKE 'BFILL-%'")
     out = proven("backfill", "run").out
     assert f"INTERRUPTED {batch}" in out
+
+
+def test_a_run_that_was_killed_is_named(proven: Program) -> None:
+    values = {"kind": "backfill", "scope": "p1", "status": "PENDING", "audit_head": "0"}
+    proven.bot.db.insert("reconcile_runs", [{**values, "run_id": "RUN-1", "started_at": "2020-01-01T00:00:00Z"}])
+    assert "KILLED RUN-1 never said how it ended" in proven("backfill", "run").out
+    assert "KILLED" not in proven("backfill", "run").out
+
+
+def test_a_run_whose_end_cannot_be_written_says_so_after_what_it_did(
+    proven: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise CannotKnow("The disk is full.")
+
+    monkeypatch.setattr(SqlJournal, "end_run", full)
+    answer = proven("backfill", "run", "--apply")
+    assert answer.code == 3
+    assert "1 of 1 row booked" in answer.out
+    assert "NOT RECORDED how this run ended could not be written: The disk is full." in answer.out
 
 
 def test_trades_of_others_symbols_and_used_evidence_are_counted(bot: Bot) -> None:

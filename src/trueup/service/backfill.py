@@ -20,6 +20,7 @@ from trueup.service.app import App
 from trueup.service.backfill_report import BackfillReport, ProfileReport, still_open
 from trueup.service.gates import AUDIT_MISSING, LEASE_HELD, pause_scopes, skipped_reason
 from trueup.service.gather import Gathered, by_account, choose_profiles, gather, tokens_of
+from trueup.service.runs import recorded
 
 SLICE_CHANGED = "slice_changed"
 
@@ -63,9 +64,7 @@ def run_backfill(
     open_profiles = [entry.profile for entry in report.profiles.values() if entry.skipped_reason is None]
     if not open_profiles:
         return report
-    report.run_id = app.clock.new_id("RUN")
-    app.journal.begin_run(report.run_id, "backfill", ",".join(p.profile_id for p in open_profiles))
-    with ExitStack() as leases:
+    with recorded(app, ",".join(p.profile_id for p in open_profiles), report), ExitStack() as leases:
         work = _plan_all(app, request, open_profiles, report, leases, progress)
         report.plan_hash = document_hash(item.plan for item in work)
         if request.plan is not None and request.plan != report.plan_hash:
@@ -76,7 +75,6 @@ def run_backfill(
                 _finish(app, item, report, dry_run=dry_run)
             except TrueupError as error:
                 report.profiles[item.profile.profile_id].error = error
-    app.journal.end_run(report.run_id, report.status, report.summary())
     return report
 
 

@@ -25,6 +25,8 @@ from trueup.service.gather import Gathered
 STILL_OPEN = Decimal("1e-6")
 """The post-fix validation lists open lifecycles over this size."""
 
+INCONCLUSIVE = "INCONCLUSIVE"
+
 _SAMPLES = 5
 _ROW_DECISIONS = frozenset({AuditDecision.DRY_RUN, AuditDecision.PENDING_APPLY})
 
@@ -189,25 +191,33 @@ def _coverage_json(cover: Coverage) -> dict[str, object]:
 
 @dataclass(slots=True)
 class BackfillReport:
-    """The report of a whole run; `plan_expected` is set where the reviewed plan is not the plan any more."""
+    """The report of a whole run; `plan_expected` is set where the reviewed plan is not the plan any more.
+
+    `left_unended` names the runs that were killed and that this run ended on record; `unrecorded` says why this run's
+    own end is not on record.
+    """
 
     dry_run: bool
     profiles: dict[str, ProfileReport] = field(default_factory=dict)
     plan_hash: str = field(default_factory=lambda: document_hash(()))
     plan_expected: str | None = None
     run_id: str | None = None
+    left_unended: list[str] = field(default_factory=list)
+    unrecorded: TrueupError | None = None
 
     @property
     def exit_code(self) -> int:
         """Return 3 where a needed feed failed, 1 where something remains or was refused, else 0."""
         worst = max((entry.exit_code for entry in self.profiles.values()), default=0)
+        if self.unrecorded is not None:
+            return 3
         return max(worst, 1) if self.plan_expected is not None else worst
 
     @property
     def status(self) -> str:
         """Return the run's status: OK, MISMATCH or INCONCLUSIVE."""
-        if self.exit_code == 3:
-            return "INCONCLUSIVE"
+        if self.exit_code in (2, 3):
+            return INCONCLUSIVE
         proposed = any(entry.plan and entry.plan.rows for entry in self.profiles.values()) and self.dry_run
         return "MISMATCH" if self.exit_code or proposed else "OK"
 
@@ -229,6 +239,9 @@ class BackfillReport:
             "decisions": dict(sorted(decisions.items())),
             "unresolved": dict(sorted(reasons.items())),
             "interrupted_batches": sorted({name for entry in entries for name in entry.interrupted}),
+            "left_unended": list(self.left_unended),
+            "errors": {name: str(e.error) for name, e in sorted(self.profiles.items()) if e.error is not None},
+            "error": str(self.unrecorded) if self.unrecorded is not None else None,
             "plan_refused": self.plan_expected is not None,
             "plan_expected": self.plan_expected,
         }

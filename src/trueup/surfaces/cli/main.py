@@ -122,7 +122,7 @@ def _call(program: typer.Typer, session: Session, arguments: Sequence[str]) -> i
 
 def _failed(error: TrueupError) -> int:
     note(("error: ", BAD), error.what)
-    for line in error.do.splitlines():
+    for line in (*error.do.splitlines(), *getattr(error, "__notes__", ())):
         note(line)
     return error.exit_code
 
@@ -160,6 +160,8 @@ def _unexpected(error: Exception) -> int:
         f"trueup failed unexpectedly: {what}. Nothing was written that the audit does not show. "
         "Report it with TRUEUP_TRACEBACK=1",
     )
+    for line in getattr(error, "__notes__", ()):
+        note(line)
     return UNEXPECTED
 
 

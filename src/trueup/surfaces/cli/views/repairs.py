@@ -34,6 +34,7 @@ def show(report: BackfillReport, program: Sequence[str], scope: Sequence[str]) -
     if skipped:
         gates.show(skipped, program)
         say()
+    _unended(report)
     _ending(report)
     _next(report, program, scope)
 
@@ -157,6 +158,14 @@ def _validation(entry: ProfileReport) -> None:
     if found.still_open:
         listed = ", ".join(f"{trade} {qty}" for trade, qty in found.still_open)
         say(f"still open: {listed}", indent=2)
+
+
+def _unended(report: BackfillReport) -> None:
+    """Print what is wrong with the record of the runs: earlier ones that were killed, and this one."""
+    for run_id in report.left_unended:
+        say(("KILLED ", WARN), f"{run_id} never said how it ended; it is on record as INCONCLUSIVE now")
+    if report.unrecorded is not None:
+        say(("NOT RECORDED ", BAD), f"how this run ended could not be written: {report.unrecorded.what}")
 
 
 def _ending(report: BackfillReport) -> None:
