@@ -8,6 +8,7 @@ from tests.ledger.bot import Bot, a_bot, leave, row, sold
 from trueup.core.errors import CannotKnow
 from trueup.core.modes import Mode
 from trueup.ledger.journal import SqlJournal
+from trueup.ledger.sql import SqlLedger
 from trueup.ports import ModeChange
 
 ROW = ("TRD-GHOST", "BTC/USD", "sell", "1", "110", "v-1", "client_order_id")
@@ -83,12 +84,24 @@ class TestApply:
         answer = proven("backfill", "run", "--apply", "--plan", plan)
         assert answer.code == 1
         assert f"REFUSED: the plan is not {plan} any more" in answer.out
+        assert "the plan was REFUSED, nothing of 0 rows was booked and nothing recorded" in answer.out
         assert next_command(answer.out) == ["backfill", "run", "--dry-run"]
 
     def test_says_what_a_refused_plan_would_have_booked(self, proven: Program) -> None:
         answer = proven("backfill", "run", "--apply", "--plan", "0" * 64)
         assert answer.code == 1
         assert "not applied" in next(line for line in answer.out.splitlines() if "v-1" in line)
+
+    def test_that_fails_says_so_in_the_count_and_by_row(self, proven: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+        def locked(*_: object, **__: object) -> None:
+            raise CannotKnow("The database is locked.", "Find the lock.")
+
+        monkeypatch.setattr(SqlLedger, "book", locked)
+        answer = proven("backfill", "run", "--apply")
+        assert answer.code == 3
+        assert "error: The database is locked." in answer.out
+        assert "0 of 1 row booked, 0 unresolved, 1 FAILED" in answer.out
+        assert "INTERRUPTED apply_failed" in next(line for line in answer.out.splitlines() if "v-1" in line)
 
     def test_without_a_flag_follows_the_settings(self, bot: Bot) -> None:
         bot.ready(row("TRD-GHOST"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trueup.core.audit import AuditDecision, AuditDraft, AuditRow, draft_of, settled
 from trueup.core.decimals import read_decimal
-from trueup.core.errors import ConfigurationError, TrueupError
+from trueup.core.errors import ConfigurationError, Refused, TrueupError
 from trueup.core.repair.decisions import Decision, Outcome
 from trueup.core.repair.plan import AccountFacts, ProfilePlan, Wanted, document_hash, mark_existing, plan_account
 from trueup.core.repair.slices import slices_of
@@ -20,9 +20,10 @@ from trueup.service.app import App
 from trueup.service.backfill_report import BackfillReport, ProfileReport, still_open
 from trueup.service.gates import AUDIT_MISSING, LEASE_HELD, pause_scopes, skipped_reason
 from trueup.service.gather import Gathered, by_account, choose_profiles, gather, tokens_of
-from trueup.service.runs import recorded
+from trueup.service.runs import recorded, told
 
 SLICE_CHANGED = "slice_changed"
+APPLY_REFUSED, APPLY_FAILED = "apply_refused", "apply_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +151,37 @@ def _unless_stale(draft: AuditDraft, stale: Sequence[str]) -> AuditDraft:
 
 
 def _apply(app: App, item: _Work, batch: RepairBatch, entry: ProfileReport) -> None:
-    result = app.ledger.book(batch, rehearse=False)
-    if result.stale:
-        refused = [
-            settled(booking.pending, AuditDecision.NO_GO, SLICE_CHANGED, None, changedTrades=list(result.stale))
-            for booking in batch.bookings
-        ]
-        entry.take_audit(app.journal.record(refused))
-    else:
-        entry.take_audit(result.audit)
+    try:
+        result = app.ledger.book(batch, rehearse=False)
+        entry.take_audit(app.journal.record(_all_stale(batch, result.stale)) if result.stale else result.audit)
+    except BaseException as error:
+        _close(app, batch.batch_id, entry, error)
+        raise
     entry.inserted = list(result.inserted)
     rows = app.ledger.open_trade_rows([item.profile.profile_id])
     entry.validation = still_open(slices_of(rows, item.gathered.account.symbols), item.plan, result)
+
+
+def _all_stale(batch: RepairBatch, stale: Sequence[str]) -> list[AuditDraft]:
+    """Return how each row ended of a batch in which a trade changed since the plan."""
+    return [
+        settled(booking.pending, AuditDecision.NO_GO, SLICE_CHANGED, None, changedTrades=list(stale))
+        for booking in batch.bookings
+    ]
+
+
+def _close(app: App, batch_id: str, entry: ProfileReport, error: BaseException) -> None:
+    """Say in the audit at once that an apply failed; where the database does not answer, the next run says it.
+
+    The report takes the batch as the audit has it then: a commit whose answer was lost did book its rows.
+    """
+    reason = APPLY_REFUSED if isinstance(error, Refused) else APPLY_FAILED
+    try:
+        rows = app.journal.close_batch(batch_id, lambda row: _interrupted(row, reason, error=told(error)))
+    except TrueupError as worse:
+        error.add_note(f"The audit of {batch_id} could not be closed: {worse.what} The next run closes it.")
+    else:
+        entry.retake_batch(rows)
 
 
 def _batch(app: App, item: _Work, batch_id: str, drafts: Sequence[AuditDraft]) -> RepairBatch:
@@ -190,15 +210,15 @@ def _booking(decision: Decision, draft: AuditDraft, facts: AccountFacts) -> Book
     return Booking(row, draft, decision.trade.fingerprint, before)
 
 
-def _interrupted(row: AuditRow) -> AuditDraft:
-    """Return the row that closes a pending one whose run ended before it was applied."""
+def _interrupted(row: AuditRow, reason: str = "interrupted", **more: object) -> AuditDraft:
+    """Return the row that closes a pending one which was never applied."""
     return AuditDraft(
         batch_id=str(row["batch_id"]),
         profile_id=str(row["profile_id"]),
         symbol=str(row["symbol"]),
         trade_id=str(row["trade_id"]),
         decision=AuditDecision.INTERRUPTED,
-        reason="interrupted",
+        reason=reason,
         dry_run=False,
         actor=str(row["actor"]),
         plan_hash=str(row["plan_hash"]),
@@ -206,5 +226,5 @@ def _interrupted(row: AuditRow) -> AuditDraft:
         backfill_order_id=str(row["backfill_order_id"]),
         filled_qty=read_decimal(str(row["filled_qty"])),
         filled_price=read_decimal(str(row["filled_price"])),
-        metadata={"pendingSeq": row.seq},
+        metadata={"pendingSeq": row.seq, **more},
     )

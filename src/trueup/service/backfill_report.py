@@ -11,7 +11,7 @@ from decimal import Decimal
 from trueup.core.audit import AuditDecision, AuditRow
 from trueup.core.decimals import exactly, plain
 from trueup.core.errors import TrueupError
-from trueup.core.repair.decisions import INCONCLUSIVE_REASONS
+from trueup.core.repair.decisions import INCONCLUSIVE_REASONS, Outcome
 from trueup.core.repair.evidence import EvidenceBook
 from trueup.core.repair.plan import ProfilePlan, document_hash
 from trueup.core.repair.rows import row_as_columns
@@ -85,6 +85,12 @@ class ProfileReport:
         """Take in audit rows as they were written."""
         self.audit += rows
 
+    def retake_batch(self, rows: Sequence[AuditRow]) -> None:
+        """Take in a batch as the audit has it, in place of what was taken in of it before."""
+        self.audit = [row for row in self.audit if row["batch_id"] != self.batch_id] + list(rows)
+        applied = [row for row in rows if row["decision"] == AuditDecision.APPLIED]
+        self.inserted = [str(row["backfill_order_id"]) for row in applied]
+
     def take_interrupted(self, rows: Iterable[AuditRow]) -> None:
         """Take in the pending rows of runs that ended before they were applied."""
         self.interrupted = dict(Counter(str(row["batch_id"]) for row in rows))
@@ -100,6 +106,13 @@ class ProfileReport:
     def unresolved(self) -> list[AuditRow]:
         """Return the NO_GO and SKIP rows that remain."""
         return [row for row in self.final_rows if str(row["decision"]).startswith(("NO_GO", "SKIP"))]
+
+    @property
+    def unresolved_reasons(self) -> list[str]:
+        """Return why each of them remains; where nothing was recorded, as the plan has it."""
+        if self.batch_id is None and self.plan is not None:
+            return [decision.reason for decision in self.plan.decisions if decision.outcome is not Outcome.BOOK]
+        return [str(row["reason"]) for row in self.unresolved]
 
     @property
     def exit_code(self) -> int:
@@ -225,7 +238,7 @@ class BackfillReport:
         """Return the counted outcomes, and what is unresolved and why."""
         entries = list(self.profiles.values())
         decisions = Counter(str(row["decision"]) for entry in entries for row in entry.final_rows)
-        reasons = Counter(str(row["reason"]) for entry in entries for row in entry.unresolved)
+        reasons = Counter(reason for entry in entries for reason in entry.unresolved_reasons)
         skipped = Counter(entry.skipped_reason for entry in entries if entry.skipped_reason)
         return {
             "status": self.status,

@@ -89,7 +89,7 @@ def _profile(entry: ProfileReport, *, refused: bool) -> None:
 
 def _error(error: TrueupError) -> None:
     say(("error: ", BAD), error.what, indent=2)
-    for line in error.do.splitlines():
+    for line in (*error.do.splitlines(), *getattr(error, "__notes__", ())):
         say(line, indent=2)
 
 
@@ -172,24 +172,27 @@ def _ending(report: BackfillReport) -> None:
     entries = [entry for entry in report.profiles.values() if entry.skipped_reason is None]
     rows = sum(len(entry.plan.rows) for entry in entries if entry.plan)
     inserted = sum(len(entry.inserted) for entry in entries)
-    unresolved = [row for entry in entries for row in entry.unresolved]
+    failed = sum(entry.error is not None for entry in entries)
+    reasons = [reason for entry in entries for reason in entry.unresolved_reasons]
     style = {"OK": GOOD, "MISMATCH": BAD}.get(report.status, WARN)
     done = f"{rows} proposed" if report.dry_run else f"{inserted} of {count(rows, 'row')} booked"
+    if report.plan_expected is not None:
+        done = f"the plan was REFUSED, nothing of {count(rows, 'row')} was booked and nothing recorded"
     say(
         (report.status, style),
         f" ({'dry run' if report.dry_run else 'apply'}): {count(len(entries), 'profile')}, {done}, "
-        f"{len(unresolved)} unresolved{_by_reason(unresolved)}",
+        f"{len(reasons)} unresolved{_by_reason(reasons)}{f', {failed} FAILED' if failed else ''}",
     )
     if entries:
         say("plan hash ", (report.plan_hash, STRONG))
 
 
-def _by_reason(rows: Iterable[AuditRow]) -> str:
-    reasons: dict[str, int] = {}
-    for row in rows:
-        name = str(row["reason"]).partition(":")[0]
-        reasons[name] = reasons.get(name, 0) + 1
-    return f" ({counts(dict(sorted(reasons.items())))})" if reasons else ""
+def _by_reason(reasons: Iterable[str]) -> str:
+    counted: dict[str, int] = {}
+    for reason in reasons:
+        name = reason.partition(":")[0]
+        counted[name] = counted.get(name, 0) + 1
+    return f" ({counts(dict(sorted(counted.items())))})" if counted else ""
 
 
 def _next(report: BackfillReport, program: Sequence[str], scope: Sequence[str]) -> None:
