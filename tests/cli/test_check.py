@@ -86,3 +86,16 @@ def test_in_json_is_the_report(program: Program) -> None:
     document = program("check", "--format", "json").json
     assert document["status"] == "MISMATCH"
     assert {found["kind"] for found in document["breaks"]} == {"ghost_position", "missing_in_db"}
+
+
+def test_a_profile_without_an_account_is_unknown_and_the_others_are_compared(program: Program) -> None:
+    program.bot.db.run("INSERT INTO profiles (profile_id, account) VALUES ('p2', 'mian')")
+    for words in (("check",), ("backfill", "run")):
+        answer = program(*words)
+        assert answer.code == 3
+        assert "Profile p2 has the account 'mian', which is not configured." in answer.out
+        assert "Did you mean main?" in answer.out
+        assert "TRD-GHOST" in answer.out
+        named = program(*words, "--profile", "p2")
+        assert (named.code, named.out) == (2, "")
+        assert "Profile p2 has the account 'mian'" in named.err

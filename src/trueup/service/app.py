@@ -56,8 +56,10 @@ class App:
         account = self.accounts.get(profile.account or "")
         if account is None:
             known = nearest(profile.account or "", self.accounts) if self.accounts else "trueup.toml names no account."
+            named = f"has the account {profile.account!r}, which is not configured"
             raise ConfigurationError(
-                f"Profile {profile.profile_id} has the account {profile.account!r}, which is not configured.",
-                f"{known} Accounts are named by [[accounts]] in trueup.toml.",
+                f"Profile {profile.profile_id} {named if profile.account is not None else 'names no account'}.",
+                f"{known} Accounts are named by [[accounts]] in trueup.toml; `trueup init` puts a profile's account"
+                " into the profiles table.",
             )
         return account

@@ -18,8 +18,8 @@ from trueup.core.times import iso
 from trueup.ports import Booking, Lease, Profile, RepairBatch
 from trueup.service.app import App
 from trueup.service.backfill_report import BackfillReport, ProfileReport, still_open
-from trueup.service.gates import AUDIT_MISSING, LEASE_HELD, pause_scopes, skipped_reason
-from trueup.service.gather import Gathered, by_account, choose_profiles, gather, tokens_of
+from trueup.service.gates import AUDIT_MISSING, LEASE_HELD, left_out, pause_scopes, skipped_reason
+from trueup.service.gather import Gathered, by_account, choose_profiles, gather, homeless, tokens_of
 from trueup.service.runs import recorded, told
 
 SLICE_CHANGED = "slice_changed"
@@ -57,12 +57,10 @@ def run_backfill(
     """Run the backfill for the chosen profiles and report every decision with its reason."""
     dry_run = not request.apply if request.apply is not None else app.backfill.dry_run
     report = BackfillReport(dry_run=dry_run)
-    for profile in choose_profiles(app, request.profiles):
-        reason = skipped_reason(app, profile)
-        report.profiles[profile.profile_id] = ProfileReport(profile, dry_run, skipped_reason=reason)
-        if reason == AUDIT_MISSING:
-            app.journal.alert(AUDIT_MISSING, f"profile:{profile.profile_id}", "The audit table is missing.")
-    open_profiles = [entry.profile for entry in report.profiles.values() if entry.skipped_reason is None]
+    _open_gates(app, request, report)
+    open_profiles = [
+        entry.profile for entry in report.profiles.values() if entry.skipped_reason is None and entry.error is None
+    ]
     if not open_profiles:
         return report
     with recorded(app, ",".join(p.profile_id for p in open_profiles), report), ExitStack() as leases:
@@ -77,6 +75,22 @@ def run_backfill(
             except TrueupError as error:
                 report.profiles[item.profile.profile_id].error = error
     return report
+
+
+def _open_gates(app: App, request: BackfillRequest, report: BackfillReport) -> None:
+    """Enter every chosen profile into the report, with the gate that stops it or what is wrong with its account."""
+    chosen = choose_profiles(app, request.profiles)
+    reasons = {profile.profile_id: left_out(app, profile) for profile in chosen}
+    troubles = homeless(app, (p for p in chosen if reasons[p.profile_id] is None), request.profiles)
+    for profile in chosen:
+        name = profile.profile_id
+        if reasons[name] is None and name not in troubles:
+            reasons[name] = skipped_reason(app, profile)
+        report.profiles[name] = ProfileReport(
+            profile, report.dry_run, skipped_reason=reasons[name], error=troubles.get(name)
+        )
+        if reasons[name] == AUDIT_MISSING:
+            app.journal.alert(AUDIT_MISSING, f"profile:{name}", "The audit table is missing.")
 
 
 def _plan_all(

@@ -133,7 +133,7 @@ class ProfileReport:
         no_go = [row for row in self.unresolved if row["decision"] == AuditDecision.NO_GO]
         return {
             "profile_id": self.profile.profile_id,
-            "attempted": self.skipped_reason is None,
+            "attempted": self.skipped_reason is None and self.plan is not None,
             "skipped_reason": self.skipped_reason,
             "batch_id": self.batch_id,
             "dry_run": self.dry_run,

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from trueup.core.breaks import Break, BreakKind, Comparison, compare
 from trueup.core.decimals import plain
+from trueup.core.errors import CannotKnow
 from trueup.core.repair.plan import AccountPlan, Wanted, order_feed_reach, plan_account
 from trueup.core.times import iso
 from trueup.service.app import App
 from trueup.service.backfill_report import coverage_json
-from trueup.service.gather import Gathered, by_account, choose_profiles, gather, tokens_of
+from trueup.service.gather import Gathered, by_account, choose_profiles, gather, homeless, tokens_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,10 @@ class AccountCheck:
 
 @dataclass(slots=True)
 class CheckReport:
-    """What `check` found over all accounts."""
+    """What `check` found over all accounts; `homeless` are the profiles whose account is not known, with the reason."""
 
     accounts: list[AccountCheck] = field(default_factory=list)
+    homeless: dict[str, CannotKnow] = field(default_factory=dict)
 
     @property
     def breaks(self) -> list[Break]:
@@ -71,7 +73,7 @@ class CheckReport:
     @property
     def exit_code(self) -> int:
         """Return 3 where a needed feed failed, 1 where a break was found, else 0."""
-        if any(account.inconclusive for account in self.accounts):
+        if self.homeless or any(account.inconclusive for account in self.accounts):
             return 3
         return 1 if self.breaks else 0
 
@@ -86,11 +88,12 @@ class CheckReport:
         return {
             "status": self.status,
             "accounts": [account.as_json() for account in self.accounts],
+            "homeless": [{"profile_id": name, "error": str(error)} for name, error in sorted(self.homeless.items())],
             "breaks": [break_json(found) for found in self.breaks],
             "summary": {
                 "breaks": sum(counts.values()),
                 "by_kind": dict(sorted(counts.items())),
-                "unknown": sum(len(account.unknown) for account in self.accounts),
+                "unknown": len(self.homeless) + sum(len(account.unknown) for account in self.accounts),
             },
         }
 
@@ -118,8 +121,10 @@ def run_check(
     progress: Callable[[str], None] = lambda _: None,
 ) -> CheckReport:
     """Compare the books of the chosen profiles' accounts with their venues; nothing is written."""
-    report = CheckReport()
-    for account, members in by_account(app, choose_profiles(app, profiles)).items():
+    chosen = choose_profiles(app, profiles)
+    report = CheckReport(homeless=homeless(app, chosen, profiles))
+    placed = [profile for profile in chosen if profile.profile_id not in report.homeless]
+    for account, members in by_account(app, placed).items():
         progress(f"reading {account}")
         gathered = gather(app, account)
         names = frozenset(profile.profile_id for profile in members)

@@ -45,6 +45,22 @@ def choose_profiles(app: App, wanted: Sequence[str] | None) -> list[Profile]:
     return chosen
 
 
+def homeless(app: App, profiles: Iterable[Profile], wanted: Sequence[str] | None) -> dict[str, CannotKnow]:
+    """Return the profiles whose account is not known, with what is wrong; they are inconclusive and stop no other.
+
+    ConfigurationError where the command names such a profile.
+    """
+    found: dict[str, CannotKnow] = {}
+    for profile in profiles:
+        try:
+            app.account_of(profile)
+        except ConfigurationError as error:
+            if wanted:
+                raise
+            found[profile.profile_id] = CannotKnow(error.what, error.do)
+    return found
+
+
 def by_account(app: App, profiles: Iterable[Profile]) -> dict[str, list[Profile]]:
     """Return profiles by the name of their account, in order."""
     groups: dict[str, list[Profile]] = {}

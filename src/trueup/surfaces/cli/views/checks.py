@@ -24,6 +24,10 @@ def show(report: "CheckReport", program: Sequence[str]) -> None:
     for account in report.accounts:
         _account(account)
         say()
+    for name, error in sorted(report.homeless.items()):
+        say(("UNKNOWN ", WARN), (f"profile {name}", STRONG), f": {error.what}")
+        say(error.do, indent=2)
+        say()
     _ending(report, program)
 
 
