@@ -137,6 +137,17 @@ class TestGates:
         assert answer.code == 0
         assert "RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST" in answer.out
 
+    def test_an_allowlist_that_names_nobody_is_noted_and_the_rest_goes_on(self, program: Program) -> None:
+        program.bot.environ["RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST"] = "p1,p7"
+        answer = program("backfill", "run", "--format", "json")
+        assert answer.json["profiles"][0]["attempted"] is True
+        said = "note: RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST names p7, which is no profile\n"
+        assert (answer.code, answer.err) == (1, said)
+        assert not program("check").err
+        doctor = program("doctor")
+        assert doctor.code == 0
+        assert "no profile is called p7" in doctor.out
+
     def test_a_missing_audit_table_is_created_by_init(self, program: Program) -> None:
         program.bot.db.run("DROP TABLE reconciliation_backfill_audit")
         answer = program("backfill", "run")
@@ -216,6 +227,26 @@ def test_an_interrupted_batch_is_named(proven: Program) -> None:
     db.run("DELETE FROM orders WHERE order_id LIKE 'BFILL-%'")
     out = proven("backfill", "run").out
     assert f"INTERRUPTED {batch}" in out
+
+
+def test_a_symbol_that_nobody_knows_is_noted_on_stderr(program: Program) -> None:
+    answer = program("backfill", "run", "--symbol", "BTC/USDD", "--format", "json")
+    assert answer.json["profiles"][0]["proposed_rows"] == 0
+    assert "called BTC/USDD" in answer.err
+    assert not program("backfill", "run", "--symbol", "BTCUSD").err
+
+
+def test_a_profile_that_init_has_not_put_into_the_ledger_is_noted(program: Program) -> None:
+    program.bot.profiles = [{"id": "renamed"}]
+    said = "note: profile renamed: in trueup.toml, but not in the ledger yet (new, or renamed); run `trueup init`\n"
+    for words in (("check",), ("backfill", "run")):
+        assert program(*words).err == said
+    doctor = program("doctor")
+    assert doctor.code == 2
+    assert "renamed: in trueup.toml, but not in the ledger yet" in doctor.out
+    assert "Run `trueup init`." in doctor.out
+    program("init")
+    assert not program("check").err
 
 
 def test_a_run_that_was_killed_is_named(proven: Program) -> None:

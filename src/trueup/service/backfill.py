@@ -19,7 +19,16 @@ from trueup.ports import Booking, Lease, Profile, RepairBatch
 from trueup.service.app import App
 from trueup.service.backfill_report import BackfillReport, ProfileReport, still_open
 from trueup.service.gates import AUDIT_MISSING, LEASE_HELD, left_out, pause_scopes, skipped_reason
-from trueup.service.gather import Gathered, by_account, choose_profiles, gather, homeless, tokens_of
+from trueup.service.gather import (
+    Gathered,
+    by_account,
+    choose_profiles,
+    gather,
+    homeless,
+    knows_symbol,
+    require_symbols,
+    tokens_of,
+)
 from trueup.service.runs import recorded, told
 
 SLICE_CHANGED = "slice_changed"
@@ -57,6 +66,7 @@ def run_backfill(
     """Run the backfill for the chosen profiles and report every decision with its reason."""
     dry_run = not request.apply if request.apply is not None else app.backfill.dry_run
     report = BackfillReport(dry_run=dry_run)
+    require_symbols(request.symbols)
     _open_gates(app, request, report)
     open_profiles = [
         entry.profile for entry in report.profiles.values() if entry.skipped_reason is None and entry.error is None
@@ -65,6 +75,9 @@ def run_backfill(
         return report
     with recorded(app, ",".join(p.profile_id for p in open_profiles), report), ExitStack() as leases:
         work = _plan_all(app, request, open_profiles, report, leases, progress)
+        report.unknown_symbols = [
+            symbol for symbol in request.symbols or () if not any(knows_symbol(item.gathered, symbol) for item in work)
+        ]
         report.plan_hash = document_hash(item.plan for item in work)
         if request.plan is not None and request.plan != report.plan_hash:
             report.plan_expected = request.plan

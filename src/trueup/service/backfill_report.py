@@ -207,7 +207,7 @@ class BackfillReport:
     """The report of a whole run; `plan_expected` is set where the reviewed plan is not the plan any more.
 
     `left_unended` names the runs that were killed and that this run ended on record; `unrecorded` says why this run's
-    own end is not on record.
+    own end is not on record; `unknown_symbols` are the symbols asked for that no account knows.
     """
 
     dry_run: bool
@@ -217,6 +217,7 @@ class BackfillReport:
     run_id: str | None = None
     left_unended: list[str] = field(default_factory=list)
     unrecorded: TrueupError | None = None
+    unknown_symbols: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:

@@ -11,7 +11,16 @@ from trueup.core.repair.plan import AccountPlan, Wanted, order_feed_reach, plan_
 from trueup.core.times import iso
 from trueup.service.app import App
 from trueup.service.backfill_report import coverage_json
-from trueup.service.gather import Gathered, by_account, choose_profiles, gather, homeless, tokens_of
+from trueup.service.gather import (
+    Gathered,
+    by_account,
+    choose_profiles,
+    gather,
+    homeless,
+    knows_symbol,
+    require_symbols,
+    tokens_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +69,15 @@ class AccountCheck:
 
 @dataclass(slots=True)
 class CheckReport:
-    """What `check` found over all accounts; `homeless` are the profiles whose account is not known, with the reason."""
+    """What `check` found over all accounts.
+
+    `homeless` are the profiles whose account is not known, with the reason, `unknown_symbols` the symbols asked for
+    that no account knows: a misspelt name finds no break.
+    """
 
     accounts: list[AccountCheck] = field(default_factory=list)
     homeless: dict[str, CannotKnow] = field(default_factory=dict)
+    unknown_symbols: list[str] = field(default_factory=list)
 
     @property
     def breaks(self) -> list[Break]:
@@ -121,8 +135,9 @@ def run_check(
     progress: Callable[[str], None] = lambda _: None,
 ) -> CheckReport:
     """Compare the books of the chosen profiles' accounts with their venues; nothing is written."""
+    require_symbols(symbols)
     chosen = choose_profiles(app, profiles)
-    report = CheckReport(homeless=homeless(app, chosen, profiles))
+    report = CheckReport(homeless=homeless(app, chosen, profiles), unknown_symbols=list(symbols or ()))
     placed = [profile for profile in chosen if profile.profile_id not in report.homeless]
     for account, members in by_account(app, placed).items():
         progress(f"reading {account}")
@@ -130,6 +145,7 @@ def run_check(
         names = frozenset(profile.profile_id for profile in members)
         tokens = tokens_of(gathered.account, symbols)
         plan = plan_account(gathered.facts, Wanted(names, tokens), app.backfill.policy)
+        report.unknown_symbols = [s for s in report.unknown_symbols if not knows_symbol(gathered, s)]
         comparison = compare(gathered.facts, plan, app.backfill.policy, tokens, names)
         report.accounts.append(AccountCheck(gathered, plan, comparison, tuple(sorted(names))))
     return report

@@ -37,3 +37,9 @@ def skipped_reason(app: App, profile: Profile) -> str | None:
 def pause_scopes(app: App, profile: Profile) -> tuple[str, ...]:
     """Return the scopes of which one must pause trading for a profile."""
     return path_of(app.account_of(profile).name, profile.profile_id)
+
+
+def allowlisted_strangers(app: App) -> list[str]:
+    """Return the names in the allowlist that no profile has: whom they mean is never repaired."""
+    known = {profile.profile_id for profile in (*app.ledger.profiles(), *app.configured)}
+    return sorted(app.backfill.allowlist - known)

@@ -35,6 +35,11 @@ def note(*pieces: Piece) -> None:
     _write(sys.stderr, pieces)
 
 
+def remark(text: str) -> None:
+    """Print what is worth knowing and no part of the answer."""
+    note(("note: ", WARN), text)
+
+
 @contextmanager
 def working(text: str) -> Iterator[Callable[[str], None]]:
     """Show on a terminal what long work is at; what is yielded takes the next text."""

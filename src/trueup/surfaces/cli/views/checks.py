@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from trueup.core.breaks import Break, BreakKind
 from trueup.core.decimals import plain
-from trueup.core.holdings import Holdings
-from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Piece, note, say
+from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Piece, say
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line
 
@@ -29,22 +28,6 @@ def show(report: "CheckReport", program: Sequence[str]) -> None:
         say(error.do, indent=2)
         say()
     _ending(report, program)
-
-
-def note_strangers(report: "CheckReport", symbols: Sequence[str]) -> None:
-    """Say which of the named symbols no account knows: a misspelt name finds no break."""
-    for symbol in symbols:
-        if not any(_knows(account, symbol) for account in report.accounts):
-            note(("note: ", WARN), f"no open trade, position or managed symbol is called {symbol}")
-
-
-def _knows(account: "AccountCheck", symbol: str) -> bool:
-    facts = account.gathered.facts
-    token = account.gathered.account.symbols.token(symbol)
-    managed = {name for tokens in facts.managed.values() for name in tokens or ()}
-    return (
-        token in managed or token in Holdings(facts.snapshot).symbols() or any(s.token == token for s in facts.slices)
-    )
 
 
 def _account(account: "AccountCheck") -> None:
