@@ -129,13 +129,26 @@ class TestGates:
         assert answer.code == 0
         assert "skipped p1: disabled" in answer.out
         assert "ENABLE_RECON_EXIT_BACKFILL=true" in answer.out
+        said = "NOTHING LOOKED AT: ENABLE_RECON_EXIT_BACKFILL (false) left out every profile."
+        assert answer.out.splitlines()[-1].startswith(said)
+        assert "OK (" not in answer.out
 
     def test_an_allowlist_that_leaves_a_profile_out_is_named(self, bot: Bot) -> None:
         bot.ready(row("TRD-GHOST"))
         bot.environ["RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST"] = "p2"
         answer = Program(bot)("backfill", "run")
         assert answer.code == 0
-        assert "RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST" in answer.out
+        said = "NOTHING LOOKED AT: RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST left out every profile."
+        assert answer.out.splitlines()[-1].startswith(said)
+        assert "OK (" not in answer.out
+
+    def test_profiles_that_were_left_out_are_counted_beside_those_that_were_not(self, bot: Bot) -> None:
+        bot.profiles.append({"id": "p2"})
+        bot.ready(row("TRD-GHOST"))
+        bot.environ["RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST"] = "p1"
+        answer = Program(bot)("backfill", "run")
+        assert "OK (" not in answer.out
+        assert "1 profile, 1 proposed, 0 unresolved, 1 not looked at" in answer.out
 
     def test_an_allowlist_that_names_nobody_is_noted_and_the_rest_goes_on(self, program: Program) -> None:
         program.bot.environ["RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST"] = "p1,p7"

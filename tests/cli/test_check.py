@@ -96,6 +96,8 @@ def test_a_profile_without_an_account_is_unknown_and_the_others_are_compared(pro
         assert "Profile p2 has the account 'mian', which is not configured." in answer.out
         assert "Did you mean main?" in answer.out
         assert "TRD-GHOST" in answer.out
+        if words != ("check",):
+            assert answer.out.splitlines()[-1].startswith("Apply exactly this: ")
         named = program(*words, "--profile", "p2")
         assert (named.code, named.out) == (2, "")
         assert "Profile p2 has the account 'mian'" in named.err

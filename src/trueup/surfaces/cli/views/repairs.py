@@ -170,8 +170,13 @@ def _unended(report: BackfillReport) -> None:
 
 def _ending(report: BackfillReport) -> None:
     entries = [entry for entry in report.profiles.values() if entry.skipped_reason is None]
+    if not entries and not report.exit_code:
+        flags = sorted({gates.FLAGS[entry.skipped_reason or ""] for entry in report.profiles.values()})
+        say(("NOTHING LOOKED AT", WARN), f": {' and '.join(flags)} left out every profile. This is no clean answer.")
+        return
     rows = sum(len(entry.plan.rows) for entry in entries if entry.plan)
     inserted = sum(len(entry.inserted) for entry in entries)
+    skipped = len(report.profiles) - len(entries)
     failed = sum(entry.error is not None for entry in entries)
     reasons = [reason for entry in entries for reason in entry.unresolved_reasons]
     style = {"OK": GOOD, "MISMATCH": BAD}.get(report.status, WARN)
@@ -181,7 +186,8 @@ def _ending(report: BackfillReport) -> None:
     say(
         (report.status, style),
         f" ({'dry run' if report.dry_run else 'apply'}): {count(len(entries), 'profile')}, {done}, "
-        f"{len(reasons)} unresolved{_by_reason(reasons)}{f', {failed} FAILED' if failed else ''}",
+        f"{len(reasons)} unresolved{_by_reason(reasons)}{f', {failed} FAILED' if failed else ''}"
+        f"{f', {skipped} not looked at' if skipped else ''}",
     )
     if entries:
         say("plan hash ", (report.plan_hash, STRONG))
@@ -201,7 +207,7 @@ def _next(report: BackfillReport, program: Sequence[str], scope: Sequence[str]) 
     if report.plan_expected is not None:
         say(("REFUSED", BAD), f": the plan is not {report.plan_expected} any more, so nothing was booked.")
         say("Review it again: ", (command(program, "backfill", "run", *scope, "--dry-run"), STRONG))
-    elif any(entry.error is not None for entry in entries):
+    elif any(entry.error is not None and entry.plan is not None for entry in entries):
         say(("FAILED", BAD), ": see the error above; mend it, then run the dry run again.")
     elif report.dry_run and any(entry.plan and entry.plan.rows for entry in entries):
         words = ("backfill", "run", *scope, "--apply", "--plan", report.plan_hash)
