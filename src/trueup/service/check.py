@@ -21,16 +21,21 @@ from trueup.service.gather import (
     require_symbols,
     tokens_of,
 )
+from trueup.service.unattributed import Unattributed, unattributed
 
 
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
-    """What was found on one account; `unknown` names what could not be compared, with the reason."""
+    """What was found on one account; `unknown` names what could not be compared, with the reason.
+
+    `unattributed` are executions that prove nothing about an open trade: information, and no breaks.
+    """
 
     gathered: Gathered
     plan: AccountPlan
     comparison: Comparison
     profiles: tuple[str, ...]
+    unattributed: tuple[Unattributed, ...] = ()
 
     @property
     def unknown(self) -> list[tuple[str, str]]:
@@ -62,6 +67,7 @@ class AccountCheck:
             "quarantined": [
                 {"exchange_order_id": c.exchange_order_id, "why": c.why} for c in self.plan.evidence.conflicts
             ],
+            "unmatched": [found.as_json() for found in self.unattributed],
             "notes": list(snapshot.notes),
             "error": self.gathered.venue_error.what if self.gathered.venue_error else None,
         }
@@ -107,6 +113,7 @@ class CheckReport:
             "summary": {
                 "breaks": sum(counts.values()),
                 "by_kind": dict(sorted(counts.items())),
+                "unmatched": sum(len(account.unattributed) for account in self.accounts),
                 "unknown": len(self.homeless) + sum(len(account.unknown) for account in self.accounts),
             },
         }
@@ -147,5 +154,6 @@ def run_check(
         plan = plan_account(gathered.facts, Wanted(names, tokens), app.backfill.policy)
         report.unknown_symbols = [s for s in report.unknown_symbols if not knows_symbol(gathered, s)]
         comparison = compare(gathered.facts, plan, app.backfill.policy, tokens, names)
-        report.accounts.append(AccountCheck(gathered, plan, comparison, tuple(sorted(names))))
+        strays = tuple(unattributed(gathered, plan, app.backfill.policy, tokens, names))
+        report.accounts.append(AccountCheck(gathered, plan, comparison, tuple(sorted(names)), strays))
     return report

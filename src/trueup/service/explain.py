@@ -1,22 +1,26 @@
 """`explain`: one trade's timeline - its ledger rows, the venue's evidence, the attribution, the decision and why."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from trueup.core.audit import AuditDecision, AuditRow
 from trueup.core.decimals import exactly, plain
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, StatusClass
 from trueup.core.repair.attribution import Attribution
+from trueup.core.repair.booked import BookedIndex
 from trueup.core.repair.decisions import Decision
-from trueup.core.repair.evidence import Evidence
+from trueup.core.repair.evidence import Evidence, evidence_of
 from trueup.core.repair.plan import Wanted, plan_account
+from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.slices import Slice, action_of, slices_of
 from trueup.core.times import iso, read_time
 from trueup.ports import Profile
 from trueup.service.app import App
 from trueup.service.backfill_report import coverage_json
 from trueup.service.gather import Gathered, by_account, gather
+from trueup.service.unattributed import SEVERAL_TRADES, UNMATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,9 @@ def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanati
     moments = [*_ledger_moments(rows, slices), *_audit_moments(app, profile, trade_id)]
     for token in sorted(tokens & plan.attributions.keys()):
         moments += _venue_moments(plan.attributions[token], (profile.profile_id, trade_id))
+    told = {m.identity for m in moments if m.source == "venue"}
+    cited = {row.exchange_order_id or row.order_id for row in rows if row.status is StatusClass.FILLED}
+    moments += _booked_moments(gathered, tokens, cited - told, app.backfill.policy)
     return Explanation(
         trade_id=trade_id,
         profile=profile,
@@ -148,12 +155,24 @@ def _ledger_moments(rows: list[LedgerOrder], slices: list[Slice]) -> list[Moment
 def _venue_moments(found: Attribution, trade: tuple[str, str]) -> list[Moment]:
     """Return the evidence that was given to the trade or could have been, and what became of it."""
     moments = [_evidence(item.evidence, f"assigned by {item.method}") for item in found.assigned.get(trade, [])]
-    moments += [
-        _evidence(row, "quarantined: it names several trades") for row, names in found.conflicts if trade in names
-    ]
-    moments += [_evidence(row, "unmatched") for row, owner in found.unassigned if owner in (None, trade[0])]
+    moments += [_evidence(row, SEVERAL_TRADES) for row, names in found.conflicts if trade in names]
+    moments += [_evidence(row, UNMATCHED) for row, owner in found.unassigned if owner in (None, trade[0])]
     moments += [_evidence(row, f"out of scope: {reading.counts_for(trade[0]).value}") for row, reading in found.dropped]
     return moments
+
+
+def _booked_moments(
+    gathered: Gathered, tokens: set[str], cited: Collection[str], policy: BackfillPolicy
+) -> list[Moment]:
+    """Return the executions that the trade's rows cite and the venue still lists: what is booked is seen there too."""
+    everything = replace(policy, lookback_ms=gathered.snapshot.as_of_ms)
+    executed = evidence_of(gathered.snapshot, BookedIndex(), everything)
+    return [
+        _evidence(row, "booked")
+        for token in sorted(tokens & executed.rows.keys())
+        for row in executed.rows[token]
+        if row.exchange_order_id in cited
+    ]
 
 
 def _evidence(row: Evidence, fate: str) -> Moment:

@@ -7,14 +7,16 @@ from trueup.core.breaks import Break, BreakKind
 from trueup.core.decimals import plain
 from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Piece, say
 from trueup.surfaces.cli.tables import Column, table
-from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line
+from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment
 
 if TYPE_CHECKING:
     from trueup.core.repair.evidence import EvidenceBook
     from trueup.core.snapshot import Snapshot
     from trueup.service.check import AccountCheck, CheckReport
+    from trueup.service.unattributed import Unattributed
 
 _LISTED = 10
+_STRAYS = 20
 _REPAIRABLE = frozenset({BreakKind.GHOST_POSITION, BreakKind.MISSING_IN_DB})
 
 
@@ -49,6 +51,32 @@ def _account(account: "AccountCheck") -> None:
     _breaks(account.comparison.breaks)
     if not account.comparison.breaks and not account.inconclusive:
         say(("no break", GOOD), indent=2)
+    _strays(account.unattributed)
+
+
+def _strays(found: "Sequence[Unattributed]") -> None:
+    """Print the executions that nothing attributes, the newest of them where they are many."""
+    if not found:
+        return
+    more = f", the newest {_STRAYS}; --format json has all" if len(found) > _STRAYS else ""
+    thing = count(len(found), "execution")
+    say(f"{thing} within the look-back that the ledger has not booked and no open trade took (no break){more}:",
+        indent=2)  # fmt: skip
+    columns = (
+        Column("time"), Column("symbol"), Column("side"), Column("qty", number=True), Column("price", number=True),
+        Column("execution", below=True), Column("why", below=True),
+    )  # fmt: skip
+    rows = [(stray.evidence, stray.why) for stray in found[-_STRAYS:]]
+    table(
+        columns,
+        [
+            [
+                moment(row.time_ms), row.symbol, row.side.value, plain(row.qty),
+                plain(row.price) if row.price is not None else "-", row.exchange_order_id, why,
+            ]
+            for row, why in rows
+        ],
+    )  # fmt: skip
 
 
 def _by_reason(unknown: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
