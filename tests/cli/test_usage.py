@@ -11,6 +11,7 @@ from tests.cli.program import Answer, Program, call, process
 
 from trueup import __version__
 from trueup.core.errors import CannotKnow, ConfigurationError, Refused
+from trueup.ports import BatchSummary
 from trueup.service.app import App
 
 COMMANDS = (
@@ -84,6 +85,13 @@ class TestHelp:
         assert "Commands:" in answer.err
 
 
+def test_every_state_of_a_batch_is_in_the_help_of_the_list() -> None:
+    out = call(no_app, "backfill", "list", "--help").out
+    states = re.findall(r"[a-z]+(?:_[a-z]+)?", (BatchSummary.__doc__ or "").partition("`state` is ")[2])
+    assert not [state for state in states if state not in out and state != "or"]
+    assert "nothing_booked" in states
+
+
 def test_version_is_printed() -> None:
     answer = call(no_app, "--version")
     assert (answer.code, answer.out) == (0, f"trueup {__version__}\n")
@@ -120,6 +128,13 @@ class TestWrongUsage:
             (("audit", "export", "--batch", "B-1"), "no batch 'B-1'"),
             (("audit", "export", "--out", "missing/file"), "missing/file cannot be written"),
             (("explain", "TRD-9"), "no trade 'TRD-9'"),
+            (("explain", "ghost"), "Did you mean TRD-GHOST?"),
+            (("explain", "TRD-GOHST"), "Did you mean TRD-GHOST or TRD-LOST?"),
+            (("explain", "t"), "Did you mean TRD-LOST or TRD-GHOST?"),
+            (("explain", "zzz"), "\n`trueup check` lists the open ones."),
+            (("explain", "TRD-GHOST", "--profile", "p2"), "no trade 'TRD-GHOST' of profile 'p2'"),
+            (("check", "--config", "x.toml"), "before the command: trueup --config FILE check"),
+            (("backfill", "run", "--config=x"), "before the command: trueup --config FILE backfill run"),
             (("explain", "TRD-GHOST", "--plot", "trade.gif"), ".png or .svg"),
             (("explain", "TRD-GHOST", "--plot", "missing/trade.png"), "folder that exists"),
         ],

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from trueup.core.audit import AuditDecision, AuditRow
 from trueup.core.decimals import exactly, plain
@@ -91,9 +92,10 @@ class Explanation:
 def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanation:
     """Explain one trade; where several profiles have a trade of that id, the profile must be named."""
     rows = app.ledger.trade_rows(trade_id, [profile_id] if profile_id else None)
+    whose = f" of profile {profile_id!r}" if profile_id else ""
     owners = sorted({row.profile_id for row in rows})
     if not owners:
-        raise ConfigurationError(f"The ledger has no trade {trade_id!r}.", "`trueup check` lists the open ones.")
+        raise ConfigurationError(f"The ledger has no trade {trade_id!r}{whose}.", _meant(app, trade_id))
     if len(owners) > 1:
         raise ConfigurationError(
             f"Several profiles have a trade {trade_id!r}: {', '.join(owners)}.", "Name one with --profile ID."
@@ -122,6 +124,21 @@ def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanati
     )
 
 
+def _meant(app: App, trade_id: str) -> str:
+    """Return the known trades nearest to a misspelt one: those that may be open, and those that the audit names."""
+    rows = app.ledger.open_trade_rows([profile.profile_id for profile in app.ledger.profiles()])
+    known = {row.trade_id for row in rows if row.trade_id}
+    if app.journal.audit_exists():
+        known |= {str(row["trade_id"]) for row in app.journal.audit_rows() if row["trade_id"]}
+    folded = {name.casefold(): name for name in sorted(known)}
+    wanted = trade_id.casefold()
+    close = sorted((name for name in folded if wanted and wanted in name), key=lambda name: (len(name), name))
+    close = close or get_close_matches(wanted, folded, n=_NEAREST, cutoff=0.5)
+    listed = "`trueup check` lists the open ones."
+    return f"Did you mean {' or '.join(folded[name] for name in close[:_NEAREST])}? {listed}" if close else listed
+
+
+_NEAREST = 3
 _ORDER = {"ledger": 0, "venue": 1, "audit": 2}
 
 

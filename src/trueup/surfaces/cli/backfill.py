@@ -126,7 +126,9 @@ def list_(
 ) -> None:
     """List the batches, newest first.
 
-    Each with its state (dry_run, applied, reverted, pending) and what was decided in it.
+    Each with what was decided in it and its state: dry_run, applied, reverted, partly_reverted, nothing_booked (an
+    apply without a row to book, or all refused), interrupted (it failed, and booked nothing), or pending (it runs, or
+    was killed; the next run closes it).
 
     Example: trueup backfill list --profile p1
     """

@@ -19,6 +19,8 @@ from trueup.surfaces.cli.session import Demo, Session
 if TYPE_CHECKING:
     from trueup.service.app import App
 
+_GLOBAL_OPTIONS = ("--config", "--version")
+
 INTERRUPTED = 130
 READER_GONE = 141
 UNEXPECTED = 3
@@ -137,6 +139,8 @@ def _misused(error: typer.TyperException) -> int:
         return error.exit_code
     note(("error: ", BAD), " ".join(line.strip() for line in lines))
     path = context.command_path if context is not None else "trueup"
+    if path != "trueup" and getattr(error, "option_name", None) in _GLOBAL_OPTIONS:
+        note(f"Global options come before the command: trueup --config FILE {path.removeprefix('trueup ')}")
     note(f"`{path} --help` shows how it is used.")
     return error.exit_code
 
