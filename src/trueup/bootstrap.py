@@ -60,6 +60,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         configured=tuple(_profile(profile) for profile in settings.profiles),
         settings=tuple(describe(settings)),
         folder=settings.folder,
+        embedded=settings.embedded,
         close=store.close,
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )

@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from tests.cli.program import Program, call, process
 from tests.ledger.bot import Bot, row
 
@@ -17,6 +18,25 @@ class TestInit:
         assert "1 profile added or changed: p1" in answer.out
         again = program("init")
         assert (again.code, again.out) == (0, "Nothing was missing.\n")
+
+    def test_without_any_settings_names_the_ledger_that_it_creates(self, tmp_path: Path) -> None:
+        answer = process(tmp_path, "init")
+        said = f"note: no trueup.toml found in {tmp_path}: the ledger is the embedded one, {tmp_path / 'trueup.db'}\n"
+        assert (answer.code, answer.err.startswith(said)) == (0, True)
+        assert "trueup.db" in os.listdir(tmp_path)
+        assert "no enabled profile" in process(tmp_path, "check").err
+
+    def test_of_a_database_that_may_not_be_written_says_so(self, bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+        """SQLite quietly turns a write transaction on a read-only file into one that only reads."""
+        bot.init()
+        program = Program(bot)
+        monkeypatch.chdir(bot.folder)  # where the odd name of the file may be made
+        bot.url = f"sqlite:///file:{bot.folder}/ledger.db?mode=ro&uri=true"
+        monkeypatch.setattr("trueup.settings.sections.database_url", lambda value, _: value)
+        answer = program("init")
+        assert (answer.code, answer.out) == (2, "")
+        assert "may not be written" in answer.err
+        assert "state_url" in answer.err
 
     def test_in_json_names_tables_and_profiles(self, bot: Bot) -> None:
         document = Program(bot)("init", "--format", "json").json
@@ -81,6 +101,31 @@ class TestDemo:
 
         answer = call(lambda _: Program, "demo", demo=demo)  # type: ignore[arg-type, return-value]  # no App is built
         assert (answer.code, answer.err) == (1, "error: The folder is somebody else's.\nName another.\n")
+
+
+class TestWithoutSettings:
+    @pytest.mark.parametrize(
+        "words",
+        [("check",), ("backfill", "run"), ("backfill", "list"), ("mode", "show"), ("audit", "verify"),
+         ("audit", "export"), ("explain", "TRD-1"), ("backfill", "revert", "B", "--reason", "x")],
+        ids=" ".join,
+    )  # fmt: skip
+    def test_a_command_says_that_there_are_none_and_creates_nothing(
+        self, tmp_path: Path, words: tuple[str, ...]
+    ) -> None:
+        answer = process(tmp_path, *words)
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.startswith(f"error: No trueup.toml found in {tmp_path}, and nothing else names a ledger.\n")
+        assert os.listdir(tmp_path) == []
+
+    def test_the_doctor_finds_it(self, tmp_path: Path) -> None:
+        answer = process(tmp_path, "doctor")
+        assert answer.code == 2
+        assert f"No trueup.toml found in {tmp_path}" in answer.out
+
+    def test_a_ledger_in_the_environment_is_enough(self, tmp_path: Path) -> None:
+        answer = process(tmp_path, "check", environ={"TRUEUP_LEDGER_URL": "sqlite:///mine.db"})
+        assert f"There is no database at {tmp_path / 'mine.db'}" in answer.err
 
 
 class TestModes:

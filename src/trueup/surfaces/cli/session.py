@@ -36,7 +36,10 @@ def session_of(context: typer.Context) -> Session:
     return found
 
 
-def open_app(context: typer.Context) -> "App":
-    """Build the App of a command."""
+def open_app(context: typer.Context, *, creates: bool = False) -> "App":
+    """Build the App of a command; one that creates no ledger needs one that is named, or there."""
     session = session_of(context)
-    return session.build(session.config)
+    app = session.build(session.config)
+    if not creates:
+        app.require_ledger()
+    return app

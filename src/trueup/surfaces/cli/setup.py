@@ -7,7 +7,7 @@ import typer
 
 from trueup.core.errors import TrueupError
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
-from trueup.surfaces.cli.output import BAD, GOOD, WARN, Piece, note, print_json, say, working
+from trueup.surfaces.cli.output import BAD, GOOD, WARN, Piece, note, print_json, remark, say, working
 from trueup.surfaces.cli.session import open_app, session_of
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.telling import tell
@@ -35,7 +35,9 @@ def init(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
     """
     from trueup.service.setup import initialise
 
-    app = open_app(context)
+    app = open_app(context, creates=True)
+    if app.embedded is not None:
+        remark(f"no trueup.toml found in {app.folder}: the ledger is the embedded one, {app.embedded}")
     with working("creating what is missing"):
         made = initialise(app)
     if form is Format.JSON:
