@@ -244,6 +244,10 @@ class Journal(Protocol):
         """Return the hash of the newest audit row."""
         ...
 
+    def length(self) -> int:
+        """Return the place of the newest audit row in the chain: how many rows a whole chain has."""
+        ...
+
     def applied(self, exchange_order_ids: Iterable[str]) -> list[Applied]:
         """Return the repairs that were applied from these exchange orders and not reverted."""
         ...

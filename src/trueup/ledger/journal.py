@@ -58,6 +58,11 @@ class SqlJournal:
         with self._state.reading() as connection:
             return chain.newest(connection)[1]
 
+    def length(self) -> int:
+        """Return the place of the newest audit row in the chain: how many rows a whole chain has."""
+        with self._state.reading() as connection:
+            return chain.newest(connection)[0]
+
     def applied(self, exchange_order_ids: Iterable[str]) -> list[Applied]:
         """Return the repairs that were applied from these exchange orders and not reverted."""
         with self._state.reading() as connection:

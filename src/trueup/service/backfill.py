@@ -4,7 +4,7 @@ Invariant 7 (Audit before act): the decisions are committed to the audit before 
 the same repair transaction and rolls it back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -29,6 +29,7 @@ from trueup.service.gather import (
     require_symbols,
     tokens_of,
 )
+from trueup.service.progress import Progress, silent
 from trueup.service.runs import recorded, told
 
 SLICE_CHANGED = "slice_changed"
@@ -60,9 +61,7 @@ class _Work:
     lease: Lease
 
 
-def run_backfill(
-    app: App, request: BackfillRequest, progress: Callable[[str], None] = lambda _: None
-) -> BackfillReport:
+def run_backfill(app: App, request: BackfillRequest, progress: Progress = silent) -> BackfillReport:
     """Run the backfill for the chosen profiles and report every decision with its reason."""
     dry_run = not request.apply if request.apply is not None else app.backfill.dry_run
     report = BackfillReport(dry_run=dry_run)
@@ -81,8 +80,8 @@ def run_backfill(
         report.plan_hash = document_hash(item.plan for item in work)
         if request.plan is not None and request.plan != report.plan_hash:
             report.plan_expected = request.plan
-        for item in work:
-            progress(f"{'rehearsing' if dry_run else 'applying'} {item.profile.profile_id}")
+        for done, item in enumerate(work):
+            progress(f"{'rehearsing' if dry_run else 'applying'} {item.profile.profile_id}", done, len(work))
             try:
                 _finish(app, item, report, dry_run=dry_run)
             except TrueupError as error:
@@ -112,19 +111,20 @@ def _plan_all(
     profiles: Sequence[Profile],
     report: BackfillReport,
     leases: ExitStack,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> list[_Work]:
     """Take each account's lease, read it, and plan its profiles together."""
     work: list[_Work] = []
-    for account, members in by_account(app, profiles).items():
+    accounts = by_account(app, profiles)
+    for done, (account, members) in enumerate(accounts.items()):
         lease = leases.enter_context(app.leases.hold(f"account:{account}", request.wait_seconds))
         if lease is None:
             for profile in members:
                 report.profiles[profile.profile_id].skipped_reason = LEASE_HELD
             continue
-        progress(f"reading {account}")
+        progress(f"reading {account}", done, len(accounts))
         gathered = gather(app, account)
-        progress(f"deciding {account}")
+        progress(f"deciding {account}", done, len(accounts))
         wanted = Wanted(
             frozenset(profile.profile_id for profile in members),
             tokens_of(gathered.account, request.symbols),

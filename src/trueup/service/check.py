@@ -1,7 +1,6 @@
 """`check`: compare open slices with the venue's positions and evidence, and change nothing."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from trueup.core.breaks import Break, BreakKind, Comparison, compare
@@ -21,6 +20,7 @@ from trueup.service.gather import (
     require_symbols,
     tokens_of,
 )
+from trueup.service.progress import Progress, silent
 from trueup.service.unattributed import Unattributed, unattributed
 
 
@@ -139,15 +139,16 @@ def run_check(
     app: App,
     profiles: tuple[str, ...] | None = None,
     symbols: tuple[str, ...] | None = None,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
 ) -> CheckReport:
     """Compare the books of the chosen profiles' accounts with their venues; nothing is written."""
     require_symbols(symbols)
     chosen = choose_profiles(app, profiles)
     report = CheckReport(homeless=homeless(app, chosen, profiles), unknown_symbols=list(symbols or ()))
     placed = [profile for profile in chosen if profile.profile_id not in report.homeless]
-    for account, members in by_account(app, placed).items():
-        progress(f"reading {account}")
+    accounts = by_account(app, placed)
+    for done, (account, members) in enumerate(accounts.items()):
+        progress(f"reading {account}", done, len(accounts))
         gathered = gather(app, account)
         names = frozenset(profile.profile_id for profile in members)
         tokens = tokens_of(gathered.account, symbols)
