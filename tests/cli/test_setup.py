@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,21 @@ class TestDoctor:
         failed = [check for check in answer.json["checks"] if not check["ok"]]
         assert [check["name"] for check in failed] == ["venue of main"]
         assert all(set(check) == {"name", "ok", "found", "do"} for check in answer.json["checks"])
+
+    @pytest.mark.parametrize("terminal", [True, False])
+    def test_fits_80_columns_and_says_what_to_do_below(
+        self, bot: Bot, monkeypatch: pytest.MonkeyPatch, terminal: bool
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setenv("TERM", "xterm")
+        bot.venue(positions=[{"symbol": "BTC/USD", "qty": "n/a"}])
+        bot.ready(row("TRD-GHOST"))
+        bot.profiles = [{"id": "renamed"}]
+        out = re.sub(r"\x1b\[[0-9;]*m", "", Program(bot)("doctor", terminal=terminal).out)
+        lines = out.partition("\nSettings that")[0].splitlines()
+        place = next(number for number, line in enumerate(lines) if line.startswith("FAIL  profiles"))
+        assert "      -> Run `trueup init`." in lines[place:]
+        assert [line for line in lines if len(line) > 80 and str(bot.folder) not in line] == []
 
     def test_counts_broken_settings_among_its_findings(self, tmp_path: Path) -> None:
         (tmp_path / "trueup.toml").write_text("[ledgr]\n")

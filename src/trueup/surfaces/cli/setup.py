@@ -7,7 +7,7 @@ import typer
 
 from trueup.core.errors import TrueupError
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
-from trueup.surfaces.cli.output import BAD, GOOD, WARN, Piece, note, print_json, remark, say, working
+from trueup.surfaces.cli.output import BAD, GOOD, note, print_json, remark, say, working
 from trueup.surfaces.cli.session import open_app, session_of
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.telling import tell
@@ -80,6 +80,7 @@ def doctor(context: typer.Context, form: FormatOption = Format.TEXT) -> int:
     Example: trueup doctor
     """
     from trueup.service.setup import exit_code
+    from trueup.surfaces.cli.views import findings
 
     checks, changed = _examine(context)
     code = exit_code(checks)
@@ -87,8 +88,7 @@ def doctor(context: typer.Context, form: FormatOption = Format.TEXT) -> int:
         rows = [{"name": check.name, "ok": check.ok, "found": check.found, "do": check.do} for check in checks]
         print_json({"checks": rows, "exit_code": code})
         return code
-    columns = (Column(""), Column("check"), Column("found", below=True), Column("what to do", below=True))
-    table(columns, [_row(check) for check in checks], indent=0)
+    findings.show(checks)
     if changed:
         say()
         say("Settings that are not at their default:")
@@ -114,8 +114,3 @@ def _examine(context: typer.Context) -> tuple[list["Check"], list[tuple[str, str
         return setup.doctor(app), [
             row for row in app.settings if row[2] != "default" and not row[0].startswith("profiles.")
         ]
-
-
-def _row(check: "Check") -> list[Piece]:
-    verdict = ("ok", GOOD) if check.ok else ("warn", WARN) if not check.exit_code else ("FAIL", BAD)
-    return [verdict, check.name, check.found, "" if check.ok else check.do]
