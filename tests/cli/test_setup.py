@@ -1,5 +1,7 @@
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,8 +104,21 @@ class TestDemo:
         assert "trueup backfill run" in answer.out
         assert os.listdir(tmp_path) == ["try"]
 
+    @pytest.mark.parametrize("found", [True, False], ids=["on the path", "in a folder of its own"])
+    def test_ends_with_commands_that_work_as_typed(self, tmp_path: Path, found: bool) -> None:
+        program = Path(sys.executable).parent / "trueup"
+        folders = [os.defpath, *([str(program.parent)] if found else [])]
+        environ = {"PATH": os.pathsep.join(folders), "HOME": str(tmp_path)}
+        done = subprocess.run([program, "demo"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+        last = done.stdout.partition("Look around")[2].splitlines()[2:6]
+        assert last[1].strip() == f"{'trueup' if found else program} explain TRD-NVDA-3"
+        typed = subprocess.run(
+            ["sh", "-e", "-c", "\n".join(last)], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+        )
+        assert typed.stdout.startswith("trade TRD-NVDA-3")
+
     def test_in_json_is_one_document(self) -> None:
-        def demo(folder: Path, say: Say) -> int:
+        def demo(folder: Path, say: Say, program: str) -> int:
             say(f"laid down in {folder}")
             return 1
 
@@ -112,7 +127,7 @@ class TestDemo:
         assert answer.json == {"folder": "try", "told": ["laid down in try"], "exit_code": 1}
 
     def test_that_is_refused_says_why(self) -> None:
-        def demo(folder: Path, say: Say) -> int:
+        def demo(folder: Path, say: Say, program: str) -> int:
             raise Refused("The folder is somebody else's.", "Name another.")
 
         answer = call(lambda _: Program, "demo", demo=demo)  # type: ignore[arg-type, return-value]  # no App is built

@@ -1,5 +1,6 @@
 """The commands that set up: init, demo, doctor."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from trueup.surfaces.cli.output import BAD, GOOD, note, print_json, remark, say,
 from trueup.surfaces.cli.session import open_app, session_of
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.telling import tell
-from trueup.surfaces.cli.words import count
+from trueup.surfaces.cli.words import command, count
 
 if TYPE_CHECKING:
     from trueup.ports import Check
@@ -49,7 +50,8 @@ def init(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
         say(f"{count(len(made.profiles), 'profile')} added or changed: {', '.join(made.profiles)}")
     if not made.tables and not made.profiles:
         say("Nothing was missing.")
-    note("Next: trueup doctor, then trueup check")
+    program = session_of(context).program
+    note(f"Next: {command(program, 'doctor')}, then {command(program, 'check')}")
 
 
 def demo(
@@ -66,7 +68,8 @@ def demo(
     Example: trueup demo --folder try
     """
     told: list[str] = []
-    code = session_of(context).demo(folder, told.append if form is Format.JSON else tell)
+    session = session_of(context)
+    code = session.demo(folder, told.append if form is Format.JSON else tell, shlex.join(session.program[:1]))
     if form is Format.JSON:
         print_json({"folder": str(folder), "told": told, "exit_code": code})
     return code
