@@ -147,6 +147,13 @@ class TestWrongUsage:
         assert said in answer.err
         assert "Traceback" not in answer.err
 
+    @pytest.mark.parametrize("words", [("check", "--profile", "p2"), ("explain", "TRD-9")], ids=" ".join)
+    def test_leaves_stdout_empty_in_json_too(self, program: Program, words: tuple[str, ...]) -> None:
+        answer = program(*words, "--format", "json")
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.startswith("error: ")
+        assert "after an error stdout stays empty" in " ".join(call(no_app, "--help").out.split())
+
     @pytest.mark.parametrize("words", [("--config",), ("backfill", "run", "--profile")], ids=" ".join)
     def test_of_an_option_without_its_value_says_where_to_look(self, words: tuple[str, ...]) -> None:
         answer = call(no_app, *words)

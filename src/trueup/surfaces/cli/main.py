@@ -51,7 +51,9 @@ def _program() -> typer.Typer:
         "trueup compares the bot's ledger with what the venue says, names each disagreement, and books the exits that "
         "the ledger missed: each row with its proof, audited, and reversible.\n\n"
         "Start with: trueup demo",
-        epilog=f"{EXIT_CODES_OF_CHECKS}\n\nSettings: flags, then the environment, then trueup.toml.",
+        epilog=f"{EXIT_CODES_OF_CHECKS}\n\nSettings: flags, then the environment, then trueup.toml. "
+        "Global options come before the command.\n\nWith --format json, stdout has one document; errors and notes go "
+        "to stderr, and after an error stdout stays empty.",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
