@@ -22,10 +22,10 @@ def _build(config: Path | None) -> "App":
     return build(config)
 
 
-def _demo(folder: Path, say: Callable[[str], None]) -> int:
+def _demo(folder: Path, say: Callable[[str], None], program: str) -> int:
     from trueup.bootstrap import demo
 
-    return demo(folder, say)
+    return demo(folder, say, program)
 
 
 def main() -> None:

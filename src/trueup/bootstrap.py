@@ -60,20 +60,22 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         configured=tuple(_profile(profile) for profile in settings.profiles),
         settings=tuple(describe(settings)),
         folder=settings.folder,
+        embedded=settings.embedded,
         close=store.close,
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )
 
 
-def demo(folder: Path, say: Callable[[str], None]) -> int:
+def demo(folder: Path, say: Callable[[str], None], program: str = "trueup") -> int:
     """Lay a made-up week down in a folder and do the main job on it; what it tells goes to `say`, line by line.
 
-    The settings are the folder's own: a ledger that the environment names is never touched.
+    The settings are the folder's own: a ledger that the environment names is never touched. `program` is how a shell
+    finds trueup, for the commands that it tells to type.
     """
     from trueup.service.demo import run_demo
     from trueup.sim.week import world
 
-    return run_demo(lambda made: build(made / "trueup.toml", {}), world(), folder, say)
+    return run_demo(lambda made: build(made / "trueup.toml", {}), world(), folder, say, program)
 
 
 def _backfill(settings: Settings) -> BackfillConfig:

@@ -1,6 +1,6 @@
 """What the use cases need from the outside world, as protocols; adapters implement them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -131,6 +131,16 @@ class BatchSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class UnendedRun:
+    """A run that began and never said how it ended; `gone` says that it cannot be running any more."""
+
+    run_id: str
+    scope: str
+    started_at: str
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
 class UndoResult:
     """How a revert or reapply ended: the order ids that changed, and those that were in that state already."""
 
@@ -234,6 +244,10 @@ class Journal(Protocol):
         """Return the hash of the newest audit row."""
         ...
 
+    def length(self) -> int:
+        """Return the place of the newest audit row in the chain: how many rows a whole chain has."""
+        ...
+
     def applied(self, exchange_order_ids: Iterable[str]) -> list[Applied]:
         """Return the repairs that were applied from these exchange orders and not reverted."""
         ...
@@ -250,12 +264,23 @@ class Journal(Protocol):
         """Return the PENDING_APPLY rows of batches that never ended."""
         ...
 
+    def close_batch(self, batch_id: str, closing: Callable[[AuditRow], AuditDraft]) -> list[AuditRow]:
+        """Append the row that closes each PENDING_APPLY row of a batch that has not ended; return the whole batch.
+
+        What was committed meanwhile counts as ended, also where the program never learned of it.
+        """
+        ...
+
     def batches(self, profile_ids: Sequence[str] | None = None) -> list[BatchSummary]:
         """Return all batches, newest first."""
         ...
 
     def begin_run(self, run_id: str, kind: str, scope: str) -> None:
         """Record that a run began, with the audit head that it saw."""
+        ...
+
+    def unended_runs(self) -> list[UnendedRun]:
+        """Return the runs that began and did not end, oldest first: killed ones, and those that still run."""
         ...
 
     def end_run(self, run_id: str, status: str, summary: Mapping[str, object]) -> None:

@@ -43,7 +43,7 @@ def call(build: Callable[[Path | None], App], *words: str, demo: Demo | None = N
     """Run one command in this process."""
     out, err = (Terminal(), Terminal()) if terminal else (StringIO(), StringIO())
     with redirect_stdout(out), redirect_stderr(err):
-        code = run(build, demo or (lambda folder, say: 0), words)
+        code = run(build, demo or (lambda folder, say, program: 0), words)
     return Answer(code, out.getvalue(), err.getvalue())
 
 

@@ -5,7 +5,10 @@ import pytest
 from tests.cli.program import Program
 from tests.ledger.bot import Bot, a_bot, leave, row, sold
 
+from trueup.core.errors import CannotKnow
 from trueup.core.modes import Mode
+from trueup.ledger.journal import SqlJournal
+from trueup.ledger.sql import SqlLedger
 from trueup.ports import ModeChange
 
 ROW = ("TRD-GHOST", "BTC/USD", "sell", "1", "110", "v-1", "client_order_id")
@@ -81,12 +84,24 @@ class TestApply:
         answer = proven("backfill", "run", "--apply", "--plan", plan)
         assert answer.code == 1
         assert f"REFUSED: the plan is not {plan} any more" in answer.out
+        assert "the plan was REFUSED, nothing of 0 rows was booked and nothing recorded" in answer.out
         assert next_command(answer.out) == ["backfill", "run", "--dry-run"]
 
     def test_says_what_a_refused_plan_would_have_booked(self, proven: Program) -> None:
         answer = proven("backfill", "run", "--apply", "--plan", "0" * 64)
         assert answer.code == 1
         assert "not applied" in next(line for line in answer.out.splitlines() if "v-1" in line)
+
+    def test_that_fails_says_so_in_the_count_and_by_row(self, proven: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+        def locked(*_: object, **__: object) -> None:
+            raise CannotKnow("The database is locked.", "Find the lock.")
+
+        monkeypatch.setattr(SqlLedger, "book", locked)
+        answer = proven("backfill", "run", "--apply")
+        assert answer.code == 3
+        assert "error: The database is locked." in answer.out
+        assert "0 of 1 row booked, 0 unresolved, 1 FAILED" in answer.out
+        assert "INTERRUPTED apply_failed" in next(line for line in answer.out.splitlines() if "v-1" in line)
 
     def test_without_a_flag_follows_the_settings(self, bot: Bot) -> None:
         bot.ready(row("TRD-GHOST"))
@@ -114,13 +129,37 @@ class TestGates:
         assert answer.code == 0
         assert "skipped p1: disabled" in answer.out
         assert "ENABLE_RECON_EXIT_BACKFILL=true" in answer.out
+        said = "NOTHING LOOKED AT: ENABLE_RECON_EXIT_BACKFILL (false) left out every profile."
+        assert answer.out.splitlines()[-1].startswith(said)
+        assert "OK (" not in answer.out
 
     def test_an_allowlist_that_leaves_a_profile_out_is_named(self, bot: Bot) -> None:
         bot.ready(row("TRD-GHOST"))
         bot.environ["RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST"] = "p2"
         answer = Program(bot)("backfill", "run")
         assert answer.code == 0
-        assert "RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST" in answer.out
+        said = "NOTHING LOOKED AT: RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST left out every profile."
+        assert answer.out.splitlines()[-1].startswith(said)
+        assert "OK (" not in answer.out
+
+    def test_profiles_that_were_left_out_are_counted_beside_those_that_were_not(self, bot: Bot) -> None:
+        bot.profiles.append({"id": "p2"})
+        bot.ready(row("TRD-GHOST"))
+        bot.environ["RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST"] = "p1"
+        answer = Program(bot)("backfill", "run")
+        assert "OK (" not in answer.out
+        assert "1 profile, 1 proposed, 0 unresolved, 1 not looked at" in answer.out
+
+    def test_an_allowlist_that_names_nobody_is_noted_and_the_rest_goes_on(self, program: Program) -> None:
+        program.bot.environ["RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST"] = "p1,p7"
+        answer = program("backfill", "run", "--format", "json")
+        assert answer.json["profiles"][0]["attempted"] is True
+        said = "note: RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST names p7, which is no profile\n"
+        assert (answer.code, answer.err) == (1, said)
+        assert not program("check").err
+        doctor = program("doctor")
+        assert doctor.code == 0
+        assert "no profile is called p7" in doctor.out
 
     def test_a_missing_audit_table_is_created_by_init(self, program: Program) -> None:
         program.bot.db.run("DROP TABLE reconciliation_backfill_audit")
@@ -201,6 +240,46 @@ def test_an_interrupted_batch_is_named(proven: Program) -> None:
     db.run("DELETE FROM orders WHERE order_id LIKE 'BFILL-%'")
     out = proven("backfill", "run").out
     assert f"INTERRUPTED {batch}" in out
+
+
+def test_a_symbol_that_nobody_knows_is_noted_on_stderr(program: Program) -> None:
+    answer = program("backfill", "run", "--symbol", "BTC/USDD", "--format", "json")
+    assert answer.json["profiles"][0]["proposed_rows"] == 0
+    assert "called BTC/USDD" in answer.err
+    assert not program("backfill", "run", "--symbol", "BTCUSD").err
+
+
+def test_a_profile_that_init_has_not_put_into_the_ledger_is_noted(program: Program) -> None:
+    program.bot.profiles = [{"id": "renamed"}]
+    said = "note: profile renamed: in trueup.toml, but not in the ledger yet (new, or renamed); run `trueup init`\n"
+    for words in (("check",), ("backfill", "run")):
+        assert program(*words).err == said
+    doctor = program("doctor")
+    assert doctor.code == 2
+    assert "renamed: in trueup.toml, but not in the ledger yet" in doctor.out
+    assert "Run `trueup init`." in doctor.out
+    program("init")
+    assert not program("check").err
+
+
+def test_a_run_that_was_killed_is_named(proven: Program) -> None:
+    values = {"kind": "backfill", "scope": "p1", "status": "PENDING", "audit_head": "0"}
+    proven.bot.db.insert("reconcile_runs", [{**values, "run_id": "RUN-1", "started_at": "2020-01-01T00:00:00Z"}])
+    assert "KILLED RUN-1 never said how it ended" in proven("backfill", "run").out
+    assert "KILLED" not in proven("backfill", "run").out
+
+
+def test_a_run_whose_end_cannot_be_written_says_so_after_what_it_did(
+    proven: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise CannotKnow("The disk is full.")
+
+    monkeypatch.setattr(SqlJournal, "end_run", full)
+    answer = proven("backfill", "run", "--apply")
+    assert answer.code == 3
+    assert "1 of 1 row booked" in answer.out
+    assert "NOT RECORDED how this run ended could not be written: The disk is full." in answer.out
 
 
 def test_trades_of_others_symbols_and_used_evidence_are_counted(bot: Bot) -> None:

@@ -1,6 +1,6 @@
 import pytest
 from tests.cli.program import Program
-from tests.ledger.bot import Bot, row, sold
+from tests.ledger.bot import Bot, leave, row, sold
 
 
 def test_shows_a_line_a_break_with_the_quantities(program: Program) -> None:
@@ -86,3 +86,64 @@ def test_in_json_is_the_report(program: Program) -> None:
     document = program("check", "--format", "json").json
     assert document["status"] == "MISMATCH"
     assert {found["kind"] for found in document["breaks"]} == {"ghost_position", "missing_in_db"}
+
+
+def test_a_profile_without_an_account_is_unknown_and_the_others_are_compared(program: Program) -> None:
+    program.bot.db.run("INSERT INTO profiles (profile_id, account) VALUES ('p2', 'mian')")
+    for words in (("check",), ("backfill", "run")):
+        answer = program(*words)
+        assert answer.code == 3
+        assert "Profile p2 has the account 'mian', which is not configured." in answer.out
+        assert "Did you mean main?" in answer.out
+        assert "TRD-GHOST" in answer.out
+        if words != ("check",):
+            assert answer.out.splitlines()[-1].startswith("Apply exactly this: ")
+        named = program(*words, "--profile", "p2")
+        assert (named.code, named.out) == (2, "")
+        assert "Profile p2 has the account 'mian'" in named.err
+
+
+def test_executions_that_nothing_attributes_are_told_and_are_no_breaks(bot: Bot) -> None:
+    bot.profiles.append({"id": "p2"})
+    bot.sells(
+        sold("booked"),
+        sold("hand-made", "3", 20),
+        sold("elsewhere", "4", 30, symbol="ETH/USD"),
+        sold("of-p2", "5", 40, client_order_id="bytelyst-p2-TRD-9-exit"),
+        sold("old", minute=-6000),
+        positions=[{"symbol": "BTC/USD", "qty": "1"}],
+    )
+    bot.ready(row("TRD-OPEN"), row("TRD-DONE"), leave("TRD-DONE", exchange_order_id="booked"))
+    answer = Program(bot)("check")
+    assert answer.code == 0
+    assert "3 executions within the look-back that the ledger has not booked" in answer.out
+    line = next(line for line in answer.out.splitlines() if "hand-made" in line)
+    assert line.split()[2:6] == ["BTC/USD", "sell", "3", "110"]
+    assert line.endswith("hand-made  out of scope: unattributed")
+    document = Program(bot)("check", "--format", "json").json
+    assert (document["status"], document["summary"]["unmatched"], document["breaks"]) == ("OK", 3, [])
+    [account] = document["accounts"]
+    found = {entry["exchange_order_id"]: entry["why"] for entry in account["unmatched"]}
+    assert found == {
+        "hand-made": "out of scope: unattributed",
+        "elsewhere": "out of scope: unattributed",
+        "of-p2": "unmatched",
+    }
+    first = Program(bot)("check", "--profile", "p1", "--symbol", "BTC/USD", "--format", "json").json
+    assert [entry["exchange_order_id"] for entry in first["accounts"][0]["unmatched"]] == ["hand-made"]
+
+
+def test_of_many_such_executions_the_newest_are_shown(bot: Bot) -> None:
+    bot.sells(*(sold(f"x-{number:02}", "1", number) for number in range(25)))
+    bot.ready()
+    out = Program(bot)("check").out
+    assert "25 executions" in out
+    assert "x-24" in out
+    assert "x-04" not in out
+    assert len(Program(bot)("check", "--format", "json").json["accounts"][0]["unmatched"]) == 25
+
+
+def test_executions_that_name_several_trades_are_told(bot: Bot) -> None:
+    bot.sells(sold("x-1", "1", 9, trade_id="TRD-1", client_order_id="bytelyst-p1-TRD-2-exit"))
+    bot.ready(row("TRD-1"), row("TRD-2"))
+    assert "quarantined: it names several trades" in Program(bot)("check").out

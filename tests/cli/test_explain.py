@@ -1,4 +1,5 @@
 import builtins
+import re
 import sys
 import xml.etree.ElementTree as ET
 from itertools import pairwise
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.cli.program import Program
-from tests.ledger.bot import Bot, leave, row
+from tests.ledger.bot import Bot, leave, row, sold
 
 from trueup.service.explain import Moment
 from trueup.surfaces.pictures.labels import place, spread
@@ -48,6 +49,21 @@ class TestText:
         assert "reverted_by_operator" in out
         assert "withheld" in out
         assert "REVERTED" in out
+
+    def test_of_what_was_booked_shows_the_venues_row_beside_the_ledgers(self, proven: Program, tmp_path: Path) -> None:
+        proven("backfill", "run", "--apply")
+        lines = proven("explain", "TRD-GHOST").out.splitlines()
+        venue = next(line for line in lines if re.search("Z +venue ", line))
+        assert venue.split()[-2:] == ["v-1", "booked"]
+        assert any(" audit " in line and "APPLIED" in line for line in lines)
+        assert "execution, booked" in TestPlot._svg(TestPlot(), proven, tmp_path, "TRD-GHOST")
+        proven.bot.venue()
+        assert not [line for line in proven("explain", "TRD-GHOST").out.splitlines() if re.search("Z +venue ", line)]
+
+    def test_of_what_is_older_than_the_look_back_shows_the_venues_row(self, bot: Bot) -> None:
+        bot.sells(sold("v-0", minute=-6000))
+        bot.ready(row("TRD-DONE", minute=-6001), leave("TRD-DONE", minute=-6000, exchange_order_id="v-0"))
+        assert re.search(r"v-0 +booked", Program(bot)("explain", "TRD-DONE").out)
 
     def test_tells_what_every_run_decided_alike_once(self, program: Program) -> None:
         for _ in range(3):

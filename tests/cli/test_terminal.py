@@ -52,6 +52,24 @@ def test_progress_is_shown_on_a_terminal_and_on_stderr_only(program: Program) ->
     assert not program("check").err
 
 
+def test_progress_is_told_by_count_where_the_total_is_known(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
+    bot.accounts = ["main", "other"]
+    bot.profiles.append({"id": "p2", "account": "other"})
+    bot.venue("other")
+    bot.ready(row("TRD-GHOST"), row("TRD-2", profile_id="p2"))
+    program = Program(bot)
+    for words, said in (
+        (("check",), r"reading other.* 1/2 "),
+        (("backfill", "run"), r"rehearsing p2.* 1/2 "),
+        (("audit", "verify"), r"checking the chain.* 0/2 "),
+        (("audit", "export"), r"exporting the audit.* 0/2 "),
+    ):
+        shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", program(*words, terminal=True).err)
+        assert re.search(said, shown), words
+
+
 def test_json_on_a_terminal_is_json(program: Program) -> None:
     assert program("check", "--format", "json", terminal=True).json["status"] == "MISMATCH"
 

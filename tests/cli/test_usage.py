@@ -11,6 +11,7 @@ from tests.cli.program import Answer, Program, call, process
 
 from trueup import __version__
 from trueup.core.errors import CannotKnow, ConfigurationError, Refused
+from trueup.ports import BatchSummary
 from trueup.service.app import App
 
 COMMANDS = (
@@ -84,6 +85,13 @@ class TestHelp:
         assert "Commands:" in answer.err
 
 
+def test_every_state_of_a_batch_is_in_the_help_of_the_list() -> None:
+    out = call(no_app, "backfill", "list", "--help").out
+    states = re.findall(r"[a-z]+(?:_[a-z]+)?", (BatchSummary.__doc__ or "").partition("`state` is ")[2])
+    assert not [state for state in states if state not in out and state != "or"]
+    assert "nothing_booked" in states
+
+
 def test_version_is_printed() -> None:
     answer = call(no_app, "--version")
     assert (answer.code, answer.out) == (0, f"trueup {__version__}\n")
@@ -110,6 +118,9 @@ class TestWrongUsage:
             (("backfill", "revert", "B-1", "--reason", "x"), "no batch 'B-1'"),
             (("backfill", "list", "--profile", "p2"), "no profile 'p2'"),
             (("check", "--profile", "p2"), "no profile 'p2'"),
+            (("check", "--symbol", "/-"), "'/-' is no symbol"),
+            (("check", "--symbol", ""), "'' is no symbol"),
+            (("backfill", "run", "--symbol", "BTC/USD", "--symbol", " "), "' ' is no symbol"),
             (("mode", "set", "SAFE", "--scope", "global", "--reason", "x"), "SAFE_MODE"),
             (("mode", "set", "SAFE_MODE", "--scope", "profil:p1", "--reason", "x"), "not a scope"),
             (("mode", "set", "SAFE_MODE", "--scope", "profile:p2", "--reason", "x"), "binds nobody"),
@@ -117,6 +128,13 @@ class TestWrongUsage:
             (("audit", "export", "--batch", "B-1"), "no batch 'B-1'"),
             (("audit", "export", "--out", "missing/file"), "missing/file cannot be written"),
             (("explain", "TRD-9"), "no trade 'TRD-9'"),
+            (("explain", "ghost"), "Did you mean TRD-GHOST?"),
+            (("explain", "TRD-GOHST"), "Did you mean TRD-GHOST or TRD-LOST?"),
+            (("explain", "t"), "Did you mean TRD-LOST or TRD-GHOST?"),
+            (("explain", "zzz"), "\n`trueup check` lists the open ones."),
+            (("explain", "TRD-GHOST", "--profile", "p2"), "no trade 'TRD-GHOST' of profile 'p2'"),
+            (("check", "--config", "x.toml"), "before the command: trueup --config FILE check"),
+            (("backfill", "run", "--config=x"), "before the command: trueup --config FILE backfill run"),
             (("explain", "TRD-GHOST", "--plot", "trade.gif"), ".png or .svg"),
             (("explain", "TRD-GHOST", "--plot", "missing/trade.png"), "folder that exists"),
         ],
@@ -128,6 +146,13 @@ class TestWrongUsage:
         assert answer.err.startswith("error: ")
         assert said in answer.err
         assert "Traceback" not in answer.err
+
+    @pytest.mark.parametrize("words", [("check", "--profile", "p2"), ("explain", "TRD-9")], ids=" ".join)
+    def test_leaves_stdout_empty_in_json_too(self, program: Program, words: tuple[str, ...]) -> None:
+        answer = program(*words, "--format", "json")
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.startswith("error: ")
+        assert "after an error stdout stays empty" in " ".join(call(no_app, "--help").out.split())
 
     @pytest.mark.parametrize("words", [("--config",), ("backfill", "run", "--profile")], ids=" ".join)
     def test_of_an_option_without_its_value_says_where_to_look(self, words: tuple[str, ...]) -> None:

@@ -2,19 +2,24 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from trueup.core.audit import AuditDecision, AuditDraft, AuditRow
 from trueup.core.repair.booked import Applied
 from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
 from trueup.ledger.guards import applied_repairs
+from trueup.ledger.leases import is_gone, this_process
 from trueup.ledger.tables import Store, has_table
-from trueup.ports import BatchSummary, Clock
+from trueup.ports import BatchSummary, Clock, UnendedRun
 
 _ENDED = (AuditDecision.APPLIED, AuditDecision.SKIP_EXISTING, AuditDecision.INTERRUPTED, AuditDecision.NO_GO)
+
+_PENDING = "PENDING"
+_LONGEST_RUN_MS = 24 * 3_600_000
+"""A run on another machine, of which nobody here can tell whether it lives, counts as gone after this time."""
 
 
 class SqlJournal:
@@ -53,6 +58,11 @@ class SqlJournal:
         with self._state.reading() as connection:
             return chain.newest(connection)[1]
 
+    def length(self) -> int:
+        """Return the place of the newest audit row in the chain: how many rows a whole chain has."""
+        with self._state.reading() as connection:
+            return chain.newest(connection)[0]
+
     def applied(self, exchange_order_ids: Iterable[str]) -> list[Applied]:
         """Return the repairs that were applied from these exchange orders and not reverted."""
         with self._state.reading() as connection:
@@ -82,15 +92,21 @@ class SqlJournal:
 
     def interrupted(self, profile_ids: Sequence[str]) -> list[AuditRow]:
         """Return the PENDING_APPLY rows of batches that never ended."""
-        audit = schema.audit
-        mine = audit.c.profile_id.in_(profile_ids)
-        ended = select(audit.c.batch_id, audit.c.backfill_order_id).where(
-            mine, audit.c.decision.in_([decision.value for decision in _ENDED]), audit.c.backfill_order_id.is_not(None)
-        )
         with self._state.reading() as connection:
-            done = {(row.batch_id, row.backfill_order_id) for row in connection.execute(ended)}
-            pending = chain.read(connection, and_(mine, audit.c.decision == AuditDecision.PENDING_APPLY.value))
-            return [row for row in pending if (row["batch_id"], row["backfill_order_id"]) not in done]
+            return _pending(connection, schema.audit.c.profile_id.in_(profile_ids))
+
+    def close_batch(self, batch_id: str, closing: Callable[[AuditRow], AuditDraft]) -> list[AuditRow]:
+        """Append the row that closes each PENDING_APPLY row of a batch that has not ended; return the whole batch.
+
+        The chain's lock is taken before anything is read: a commit whose answer was lost may still be under way, and
+        it holds that lock until its rows can be seen.
+        """
+        mine = schema.audit.c.batch_id == batch_id
+        with self._state.writing() as connection:
+            chain.lock_head(connection)
+            drafts = [closing(row) for row in _pending(connection, mine)]
+            chain.append(connection, drafts, iso(self._clock.now_ms()))
+            return list(chain.read(connection, mine))
 
     def batches(self, profile_ids: Sequence[str] | None = None) -> list[BatchSummary]:
         """Return all batches, newest first."""
@@ -105,10 +121,22 @@ class SqlJournal:
         """Record that a run began, with the audit head that it saw."""
         with self._state.writing() as connection:
             values = {
-                "run_id": run_id, "kind": kind, "scope": scope, "status": "PENDING",
+                "run_id": run_id, "kind": kind, "scope": scope, "status": _PENDING,
                 "audit_head": chain.newest(connection)[1], "started_at": iso(self._clock.now_ms()),
+                "summary": {"status": _PENDING, "owner": this_process()},
             }  # fmt: skip
             connection.execute(insert(schema.reconcile_runs).values(values))
+
+    def unended_runs(self) -> list[UnendedRun]:
+        """Return the runs that began and did not end, oldest first: killed ones, and those that still run."""
+        runs = schema.reconcile_runs
+        query = select(runs).where(runs.c.status == _PENDING).order_by(runs.c.started_at, runs.c.run_id)
+        now_ms = self._clock.now_ms()
+        with self._state.reading() as connection:
+            return [
+                UnendedRun(row.run_id, row.scope, row.started_at, _has_gone(row.summary, row.started_at, now_ms))
+                for row in connection.execute(query)
+            ]
 
     def end_run(self, run_id: str, status: str, summary: Mapping[str, object]) -> None:
         """Record how a run ended: OK, MISMATCH or INCONCLUSIVE, with its summary."""
@@ -125,6 +153,23 @@ class SqlJournal:
             values = {"kind": kind, "scope": scope, "text": text, "created_at": iso(self._clock.now_ms())}
             with self._state.writing() as connection:
                 connection.execute(insert(schema.alerts).values(values))
+
+
+def _pending(connection: Connection, mine: ColumnElement[bool]) -> list[AuditRow]:
+    """Return the PENDING_APPLY rows among some that no other row has ended."""
+    audit = schema.audit
+    ended = select(audit.c.batch_id, audit.c.backfill_order_id).where(
+        mine, audit.c.decision.in_([decision.value for decision in _ENDED]), audit.c.backfill_order_id.is_not(None)
+    )
+    done = {(row.batch_id, row.backfill_order_id) for row in connection.execute(ended)}
+    pending = chain.read(connection, and_(mine, audit.c.decision == AuditDecision.PENDING_APPLY.value))
+    return [row for row in pending if (row["batch_id"], row["backfill_order_id"]) not in done]
+
+
+def _has_gone(summary: str | None, started_at: str, now_ms: int) -> bool:
+    """Say whether a run cannot be running any more: its process is gone, or it began too long ago."""
+    owner = json.loads(summary).get("owner") if summary is not None else None
+    return is_gone(str(owner)) or read_time(started_at) < now_ms - _LONGEST_RUN_MS
 
 
 def _summary(rows: Sequence[AuditRow]) -> BatchSummary:

@@ -58,7 +58,7 @@ class SqlLeases:
         """Take a lease that nobody holds, or return None; a locked row is one whose holder is writing right now."""
         table = schema.leases
         now = self._clock.now_ms()
-        owner = _this_process()
+        owner = this_process()
         with self._state.writing() as connection:
             unlocked = select(table).where(table.c.scope == scope).with_for_update(skip_locked=True)
             held = connection.execute(unlocked).mappings().first()
@@ -72,7 +72,7 @@ class SqlLeases:
                 except IntegrityError:
                     return None
                 return Lease(scope, owner, 1, now + LEASE_MS)
-            if held["owner"] is not None and held["expires_at"] > now and not _is_gone(str(held["owner"])):
+            if held["owner"] is not None and held["expires_at"] > now and not is_gone(str(held["owner"])):
                 return None
             fence = int(held["fence"]) + 1
             values = {"owner": owner, "fence": fence, "expires_at": now + LEASE_MS}
@@ -101,13 +101,13 @@ class SqlLeases:
             connection.execute(update(table).where(mine).values(**values))
 
 
-def _this_process() -> str:
+def this_process() -> str:
     """Return a name for this process that another one on this machine can check: host, namespace, pid, start."""
     pid = os.getpid()
     return "|".join((socket.gethostname(), _namespace(), str(pid), _started(pid) or "?", secrets.token_hex(4)))
 
 
-def _is_gone(owner: str) -> bool:
+def is_gone(owner: str) -> bool:
     """Say whether an owner was a process in this very machine and pid namespace that does not run any more."""
     parts = owner.split("|")
     if len(parts) != 5 or parts[:2] != [socket.gethostname(), _namespace()] or not _namespace():
@@ -118,7 +118,7 @@ def _is_gone(owner: str) -> bool:
 
 def _namespace() -> str:
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""

@@ -28,7 +28,10 @@ class SqlSetup:
         created = migrate(store.state, store.wanted if store.one_database else None).created
         with store.books.reading() as connection:
             store.orders(connection)
-        return InitReport(tuple(created), tuple(self._upsert(profiles)))
+        changed = self._upsert(profiles)
+        # A database that may not be written can look complete, so that nothing above had to write to it.
+        _writable(store.state)
+        return InitReport(tuple(created), tuple(changed))
 
     def _require_their_table(self) -> None:
         """Refuse to lay down a native ledger where trueup.toml says that there is one already, under another name."""

@@ -32,7 +32,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Everything that a surface may use."""
+    """Everything that a surface may use.
+
+    `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does.
+    """
 
     backfill: BackfillConfig
     accounts: Mapping[str, Account]
@@ -46,8 +49,18 @@ class App:
     configured: tuple[Profile, ...] = ()
     settings: tuple[tuple[str, str, str], ...] = ()
     folder: Path = Path()
+    embedded: Path | None = None
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
+
+    def require_ledger(self) -> None:
+        """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""
+        if self.embedded is not None and not self.embedded.exists():
+            raise ConfigurationError(
+                f"No trueup.toml found in {self.folder}, and nothing else names a ledger.",
+                "Change to the folder of your trueup.toml, or name it with --config FILE or TRUEUP_CONFIG; or name a"
+                f" ledger in TRUEUP_LEDGER_URL. `trueup init` would create an empty ledger here, {self.embedded}.",
+            )
 
     def account_of(self, profile: Profile) -> Account:
         """Return a profile's account; a profile that names none has the only one that there is."""
@@ -56,8 +69,10 @@ class App:
         account = self.accounts.get(profile.account or "")
         if account is None:
             known = nearest(profile.account or "", self.accounts) if self.accounts else "trueup.toml names no account."
+            named = f"has the account {profile.account!r}, which is not configured"
             raise ConfigurationError(
-                f"Profile {profile.profile_id} has the account {profile.account!r}, which is not configured.",
-                f"{known} Accounts are named by [[accounts]] in trueup.toml.",
+                f"Profile {profile.profile_id} {named if profile.account is not None else 'names no account'}.",
+                f"{known} Accounts are named by [[accounts]] in trueup.toml; `trueup init` puts a profile's account"
+                " into the profiles table.",
             )
         return account

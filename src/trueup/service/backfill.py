@@ -4,13 +4,13 @@ Invariant 7 (Audit before act): the decisions are committed to the audit before 
 the same repair transaction and rolls it back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from trueup.core.audit import AuditDecision, AuditDraft, AuditRow, draft_of, settled
 from trueup.core.decimals import read_decimal
-from trueup.core.errors import ConfigurationError, TrueupError
+from trueup.core.errors import ConfigurationError, Refused, TrueupError
 from trueup.core.repair.decisions import Decision, Outcome
 from trueup.core.repair.plan import AccountFacts, ProfilePlan, Wanted, document_hash, mark_existing, plan_account
 from trueup.core.repair.slices import slices_of
@@ -18,10 +18,22 @@ from trueup.core.times import iso
 from trueup.ports import Booking, Lease, Profile, RepairBatch
 from trueup.service.app import App
 from trueup.service.backfill_report import BackfillReport, ProfileReport, still_open
-from trueup.service.gates import AUDIT_MISSING, LEASE_HELD, pause_scopes, skipped_reason
-from trueup.service.gather import Gathered, by_account, choose_profiles, gather, tokens_of
+from trueup.service.gates import AUDIT_MISSING, LEASE_HELD, left_out, pause_scopes, skipped_reason
+from trueup.service.gather import (
+    Gathered,
+    by_account,
+    choose_profiles,
+    gather,
+    homeless,
+    knows_symbol,
+    require_symbols,
+    tokens_of,
+)
+from trueup.service.progress import Progress, silent
+from trueup.service.runs import recorded, told
 
 SLICE_CHANGED = "slice_changed"
+APPLY_REFUSED, APPLY_FAILED = "apply_refused", "apply_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +61,48 @@ class _Work:
     lease: Lease
 
 
-def run_backfill(
-    app: App, request: BackfillRequest, progress: Callable[[str], None] = lambda _: None
-) -> BackfillReport:
+def run_backfill(app: App, request: BackfillRequest, progress: Progress = silent) -> BackfillReport:
     """Run the backfill for the chosen profiles and report every decision with its reason."""
     dry_run = not request.apply if request.apply is not None else app.backfill.dry_run
     report = BackfillReport(dry_run=dry_run)
-    for profile in choose_profiles(app, request.profiles):
-        reason = skipped_reason(app, profile)
-        report.profiles[profile.profile_id] = ProfileReport(profile, dry_run, skipped_reason=reason)
-        if reason == AUDIT_MISSING:
-            app.journal.alert(AUDIT_MISSING, f"profile:{profile.profile_id}", "The audit table is missing.")
-    open_profiles = [entry.profile for entry in report.profiles.values() if entry.skipped_reason is None]
+    require_symbols(request.symbols)
+    _open_gates(app, request, report)
+    open_profiles = [
+        entry.profile for entry in report.profiles.values() if entry.skipped_reason is None and entry.error is None
+    ]
     if not open_profiles:
         return report
-    report.run_id = app.clock.new_id("RUN")
-    app.journal.begin_run(report.run_id, "backfill", ",".join(p.profile_id for p in open_profiles))
-    with ExitStack() as leases:
+    with recorded(app, ",".join(p.profile_id for p in open_profiles), report), ExitStack() as leases:
         work = _plan_all(app, request, open_profiles, report, leases, progress)
+        report.unknown_symbols = [
+            symbol for symbol in request.symbols or () if not any(knows_symbol(item.gathered, symbol) for item in work)
+        ]
         report.plan_hash = document_hash(item.plan for item in work)
         if request.plan is not None and request.plan != report.plan_hash:
             report.plan_expected = request.plan
-        for item in work:
-            progress(f"{'rehearsing' if dry_run else 'applying'} {item.profile.profile_id}")
+        for done, item in enumerate(work):
+            progress(f"{'rehearsing' if dry_run else 'applying'} {item.profile.profile_id}", done, len(work))
             try:
                 _finish(app, item, report, dry_run=dry_run)
             except TrueupError as error:
                 report.profiles[item.profile.profile_id].error = error
-    app.journal.end_run(report.run_id, report.status, report.summary())
     return report
+
+
+def _open_gates(app: App, request: BackfillRequest, report: BackfillReport) -> None:
+    """Enter every chosen profile into the report, with the gate that stops it or what is wrong with its account."""
+    chosen = choose_profiles(app, request.profiles)
+    reasons = {profile.profile_id: left_out(app, profile) for profile in chosen}
+    troubles = homeless(app, (p for p in chosen if reasons[p.profile_id] is None), request.profiles)
+    for profile in chosen:
+        name = profile.profile_id
+        if reasons[name] is None and name not in troubles:
+            reasons[name] = skipped_reason(app, profile)
+        report.profiles[name] = ProfileReport(
+            profile, report.dry_run, skipped_reason=reasons[name], error=troubles.get(name)
+        )
+        if reasons[name] == AUDIT_MISSING:
+            app.journal.alert(AUDIT_MISSING, f"profile:{name}", "The audit table is missing.")
 
 
 def _plan_all(
@@ -86,19 +111,20 @@ def _plan_all(
     profiles: Sequence[Profile],
     report: BackfillReport,
     leases: ExitStack,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> list[_Work]:
     """Take each account's lease, read it, and plan its profiles together."""
     work: list[_Work] = []
-    for account, members in by_account(app, profiles).items():
+    accounts = by_account(app, profiles)
+    for done, (account, members) in enumerate(accounts.items()):
         lease = leases.enter_context(app.leases.hold(f"account:{account}", request.wait_seconds))
         if lease is None:
             for profile in members:
                 report.profiles[profile.profile_id].skipped_reason = LEASE_HELD
             continue
-        progress(f"reading {account}")
+        progress(f"reading {account}", done, len(accounts))
         gathered = gather(app, account)
-        progress(f"deciding {account}")
+        progress(f"deciding {account}", done, len(accounts))
         wanted = Wanted(
             frozenset(profile.profile_id for profile in members),
             tokens_of(gathered.account, request.symbols),
@@ -152,18 +178,37 @@ def _unless_stale(draft: AuditDraft, stale: Sequence[str]) -> AuditDraft:
 
 
 def _apply(app: App, item: _Work, batch: RepairBatch, entry: ProfileReport) -> None:
-    result = app.ledger.book(batch, rehearse=False)
-    if result.stale:
-        refused = [
-            settled(booking.pending, AuditDecision.NO_GO, SLICE_CHANGED, None, changedTrades=list(result.stale))
-            for booking in batch.bookings
-        ]
-        entry.take_audit(app.journal.record(refused))
-    else:
-        entry.take_audit(result.audit)
+    try:
+        result = app.ledger.book(batch, rehearse=False)
+        entry.take_audit(app.journal.record(_all_stale(batch, result.stale)) if result.stale else result.audit)
+    except BaseException as error:
+        _close(app, batch.batch_id, entry, error)
+        raise
     entry.inserted = list(result.inserted)
     rows = app.ledger.open_trade_rows([item.profile.profile_id])
     entry.validation = still_open(slices_of(rows, item.gathered.account.symbols), item.plan, result)
+
+
+def _all_stale(batch: RepairBatch, stale: Sequence[str]) -> list[AuditDraft]:
+    """Return how each row ended of a batch in which a trade changed since the plan."""
+    return [
+        settled(booking.pending, AuditDecision.NO_GO, SLICE_CHANGED, None, changedTrades=list(stale))
+        for booking in batch.bookings
+    ]
+
+
+def _close(app: App, batch_id: str, entry: ProfileReport, error: BaseException) -> None:
+    """Say in the audit at once that an apply failed; where the database does not answer, the next run says it.
+
+    The report takes the batch as the audit has it then: a commit whose answer was lost did book its rows.
+    """
+    reason = APPLY_REFUSED if isinstance(error, Refused) else APPLY_FAILED
+    try:
+        rows = app.journal.close_batch(batch_id, lambda row: _interrupted(row, reason, error=told(error)))
+    except TrueupError as worse:
+        error.add_note(f"The audit of {batch_id} could not be closed: {worse.what} The next run closes it.")
+    else:
+        entry.retake_batch(rows)
 
 
 def _batch(app: App, item: _Work, batch_id: str, drafts: Sequence[AuditDraft]) -> RepairBatch:
@@ -192,15 +237,15 @@ def _booking(decision: Decision, draft: AuditDraft, facts: AccountFacts) -> Book
     return Booking(row, draft, decision.trade.fingerprint, before)
 
 
-def _interrupted(row: AuditRow) -> AuditDraft:
-    """Return the row that closes a pending one whose run ended before it was applied."""
+def _interrupted(row: AuditRow, reason: str = "interrupted", **more: object) -> AuditDraft:
+    """Return the row that closes a pending one which was never applied."""
     return AuditDraft(
         batch_id=str(row["batch_id"]),
         profile_id=str(row["profile_id"]),
         symbol=str(row["symbol"]),
         trade_id=str(row["trade_id"]),
         decision=AuditDecision.INTERRUPTED,
-        reason="interrupted",
+        reason=reason,
         dry_run=False,
         actor=str(row["actor"]),
         plan_hash=str(row["plan_hash"]),
@@ -208,5 +253,5 @@ def _interrupted(row: AuditRow) -> AuditDraft:
         backfill_order_id=str(row["backfill_order_id"]),
         filled_qty=read_decimal(str(row["filled_qty"])),
         filled_price=read_decimal(str(row["filled_price"])),
-        metadata={"pendingSeq": row.seq},
+        metadata={"pendingSeq": row.seq, **more},
     )

@@ -11,7 +11,7 @@ from decimal import Decimal
 from trueup.core.audit import AuditDecision, AuditRow
 from trueup.core.decimals import exactly, plain
 from trueup.core.errors import TrueupError
-from trueup.core.repair.decisions import INCONCLUSIVE_REASONS
+from trueup.core.repair.decisions import INCONCLUSIVE_REASONS, Outcome
 from trueup.core.repair.evidence import EvidenceBook
 from trueup.core.repair.plan import ProfilePlan, document_hash
 from trueup.core.repair.rows import row_as_columns
@@ -24,6 +24,8 @@ from trueup.service.gather import Gathered
 
 STILL_OPEN = Decimal("1e-6")
 """The post-fix validation lists open lifecycles over this size."""
+
+INCONCLUSIVE = "INCONCLUSIVE"
 
 _SAMPLES = 5
 _ROW_DECISIONS = frozenset({AuditDecision.DRY_RUN, AuditDecision.PENDING_APPLY})
@@ -83,6 +85,12 @@ class ProfileReport:
         """Take in audit rows as they were written."""
         self.audit += rows
 
+    def retake_batch(self, rows: Sequence[AuditRow]) -> None:
+        """Take in a batch as the audit has it, in place of what was taken in of it before."""
+        self.audit = [row for row in self.audit if row["batch_id"] != self.batch_id] + list(rows)
+        applied = [row for row in rows if row["decision"] == AuditDecision.APPLIED]
+        self.inserted = [str(row["backfill_order_id"]) for row in applied]
+
     def take_interrupted(self, rows: Iterable[AuditRow]) -> None:
         """Take in the pending rows of runs that ended before they were applied."""
         self.interrupted = dict(Counter(str(row["batch_id"]) for row in rows))
@@ -98,6 +106,13 @@ class ProfileReport:
     def unresolved(self) -> list[AuditRow]:
         """Return the NO_GO and SKIP rows that remain."""
         return [row for row in self.final_rows if str(row["decision"]).startswith(("NO_GO", "SKIP"))]
+
+    @property
+    def unresolved_reasons(self) -> list[str]:
+        """Return why each of them remains; where nothing was recorded, as the plan has it."""
+        if self.batch_id is None and self.plan is not None:
+            return [decision.reason for decision in self.plan.decisions if decision.outcome is not Outcome.BOOK]
+        return [str(row["reason"]) for row in self.unresolved]
 
     @property
     def exit_code(self) -> int:
@@ -118,7 +133,7 @@ class ProfileReport:
         no_go = [row for row in self.unresolved if row["decision"] == AuditDecision.NO_GO]
         return {
             "profile_id": self.profile.profile_id,
-            "attempted": self.skipped_reason is None,
+            "attempted": self.skipped_reason is None and self.plan is not None,
             "skipped_reason": self.skipped_reason,
             "batch_id": self.batch_id,
             "dry_run": self.dry_run,
@@ -189,25 +204,34 @@ def _coverage_json(cover: Coverage) -> dict[str, object]:
 
 @dataclass(slots=True)
 class BackfillReport:
-    """The report of a whole run; `plan_expected` is set where the reviewed plan is not the plan any more."""
+    """The report of a whole run; `plan_expected` is set where the reviewed plan is not the plan any more.
+
+    `left_unended` names the runs that were killed and that this run ended on record; `unrecorded` says why this run's
+    own end is not on record; `unknown_symbols` are the symbols asked for that no account knows.
+    """
 
     dry_run: bool
     profiles: dict[str, ProfileReport] = field(default_factory=dict)
     plan_hash: str = field(default_factory=lambda: document_hash(()))
     plan_expected: str | None = None
     run_id: str | None = None
+    left_unended: list[str] = field(default_factory=list)
+    unrecorded: TrueupError | None = None
+    unknown_symbols: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
         """Return 3 where a needed feed failed, 1 where something remains or was refused, else 0."""
         worst = max((entry.exit_code for entry in self.profiles.values()), default=0)
+        if self.unrecorded is not None:
+            return 3
         return max(worst, 1) if self.plan_expected is not None else worst
 
     @property
     def status(self) -> str:
         """Return the run's status: OK, MISMATCH or INCONCLUSIVE."""
-        if self.exit_code == 3:
-            return "INCONCLUSIVE"
+        if self.exit_code in (2, 3):
+            return INCONCLUSIVE
         proposed = any(entry.plan and entry.plan.rows for entry in self.profiles.values()) and self.dry_run
         return "MISMATCH" if self.exit_code or proposed else "OK"
 
@@ -215,7 +239,7 @@ class BackfillReport:
         """Return the counted outcomes, and what is unresolved and why."""
         entries = list(self.profiles.values())
         decisions = Counter(str(row["decision"]) for entry in entries for row in entry.final_rows)
-        reasons = Counter(str(row["reason"]) for entry in entries for row in entry.unresolved)
+        reasons = Counter(reason for entry in entries for reason in entry.unresolved_reasons)
         skipped = Counter(entry.skipped_reason for entry in entries if entry.skipped_reason)
         return {
             "status": self.status,
@@ -229,6 +253,9 @@ class BackfillReport:
             "decisions": dict(sorted(decisions.items())),
             "unresolved": dict(sorted(reasons.items())),
             "interrupted_batches": sorted({name for entry in entries for name in entry.interrupted}),
+            "left_unended": list(self.left_unended),
+            "errors": {name: str(e.error) for name, e in sorted(self.profiles.items()) if e.error is not None},
+            "error": str(self.unrecorded) if self.unrecorded is not None else None,
             "plan_refused": self.plan_expected is not None,
             "plan_expected": self.plan_expected,
         }

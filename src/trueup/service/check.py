@@ -1,26 +1,41 @@
 """`check`: compare open slices with the venue's positions and evidence, and change nothing."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from trueup.core.breaks import Break, BreakKind, Comparison, compare
 from trueup.core.decimals import plain
+from trueup.core.errors import CannotKnow
 from trueup.core.repair.plan import AccountPlan, Wanted, order_feed_reach, plan_account
 from trueup.core.times import iso
 from trueup.service.app import App
 from trueup.service.backfill_report import coverage_json
-from trueup.service.gather import Gathered, by_account, choose_profiles, gather, tokens_of
+from trueup.service.gather import (
+    Gathered,
+    by_account,
+    choose_profiles,
+    gather,
+    homeless,
+    knows_symbol,
+    require_symbols,
+    tokens_of,
+)
+from trueup.service.progress import Progress, silent
+from trueup.service.unattributed import Unattributed, unattributed
 
 
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
-    """What was found on one account; `unknown` names what could not be compared, with the reason."""
+    """What was found on one account; `unknown` names what could not be compared, with the reason.
+
+    `unattributed` are executions that prove nothing about an open trade: information, and no breaks.
+    """
 
     gathered: Gathered
     plan: AccountPlan
     comparison: Comparison
     profiles: tuple[str, ...]
+    unattributed: tuple[Unattributed, ...] = ()
 
     @property
     def unknown(self) -> list[tuple[str, str]]:
@@ -52,6 +67,7 @@ class AccountCheck:
             "quarantined": [
                 {"exchange_order_id": c.exchange_order_id, "why": c.why} for c in self.plan.evidence.conflicts
             ],
+            "unmatched": [found.as_json() for found in self.unattributed],
             "notes": list(snapshot.notes),
             "error": self.gathered.venue_error.what if self.gathered.venue_error else None,
         }
@@ -59,9 +75,15 @@ class AccountCheck:
 
 @dataclass(slots=True)
 class CheckReport:
-    """What `check` found over all accounts."""
+    """What `check` found over all accounts.
+
+    `homeless` are the profiles whose account is not known, with the reason, `unknown_symbols` the symbols asked for
+    that no account knows: a misspelt name finds no break.
+    """
 
     accounts: list[AccountCheck] = field(default_factory=list)
+    homeless: dict[str, CannotKnow] = field(default_factory=dict)
+    unknown_symbols: list[str] = field(default_factory=list)
 
     @property
     def breaks(self) -> list[Break]:
@@ -71,7 +93,7 @@ class CheckReport:
     @property
     def exit_code(self) -> int:
         """Return 3 where a needed feed failed, 1 where a break was found, else 0."""
-        if any(account.inconclusive for account in self.accounts):
+        if self.homeless or any(account.inconclusive for account in self.accounts):
             return 3
         return 1 if self.breaks else 0
 
@@ -86,11 +108,13 @@ class CheckReport:
         return {
             "status": self.status,
             "accounts": [account.as_json() for account in self.accounts],
+            "homeless": [{"profile_id": name, "error": str(error)} for name, error in sorted(self.homeless.items())],
             "breaks": [break_json(found) for found in self.breaks],
             "summary": {
                 "breaks": sum(counts.values()),
                 "by_kind": dict(sorted(counts.items())),
-                "unknown": sum(len(account.unknown) for account in self.accounts),
+                "unmatched": sum(len(account.unattributed) for account in self.accounts),
+                "unknown": len(self.homeless) + sum(len(account.unknown) for account in self.accounts),
             },
         }
 
@@ -115,16 +139,22 @@ def run_check(
     app: App,
     profiles: tuple[str, ...] | None = None,
     symbols: tuple[str, ...] | None = None,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
 ) -> CheckReport:
     """Compare the books of the chosen profiles' accounts with their venues; nothing is written."""
-    report = CheckReport()
-    for account, members in by_account(app, choose_profiles(app, profiles)).items():
-        progress(f"reading {account}")
+    require_symbols(symbols)
+    chosen = choose_profiles(app, profiles)
+    report = CheckReport(homeless=homeless(app, chosen, profiles), unknown_symbols=list(symbols or ()))
+    placed = [profile for profile in chosen if profile.profile_id not in report.homeless]
+    accounts = by_account(app, placed)
+    for done, (account, members) in enumerate(accounts.items()):
+        progress(f"reading {account}", done, len(accounts))
         gathered = gather(app, account)
         names = frozenset(profile.profile_id for profile in members)
         tokens = tokens_of(gathered.account, symbols)
         plan = plan_account(gathered.facts, Wanted(names, tokens), app.backfill.policy)
+        report.unknown_symbols = [s for s in report.unknown_symbols if not knows_symbol(gathered, s)]
         comparison = compare(gathered.facts, plan, app.backfill.policy, tokens, names)
-        report.accounts.append(AccountCheck(gathered, plan, comparison, tuple(sorted(names))))
+        strays = tuple(unattributed(gathered, plan, app.backfill.policy, tokens, names))
+        report.accounts.append(AccountCheck(gathered, plan, comparison, tuple(sorted(names)), strays))
     return report

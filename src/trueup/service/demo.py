@@ -4,6 +4,7 @@ Each step says what it saw, and compares it with what the week's story says must
 otherwise than it tells ends with 1.
 """
 
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,8 +65,13 @@ class _Tour:
             self.say(f"   {line}".rstrip())
 
 
-def run_demo(open_app: Callable[[Path], App], world: World, folder: Path, say: Callable[[str], None]) -> int:
-    """Set a made-up world up in a folder and do the main job on it, telling each step; 0 if all went as told."""
+def run_demo(
+    open_app: Callable[[Path], App], world: World, folder: Path, say: Callable[[str], None], program: str = "trueup"
+) -> int:
+    """Set a made-up world up in a folder and do the main job on it, telling each step; 0 if all went as told.
+
+    `program` is how a shell finds trueup, for the commands that the reader is told to type.
+    """
     lay_down(folder, world)
     tour = _Tour(open_app(folder), world, folder, say)
     try:
@@ -84,7 +90,7 @@ def run_demo(open_app: Callable[[Path], App], world: World, folder: Path, say: C
         say("The demonstration did not go as it should. This is a defect of trueup:")
         say(f"   {error}")
         return 1
-    _farewell(tour)
+    _farewell(tour, program)
     return 0
 
 
@@ -326,11 +332,13 @@ def _reasons(stories: Iterable[Story]) -> list[str]:
     return [f"   {trade:<12}{reason}" for trade, reason in left]
 
 
-def _farewell(tour: _Tour) -> None:
+def _farewell(tour: _Tour, program: str) -> None:
     tour.say("")
-    tour.say(f"Look around: cd {tour.folder}, then for example")
+    tour.say("Look around, for example with")
     tour.say("")
-    tour.tell(f"trueup explain {tour.world.stories[0].trade_id}", "trueup backfill list", "trueup audit export")
+    tour.tell(f"cd {shlex.quote(str(tour.folder))}")
+    for words in (f"explain {tour.world.stories[0].trade_id}", "backfill list", "audit export"):
+        tour.tell(f"{program} {words}")
     tour.say("")
     for line in YOUR_OWN_BOT.splitlines():
         tour.say(line)

@@ -1,22 +1,27 @@
 """`explain`: one trade's timeline - its ledger rows, the venue's evidence, the attribution, the decision and why."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from trueup.core.audit import AuditDecision, AuditRow
 from trueup.core.decimals import exactly, plain
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, StatusClass
 from trueup.core.repair.attribution import Attribution
+from trueup.core.repair.booked import BookedIndex
 from trueup.core.repair.decisions import Decision
-from trueup.core.repair.evidence import Evidence
+from trueup.core.repair.evidence import Evidence, evidence_of
 from trueup.core.repair.plan import Wanted, plan_account
+from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.slices import Slice, action_of, slices_of
 from trueup.core.times import iso, read_time
 from trueup.ports import Profile
 from trueup.service.app import App
 from trueup.service.backfill_report import coverage_json
 from trueup.service.gather import Gathered, by_account, gather
+from trueup.service.unattributed import SEVERAL_TRADES, UNMATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +92,10 @@ class Explanation:
 def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanation:
     """Explain one trade; where several profiles have a trade of that id, the profile must be named."""
     rows = app.ledger.trade_rows(trade_id, [profile_id] if profile_id else None)
+    whose = f" of profile {profile_id!r}" if profile_id else ""
     owners = sorted({row.profile_id for row in rows})
     if not owners:
-        raise ConfigurationError(f"The ledger has no trade {trade_id!r}.", "`trueup check` lists the open ones.")
+        raise ConfigurationError(f"The ledger has no trade {trade_id!r}{whose}.", _meant(app, trade_id))
     if len(owners) > 1:
         raise ConfigurationError(
             f"Several profiles have a trade {trade_id!r}: {', '.join(owners)}.", "Name one with --profile ID."
@@ -105,6 +111,9 @@ def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanati
     moments = [*_ledger_moments(rows, slices), *_audit_moments(app, profile, trade_id)]
     for token in sorted(tokens & plan.attributions.keys()):
         moments += _venue_moments(plan.attributions[token], (profile.profile_id, trade_id))
+    told = {m.identity for m in moments if m.source == "venue"}
+    cited = {row.exchange_order_id or row.order_id for row in rows if row.status is StatusClass.FILLED}
+    moments += _booked_moments(gathered, tokens, cited - told, app.backfill.policy)
     return Explanation(
         trade_id=trade_id,
         profile=profile,
@@ -115,6 +124,21 @@ def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanati
     )
 
 
+def _meant(app: App, trade_id: str) -> str:
+    """Return the known trades nearest to a misspelt one: those that may be open, and those that the audit names."""
+    rows = app.ledger.open_trade_rows([profile.profile_id for profile in app.ledger.profiles()])
+    known = {row.trade_id for row in rows if row.trade_id}
+    if app.journal.audit_exists():
+        known |= {str(row["trade_id"]) for row in app.journal.audit_rows() if row["trade_id"]}
+    folded = {name.casefold(): name for name in sorted(known)}
+    wanted = trade_id.casefold()
+    close = sorted((name for name in folded if wanted and wanted in name), key=lambda name: (len(name), name))
+    close = close or get_close_matches(wanted, folded, n=_NEAREST, cutoff=0.5)
+    listed = "`trueup check` lists the open ones."
+    return f"Did you mean {' or '.join(folded[name] for name in close[:_NEAREST])}? {listed}" if close else listed
+
+
+_NEAREST = 3
 _ORDER = {"ledger": 0, "venue": 1, "audit": 2}
 
 
@@ -148,12 +172,24 @@ def _ledger_moments(rows: list[LedgerOrder], slices: list[Slice]) -> list[Moment
 def _venue_moments(found: Attribution, trade: tuple[str, str]) -> list[Moment]:
     """Return the evidence that was given to the trade or could have been, and what became of it."""
     moments = [_evidence(item.evidence, f"assigned by {item.method}") for item in found.assigned.get(trade, [])]
-    moments += [
-        _evidence(row, "quarantined: it names several trades") for row, names in found.conflicts if trade in names
-    ]
-    moments += [_evidence(row, "unmatched") for row, owner in found.unassigned if owner in (None, trade[0])]
+    moments += [_evidence(row, SEVERAL_TRADES) for row, names in found.conflicts if trade in names]
+    moments += [_evidence(row, UNMATCHED) for row, owner in found.unassigned if owner in (None, trade[0])]
     moments += [_evidence(row, f"out of scope: {reading.counts_for(trade[0]).value}") for row, reading in found.dropped]
     return moments
+
+
+def _booked_moments(
+    gathered: Gathered, tokens: set[str], cited: Collection[str], policy: BackfillPolicy
+) -> list[Moment]:
+    """Return the executions that the trade's rows cite and the venue still lists: what is booked is seen there too."""
+    everything = replace(policy, lookback_ms=gathered.snapshot.as_of_ms)
+    executed = evidence_of(gathered.snapshot, BookedIndex(), everything)
+    return [
+        _evidence(row, "booked")
+        for token in sorted(tokens & executed.rows.keys())
+        for row in executed.rows[token]
+        if row.exchange_order_id in cited
+    ]
 
 
 def _evidence(row: Evidence, fate: str) -> Moment:

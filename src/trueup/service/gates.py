@@ -14,14 +14,20 @@ HARMLESS = frozenset({DISABLED, NOT_ALLOWLISTED})
 """Gates that are an operator's choice and not a fault."""
 
 
-def skipped_reason(app: App, profile: Profile) -> str | None:
-    """Return the first gate that stops a profile, None where all are open; the lease comes last, elsewhere."""
+def left_out(app: App, profile: Profile) -> str | None:
+    """Return which of the operator's choices leaves a profile out, None where none does."""
     config = app.backfill
     if not config.enabled:
         return DISABLED
-    if config.allowlist and profile.profile_id not in config.allowlist:
-        return NOT_ALLOWLISTED
-    if config.require_pause:
+    return NOT_ALLOWLISTED if config.allowlist and profile.profile_id not in config.allowlist else None
+
+
+def skipped_reason(app: App, profile: Profile) -> str | None:
+    """Return the first gate that stops a profile, None where all are open; the lease comes last, elsewhere."""
+    reason = left_out(app, profile)
+    if reason is not None:
+        return reason
+    if app.backfill.require_pause:
         mode, _ = effective(app.modes.current(), pause_scopes(app, profile))
         if not mode.paused:
             return PAUSE_REQUIRED
@@ -31,3 +37,9 @@ def skipped_reason(app: App, profile: Profile) -> str | None:
 def pause_scopes(app: App, profile: Profile) -> tuple[str, ...]:
     """Return the scopes of which one must pause trading for a profile."""
     return path_of(app.account_of(profile).name, profile.profile_id)
+
+
+def allowlisted_strangers(app: App) -> list[str]:
+    """Return the names in the allowlist that no profile has: whom they mean is never repaired."""
+    known = {profile.profile_id for profile in (*app.ledger.profiles(), *app.configured)}
+    return sorted(app.backfill.allowlist - known)

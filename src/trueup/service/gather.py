@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trueup.core.errors import CannotKnow, ConfigurationError, nearest
+from trueup.core.holdings import Holdings
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import booked_index
 from trueup.core.repair.naming import SettledTrade
 from trueup.core.repair.plan import AccountFacts
 from trueup.core.repair.slices import slices_of
 from trueup.core.snapshot import Snapshot, unreadable
+from trueup.core.symbols import Symbols
 from trueup.ports import Profile
 from trueup.service.app import Account, App
 
@@ -43,6 +45,41 @@ def choose_profiles(app: App, wanted: Sequence[str] | None) -> list[Profile]:
             "There is no enabled profile.", "Name one in trueup.toml ([[profiles]]) and run `trueup init`."
         )
     return chosen
+
+
+def require_symbols(symbols: Sequence[str] | None) -> None:
+    """Refuse a name without a letter or digit: it is no symbol, and would quietly mean none."""
+    for symbol in symbols or ():
+        if not Symbols().token(symbol):
+            raise ConfigurationError(
+                f"{symbol!r} is no symbol: it has no letter or digit.", "Name one like BTC/USD or BTCUSD."
+            )
+
+
+def knows_symbol(gathered: Gathered, symbol: str) -> bool:
+    """Say whether an account has an open trade, a position or a managed symbol of a name."""
+    facts = gathered.facts
+    token = gathered.account.symbols.token(symbol)
+    managed = {name for tokens in facts.managed.values() for name in tokens or ()}
+    return (
+        token in managed or token in Holdings(facts.snapshot).symbols() or any(s.token == token for s in facts.slices)
+    )
+
+
+def homeless(app: App, profiles: Iterable[Profile], wanted: Sequence[str] | None) -> dict[str, CannotKnow]:
+    """Return the profiles whose account is not known, with what is wrong; they are inconclusive and stop no other.
+
+    ConfigurationError where the command names such a profile.
+    """
+    found: dict[str, CannotKnow] = {}
+    for profile in profiles:
+        try:
+            app.account_of(profile)
+        except ConfigurationError as error:
+            if wanted:
+                raise
+            found[profile.profile_id] = CannotKnow(error.what, error.do)
+    return found
 
 
 def by_account(app: App, profiles: Iterable[Profile]) -> dict[str, list[Profile]]:

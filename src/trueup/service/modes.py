@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from trueup.core.errors import ConfigurationError
 from trueup.core.modes import Mode, effective, path_of, read_mode, read_scope
 from trueup.core.times import iso
-from trueup.ports import ModeChange
+from trueup.ports import ModeChange, Profile
 from trueup.service.app import App
 
 
@@ -62,8 +62,14 @@ def _require_known(app: App, scope: str) -> None:
 def show_modes(app: App, history: int = 10) -> ModeView:
     """Return the modes in force and their newest changes."""
     current = app.modes.current()
-    profiles = {
-        profile.profile_id: effective(current, path_of(app.account_of(profile).name, profile.profile_id))
-        for profile in app.ledger.profiles()
-    }
+    profiles = {profile.profile_id: effective(current, _path(app, profile)) for profile in app.ledger.profiles()}
     return ModeView(current, profiles, tuple(app.modes.history(history)))
+
+
+def _path(app: App, profile: Profile) -> tuple[str, ...]:
+    """Return the scopes that bind a profile; one whose account is not known is bound by the others."""
+    try:
+        account = app.account_of(profile).name
+    except ConfigurationError:
+        account = profile.account or ""
+    return path_of(account, profile.profile_id)

@@ -1,9 +1,10 @@
 """Laying down the tables, and the doctor."""
 
-from trueup.core.errors import TrueupError
+from trueup.core.errors import TrueupError, nearest
 from trueup.core.snapshot import Feed, Snapshot
 from trueup.ports import Check, InitReport
 from trueup.service.app import Account, App
+from trueup.service.gates import allowlisted_strangers
 
 
 def initialise(app: App) -> InitReport:
@@ -73,9 +74,29 @@ def _profiles(app: App) -> list[Check]:
             app.account_of(profile)
         except TrueupError as error:
             checks.append(Check(f"profile {profile.profile_id}", False, error.what, error.do))
-    missing = {profile.profile_id for profile in app.configured} - {profile.profile_id for profile in stored}
-    if missing:
-        checks.append(
-            Check("profiles", False, f"{', '.join(sorted(missing))} not in the database", "Run `trueup init`.")
-        )
+    checks += [Check("profiles", False, said, "Run `trueup init`.") for said in missing_profiles(app)]
+    strangers = allowlisted_strangers(app)
+    if strangers:
+        do = f"Correct RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST. {nearest(strangers[0], [p.profile_id for p in stored])}"
+        checks.append(Check("allowlist", False, f"no profile is called {', '.join(strangers)}", do, 0))
     return checks
+
+
+def missing_profiles(app: App) -> list[str]:
+    """Say which profiles of trueup.toml the ledger does not have: new or renamed ones, of which nothing is known yet.
+
+    One sentence, or none where it has them all.
+    """
+    missing = {profile.profile_id for profile in app.configured} - {p.profile_id for p in app.ledger.profiles()}
+    if not missing:
+        return []
+    return [f"{', '.join(sorted(missing))}: in trueup.toml, but not in the ledger yet (new, or renamed)"]
+
+
+def remarks(app: App, *, repairs: bool) -> list[str]:
+    """Return what is odd about the set-up and keeps no command from running; the allowlist counts for repairs."""
+    said = [f"profile {missing}; run `trueup init`" for missing in missing_profiles(app)]
+    strangers = allowlisted_strangers(app) if repairs else []
+    if strangers:
+        said.append(f"RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST names {', '.join(strangers)}, which is no profile")
+    return said

@@ -9,7 +9,7 @@ from trueup.core.errors import ConfigurationError
 from trueup.settings.document import FILE_NAME, Table, named, no_document, read_document, read_file
 from trueup.settings.flags import FIELDS, read_backfill
 from trueup.settings.model import Settings
-from trueup.settings.sections import URL_VARIABLE, read_accounts, read_ledger, read_profiles
+from trueup.settings.sections import DEFAULT_FILE, URL_VARIABLE, read_accounts, read_ledger, read_profiles
 from trueup.settings.values import Rule, read_text, variable
 
 CONFIG_VARIABLE = "TRUEUP_CONFIG"
@@ -37,6 +37,7 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
         backfill=read_backfill(environ, top.table("backfill", "[backfill]")),
         source=source,
         folder=folder,
+        embedded=folder / DEFAULT_FILE if source is None and URL_VARIABLE not in environ else None,
         origins=MappingProxyType(_origins(top, environ)),
     )
 

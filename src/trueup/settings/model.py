@@ -72,7 +72,8 @@ class BackfillSettings:
 class Settings:
     """Everything that can be set.
 
-    `source` is the file that was read, `folder` what its relative paths were relative to. `origins` says of the
+    `source` is the file that was read, `folder` what its relative paths were relative to. `embedded` is the file of
+    the embedded ledger where neither a file nor the environment names a ledger. `origins` says of the
     settings that are not at their default whether they are from `env` or from the `file`.
     """
 
@@ -82,4 +83,5 @@ class Settings:
     backfill: BackfillSettings = field(default_factory=BackfillSettings)
     source: Path | None = None
     folder: Path = Path()
+    embedded: Path | None = None
     origins: Mapping[str, str] = field(default_factory=nothing, repr=False, compare=False)

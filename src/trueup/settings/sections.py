@@ -24,7 +24,8 @@ from trueup.settings.values import (
 )
 
 URL_VARIABLE = "TRUEUP_LEDGER_URL"
-DEFAULT_URL = "sqlite:///trueup.db"
+DEFAULT_FILE = "trueup.db"
+DEFAULT_URL = f"sqlite:///{DEFAULT_FILE}"
 KINDS = ("native",)
 ORDER_COLUMNS = (
     "order_id", "profile_id", "user_id", "symbol", "type", "side", "qty", "quantity", "price", "status", "timestamp",

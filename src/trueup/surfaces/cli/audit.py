@@ -49,8 +49,8 @@ def verify(
     from trueup.service.audit import verify_audit
 
     app = open_app(context)
-    with working("checking the chain"):
-        found = verify_audit(app, expect_head)
+    with working("checking the chain") as progress:
+        found = verify_audit(app, expect_head, progress)
     broken = None if found.ok else {"seq": found.broken_seq, "reason": found.reason}
     if form is Format.JSON:
         print_json({"ok": found.ok, "rows": found.rows, "head": found.head, "first_broken": broken})
@@ -80,12 +80,12 @@ def export(
     from trueup.surfaces.cli.export import Export, write
 
     app = open_app(context)
-    rows = export_audit(app, batch)
-    first = next(rows, None)
-    if first is None and batch is not None:
-        raise ConfigurationError(f"There is no batch {batch!r}.", "`trueup backfill list` names them.")
     with working("exporting the audit") as progress:
+        rows = export_audit(app, batch, progress)
+        first = next(rows, None)
+        if first is None and batch is not None:
+            raise ConfigurationError(f"There is no batch {batch!r}.", "`trueup backfill list` names them.")
         all_rows = chain([first] if first is not None else [], rows)
-        written = write(Export(all_rows, app.journal.head), form.value, out, progress)
+        written = write(Export(all_rows, app.journal.head), form.value, out)
     if out is not None:
         note(f"{count(written, 'row')} written to {out}")

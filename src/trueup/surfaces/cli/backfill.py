@@ -18,7 +18,7 @@ from trueup.surfaces.cli.options import (
     chosen,
     seconds,
 )
-from trueup.surfaces.cli.output import print_json, working
+from trueup.surfaces.cli.output import print_json, remark, working
 from trueup.surfaces.cli.session import open_app, session_of
 from trueup.surfaces.cli.words import repeated
 
@@ -61,6 +61,7 @@ def run(  # noqa: PLR0913  # Typer makes the command's options of the arguments
     Example: trueup backfill run --dry-run, then trueup backfill run --apply --plan HASH
     """
     from trueup.service.backfill import BackfillRequest, run_backfill
+    from trueup.service.setup import remarks
     from trueup.surfaces.cli.views import repairs
 
     profiles = chosen(profile, everything)
@@ -70,6 +71,8 @@ def run(  # noqa: PLR0913  # Typer makes the command's options of the arguments
     applies = apply or not (dry_run or app.backfill.dry_run)
     if plan is not None and not applies:
         raise ConfigurationError("--plan is for an apply, and this is a dry run.", "Add --apply, or leave --plan out.")
+    for text in remarks(app, repairs=True):
+        remark(text)
     symbols = tuple(symbol) if symbol else None
     request = BackfillRequest(profiles, symbols, apply=applies, plan=plan, wait_seconds=seconds(wait))
     with working("planning") as progress:
@@ -79,6 +82,8 @@ def run(  # noqa: PLR0913  # Typer makes the command's options of the arguments
     else:
         scope = [*repeated("--profile", profiles), *repeated("--symbol", symbols)]
         repairs.show(report, session_of(context).program, scope)
+    for name in report.unknown_symbols:
+        remark(f"no open trade, position or managed symbol is called {name}")
     return report.exit_code
 
 
@@ -121,7 +126,9 @@ def list_(
 ) -> None:
     """List the batches, newest first.
 
-    Each with its state (dry_run, applied, reverted, pending) and what was decided in it.
+    Each with what was decided in it and its state: dry_run, applied, reverted, partly_reverted, nothing_booked (an
+    apply without a row to book, or all refused), interrupted (it failed, and booked nothing), or pending (it runs, or
+    was killed; the next run closes it).
 
     Example: trueup backfill list --profile p1
     """

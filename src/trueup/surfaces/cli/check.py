@@ -12,7 +12,7 @@ from trueup.surfaces.cli.options import (
     add_command,
     chosen,
 )
-from trueup.surfaces.cli.output import print_json, working
+from trueup.surfaces.cli.output import print_json, remark, working
 from trueup.surfaces.cli.session import open_app, session_of
 
 
@@ -35,15 +35,19 @@ def check(
     Example: trueup check --profile p1
     """
     from trueup.service.check import run_check
+    from trueup.service.setup import remarks
     from trueup.surfaces.cli.views import checks
 
     profiles = chosen(profile, everything)
     app = open_app(context)
+    for text in remarks(app, repairs=False):
+        remark(text)
     with working("checking") as progress:
         report = run_check(app, profiles, tuple(symbol) if symbol else None, progress)
     if form is Format.JSON:
         print_json(report.as_json())
     else:
         checks.show(report, session_of(context).program)
-    checks.note_strangers(report, symbol or [])
+    for name in report.unknown_symbols:
+        remark(f"no open trade, position or managed symbol is called {name}")
     return report.exit_code

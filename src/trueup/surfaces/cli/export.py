@@ -12,7 +12,6 @@ from typing import TextIO
 from trueup.core.audit import HASHED, AuditRow
 from trueup.core.errors import ConfigurationError
 
-_TELL_EVERY = 1000
 _COLUMNS = (*HASHED, "reverted_at", "prev_hash", "hash")
 
 
@@ -24,9 +23,9 @@ class Export:
     head: Callable[[], str]
 
 
-def write(export: Export, form: str, out: Path | None, progress: Callable[[str], None]) -> int:
+def write(export: Export, form: str, out: Path | None) -> int:
     """Write audit rows to a file or stdout and return how many; a file is there whole or not at all."""
-    rows = _Counted(export.rows, progress)
+    rows = _Counted(export.rows)
     with _target(out) as stream:
         if form == "json":
             _document(rows, export.head, stream)
@@ -42,14 +41,11 @@ class _Counted:
     """Rows that are counted as they go by."""
 
     rows: Iterable[AuditRow]
-    progress: Callable[[str], None]
     number: int = 0
 
     def __iter__(self) -> Iterator[AuditRow]:
         for row in self.rows:
             self.number += 1
-            if self.number % _TELL_EVERY == 0:
-                self.progress(f"exporting the audit: {self.number} rows")
             yield row
 
 

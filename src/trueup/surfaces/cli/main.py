@@ -19,6 +19,8 @@ from trueup.surfaces.cli.session import Demo, Session
 if TYPE_CHECKING:
     from trueup.service.app import App
 
+_GLOBAL_OPTIONS = ("--config", "--version")
+
 INTERRUPTED = 130
 READER_GONE = 141
 UNEXPECTED = 3
@@ -49,7 +51,9 @@ def _program() -> typer.Typer:
         "trueup compares the bot's ledger with what the venue says, names each disagreement, and books the exits that "
         "the ledger missed: each row with its proof, audited, and reversible.\n\n"
         "Start with: trueup demo",
-        epilog=f"{EXIT_CODES_OF_CHECKS}\n\nSettings: flags, then the environment, then trueup.toml.",
+        epilog=f"{EXIT_CODES_OF_CHECKS}\n\nSettings: flags, then the environment, then trueup.toml. "
+        "Global options come before the command.\n\nWith --format json, stdout has one document; errors and notes go "
+        "to stderr, and after an error stdout stays empty.",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -122,7 +126,7 @@ def _call(program: typer.Typer, session: Session, arguments: Sequence[str]) -> i
 
 def _failed(error: TrueupError) -> int:
     note(("error: ", BAD), error.what)
-    for line in error.do.splitlines():
+    for line in (*error.do.splitlines(), *getattr(error, "__notes__", ())):
         note(line)
     return error.exit_code
 
@@ -137,6 +141,8 @@ def _misused(error: typer.TyperException) -> int:
         return error.exit_code
     note(("error: ", BAD), " ".join(line.strip() for line in lines))
     path = context.command_path if context is not None else "trueup"
+    if path != "trueup" and getattr(error, "option_name", None) in _GLOBAL_OPTIONS:
+        note(f"Global options come before the command: trueup --config FILE {path.removeprefix('trueup ')}")
     note(f"`{path} --help` shows how it is used.")
     return error.exit_code
 
@@ -160,6 +166,8 @@ def _unexpected(error: Exception) -> int:
         f"trueup failed unexpectedly: {what}. Nothing was written that the audit does not show. "
         "Report it with TRUEUP_TRACEBACK=1",
     )
+    for line in getattr(error, "__notes__", ()):
+        note(line)
     return UNEXPECTED
 
 

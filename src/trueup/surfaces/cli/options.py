@@ -17,7 +17,7 @@ class Format(StrEnum):
     JSON = "json"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print the answer.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print the answer; errors go to stderr.")]
 ProfilesOption = Annotated[
     list[str] | None, typer.Option("--profile", metavar="ID", help="A profile to look at; may be repeated.")
 ]

@@ -5,7 +5,7 @@ Colours and spinners are for terminals. What venues and ledgers wrote is shown w
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from trueup.service.progress import Progress
+
 Piece = str | tuple[str, str]
 """Text, or text with a style (`bold red`)."""
+
+_FEW = 100
 
 GOOD, BAD, WARN, FAINT, STRONG = "green", "bold red", "yellow", "dim", "bold"
 
@@ -35,18 +39,31 @@ def note(*pieces: Piece) -> None:
     _write(sys.stderr, pieces)
 
 
-@contextmanager
-def working(text: str) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what long work is at; what is yielded takes the next text."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+def remark(text: str) -> None:
+    """Print what is worth knowing and no part of the answer."""
+    note(("note: ", WARN), text)
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+
+@contextmanager
+def working(text: str) -> Iterator["Progress"]:
+    """Show on a terminal what long work is at; what is yielded takes the next text, and how far it is if known."""
+    if not sys.stderr.isatty():
+        yield lambda what, done=0, total=None: None  # noqa: ARG005  # the names are the protocol's
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    far = TextColumn("{task.fields[far]}", markup=False)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), far, TimeElapsedColumn())
     with Progress(*columns, console=console(sys.stderr), transient=True) as progress:
-        task = progress.add_task(clean(text), total=None)
-        yield lambda what: progress.update(task, description=clean(what))
+        task = progress.add_task(clean(text), total=None, far="")
+
+        def tell(what: str, done: int = 0, total: int | None = None) -> None:
+            far = f"{done}/{total}" if total is not None else str(done or "")
+            progress.update(task, description=clean(what), completed=done, total=total, far=far)
+            if total is None or total <= _FEW:
+                progress.refresh()  # many steps are drawn by the clock instead, which costs them nothing
+
+        yield tell
 
 
 def clean(text: str) -> str:

@@ -1,5 +1,7 @@
 """What every command is handed: the way to build the App, and the configuration that was named for it."""
 
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +12,14 @@ import typer
 if TYPE_CHECKING:
     from trueup.service.app import App
 
+NAME = "trueup"
+
 Say = Callable[[str], None]
-Demo = Callable[[Path, Say], int]
-"""Runs the demonstration in a folder, tells it line by line, and returns the exit code."""
+Demo = Callable[[Path, Say, str], int]
+"""Runs the demonstration in a folder, tells it line by line, and returns the exit code.
+
+The last argument is how the program is called from a shell.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,17 @@ class Session:
     @property
     def program(self) -> list[str]:
         """Return the words that a command to type next begins with."""
-        return ["trueup", *(["--config", str(self.config)] if self.config is not None else [])]
+        return [called(sys.argv[0]), *(["--config", str(self.config)] if self.config is not None else [])]
+
+
+def called(started: str) -> str:
+    """Return how a shell finds the program again that was started by a path: by its name, else by its whole path."""
+    path = Path(started)
+    if path.name != NAME or not path.is_file():
+        return NAME
+    found = shutil.which(NAME)
+    same = found is not None and Path(found).resolve() == path.resolve()
+    return NAME if same else str(path.absolute())
 
 
 def session_of(context: typer.Context) -> Session:
@@ -36,7 +53,10 @@ def session_of(context: typer.Context) -> Session:
     return found
 
 
-def open_app(context: typer.Context) -> "App":
-    """Build the App of a command."""
+def open_app(context: typer.Context, *, creates: bool = False) -> "App":
+    """Build the App of a command; one that creates no ledger needs one that is named, or there."""
     session = session_of(context)
-    return session.build(session.config)
+    app = session.build(session.config)
+    if not creates:
+        app.require_ledger()
+    return app

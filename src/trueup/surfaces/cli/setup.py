@@ -1,5 +1,6 @@
 """The commands that set up: init, demo, doctor."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,11 +8,11 @@ import typer
 
 from trueup.core.errors import TrueupError
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
-from trueup.surfaces.cli.output import BAD, GOOD, WARN, Piece, note, print_json, say, working
+from trueup.surfaces.cli.output import BAD, GOOD, note, print_json, remark, say, working
 from trueup.surfaces.cli.session import open_app, session_of
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.telling import tell
-from trueup.surfaces.cli.words import count
+from trueup.surfaces.cli.words import command, count
 
 if TYPE_CHECKING:
     from trueup.ports import Check
@@ -35,7 +36,9 @@ def init(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
     """
     from trueup.service.setup import initialise
 
-    app = open_app(context)
+    app = open_app(context, creates=True)
+    if app.embedded is not None:
+        remark(f"no trueup.toml found in {app.folder}: the ledger is the embedded one, {app.embedded}")
     with working("creating what is missing"):
         made = initialise(app)
     if form is Format.JSON:
@@ -47,7 +50,8 @@ def init(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
         say(f"{count(len(made.profiles), 'profile')} added or changed: {', '.join(made.profiles)}")
     if not made.tables and not made.profiles:
         say("Nothing was missing.")
-    note("Next: trueup doctor, then trueup check")
+    program = session_of(context).program
+    note(f"Next: {command(program, 'doctor')}, then {command(program, 'check')}")
 
 
 def demo(
@@ -64,7 +68,8 @@ def demo(
     Example: trueup demo --folder try
     """
     told: list[str] = []
-    code = session_of(context).demo(folder, told.append if form is Format.JSON else tell)
+    session = session_of(context)
+    code = session.demo(folder, told.append if form is Format.JSON else tell, shlex.join(session.program[:1]))
     if form is Format.JSON:
         print_json({"folder": str(folder), "told": told, "exit_code": code})
     return code
@@ -78,6 +83,7 @@ def doctor(context: typer.Context, form: FormatOption = Format.TEXT) -> int:
     Example: trueup doctor
     """
     from trueup.service.setup import exit_code
+    from trueup.surfaces.cli.views import findings
 
     checks, changed = _examine(context)
     code = exit_code(checks)
@@ -85,8 +91,7 @@ def doctor(context: typer.Context, form: FormatOption = Format.TEXT) -> int:
         rows = [{"name": check.name, "ok": check.ok, "found": check.found, "do": check.do} for check in checks]
         print_json({"checks": rows, "exit_code": code})
         return code
-    columns = (Column(""), Column("check"), Column("found", below=True), Column("what to do", below=True))
-    table(columns, [_row(check) for check in checks], indent=0)
+    findings.show(checks)
     if changed:
         say()
         say("Settings that are not at their default:")
@@ -112,8 +117,3 @@ def _examine(context: typer.Context) -> tuple[list["Check"], list[tuple[str, str
         return setup.doctor(app), [
             row for row in app.settings if row[2] != "default" and not row[0].startswith("profiles.")
         ]
-
-
-def _row(check: "Check") -> list[Piece]:
-    verdict = ("ok", GOOD) if check.ok else ("warn", WARN) if not check.exit_code else ("FAIL", BAD)
-    return [verdict, check.name, check.found, "" if check.ok else check.do]

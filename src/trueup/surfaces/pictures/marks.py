@@ -30,6 +30,7 @@ ENTRY = Kind("entry in the ledger", "ledger", "triangle-up", "#0072B2")
 EXIT = Kind("exit in the ledger", "ledger", "triangle-down", "#0072B2")
 OTHER = Kind("order, not filled or not readable", "ledger", "cross", "#6B7280")
 PROVES = Kind("execution, proves this trade", "venue", "diamond", "#00795B")
+KNOWN = Kind("execution, booked", "venue", "diamond", "#0072B2")
 QUARANTINED = Kind("execution, quarantined", "venue", "diamond", "#C1121F")
 UNMATCHED = Kind("execution, unmatched", "venue", "diamond", "#D98E04")
 FOREIGN = Kind("execution, out of scope", "venue", "diamond", "#9CA3AF")
@@ -39,11 +40,11 @@ BOOKED = Kind("audit: booked", "audit", "square", "#5B21B6")
 REFUSED = Kind("audit: refused or skipped", "audit", "cross", "#5B21B6")
 UNDONE = Kind("audit: reverted, interrupted", "audit", "triangle-left", "#BE185D")
 KINDS = (
-    ENTRY, EXIT, OTHER, PROVES, QUARANTINED, UNMATCHED, FOREIGN, PROPOSED, REHEARSED, BOOKED, REFUSED, UNDONE,
+    ENTRY, EXIT, OTHER, PROVES, KNOWN, QUARANTINED, UNMATCHED, FOREIGN, PROPOSED, REHEARSED, BOOKED, REFUSED, UNDONE,
 )  # fmt: skip
 LANES = ("ledger", "venue", "proposed", "audit")
 
-_FATES = {"assigned": PROVES, "quarantined": QUARANTINED, "unmatched": UNMATCHED}
+_FATES = {"assigned": PROVES, "booked": KNOWN, "quarantined": QUARANTINED, "unmatched": UNMATCHED}
 _DECISIONS = {
     "DRY_RUN": REHEARSED, "APPLIED": BOOKED, "REAPPLIED": BOOKED, "SKIP_EXISTING": BOOKED,
     "REVERTED": UNDONE, "INTERRUPTED": UNDONE,

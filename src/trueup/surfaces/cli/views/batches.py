@@ -10,7 +10,14 @@ from trueup.surfaces.cli.words import command, count, counts, short_time
 if TYPE_CHECKING:
     from trueup.ports import BatchSummary, UndoResult
 
-_STYLES = {"applied": GOOD, "pending": BAD, "partly_reverted": WARN, "dry_run": FAINT, "nothing_booked": FAINT}
+_STYLES = {
+    "applied": GOOD,
+    "pending": BAD,
+    "interrupted": BAD,
+    "partly_reverted": WARN,
+    "dry_run": FAINT,
+    "nothing_booked": FAINT,
+}
 
 
 def as_json(batch: "BatchSummary") -> dict[str, object]:

@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING
 
 from trueup.core.breaks import Break, BreakKind
 from trueup.core.decimals import plain
-from trueup.core.holdings import Holdings
-from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Piece, note, say
+from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Piece, say
 from trueup.surfaces.cli.tables import Column, table
-from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line
+from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment
 
 if TYPE_CHECKING:
     from trueup.core.repair.evidence import EvidenceBook
     from trueup.core.snapshot import Snapshot
     from trueup.service.check import AccountCheck, CheckReport
+    from trueup.service.unattributed import Unattributed
 
 _LISTED = 10
+_STRAYS = 20
 _REPAIRABLE = frozenset({BreakKind.GHOST_POSITION, BreakKind.MISSING_IN_DB})
 
 
@@ -24,23 +25,11 @@ def show(report: "CheckReport", program: Sequence[str]) -> None:
     for account in report.accounts:
         _account(account)
         say()
+    for name, error in sorted(report.homeless.items()):
+        say(("UNKNOWN ", WARN), (f"profile {name}", STRONG), f": {error.what}")
+        say(error.do, indent=2)
+        say()
     _ending(report, program)
-
-
-def note_strangers(report: "CheckReport", symbols: Sequence[str]) -> None:
-    """Say which of the named symbols no account knows: a misspelt name finds no break."""
-    for symbol in symbols:
-        if not any(_knows(account, symbol) for account in report.accounts):
-            note(("note: ", WARN), f"no open trade, position or managed symbol is called {symbol}")
-
-
-def _knows(account: "AccountCheck", symbol: str) -> bool:
-    facts = account.gathered.facts
-    token = account.gathered.account.symbols.token(symbol)
-    managed = {name for tokens in facts.managed.values() for name in tokens or ()}
-    return (
-        token in managed or token in Holdings(facts.snapshot).symbols() or any(s.token == token for s in facts.slices)
-    )
 
 
 def _account(account: "AccountCheck") -> None:
@@ -62,6 +51,32 @@ def _account(account: "AccountCheck") -> None:
     _breaks(account.comparison.breaks)
     if not account.comparison.breaks and not account.inconclusive:
         say(("no break", GOOD), indent=2)
+    _strays(account.unattributed)
+
+
+def _strays(found: "Sequence[Unattributed]") -> None:
+    """Print the executions that nothing attributes, the newest of them where they are many."""
+    if not found:
+        return
+    more = f", the newest {_STRAYS}; --format json has all" if len(found) > _STRAYS else ""
+    thing = count(len(found), "execution")
+    say(f"{thing} within the look-back that the ledger has not booked and no open trade took (no break){more}:",
+        indent=2)  # fmt: skip
+    columns = (
+        Column("time"), Column("symbol"), Column("side"), Column("qty", number=True), Column("price", number=True),
+        Column("execution", below=True), Column("why", below=True),
+    )  # fmt: skip
+    rows = [(stray.evidence, stray.why) for stray in found[-_STRAYS:]]
+    table(
+        columns,
+        [
+            [
+                moment(row.time_ms), row.symbol, row.side.value, plain(row.qty),
+                plain(row.price) if row.price is not None else "-", row.exchange_order_id, why,
+            ]
+            for row, why in rows
+        ],
+    )  # fmt: skip
 
 
 def _by_reason(unknown: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

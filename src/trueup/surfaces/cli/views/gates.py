@@ -18,6 +18,12 @@ _MEANINGS = {
     LEASE_HELD: "another run holds this account",
 }
 
+FLAGS = {
+    DISABLED: "ENABLE_RECON_EXIT_BACKFILL (false)",
+    NOT_ALLOWLISTED: "RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST",
+}
+"""The flags by which an operator leaves profiles out."""
+
 
 def show(skipped: Sequence[ProfileReport], program: Sequence[str]) -> None:
     """Print the skipped profiles, by the gate that skipped them."""

@@ -34,6 +34,7 @@ def show(report: BackfillReport, program: Sequence[str], scope: Sequence[str]) -
     if skipped:
         gates.show(skipped, program)
         say()
+    _unended(report)
     _ending(report)
     _next(report, program, scope)
 
@@ -88,7 +89,7 @@ def _profile(entry: ProfileReport, *, refused: bool) -> None:
 
 def _error(error: TrueupError) -> None:
     say(("error: ", BAD), error.what, indent=2)
-    for line in error.do.splitlines():
+    for line in (*error.do.splitlines(), *getattr(error, "__notes__", ())):
         say(line, indent=2)
 
 
@@ -159,28 +160,45 @@ def _validation(entry: ProfileReport) -> None:
         say(f"still open: {listed}", indent=2)
 
 
+def _unended(report: BackfillReport) -> None:
+    """Print what is wrong with the record of the runs: earlier ones that were killed, and this one."""
+    for run_id in report.left_unended:
+        say(("KILLED ", WARN), f"{run_id} never said how it ended; it is on record as INCONCLUSIVE now")
+    if report.unrecorded is not None:
+        say(("NOT RECORDED ", BAD), f"how this run ended could not be written: {report.unrecorded.what}")
+
+
 def _ending(report: BackfillReport) -> None:
     entries = [entry for entry in report.profiles.values() if entry.skipped_reason is None]
+    if not entries and not report.exit_code:
+        flags = sorted({gates.FLAGS[entry.skipped_reason or ""] for entry in report.profiles.values()})
+        say(("NOTHING LOOKED AT", WARN), f": {' and '.join(flags)} left out every profile. This is no clean answer.")
+        return
     rows = sum(len(entry.plan.rows) for entry in entries if entry.plan)
     inserted = sum(len(entry.inserted) for entry in entries)
-    unresolved = [row for entry in entries for row in entry.unresolved]
+    skipped = len(report.profiles) - len(entries)
+    failed = sum(entry.error is not None for entry in entries)
+    reasons = [reason for entry in entries for reason in entry.unresolved_reasons]
     style = {"OK": GOOD, "MISMATCH": BAD}.get(report.status, WARN)
     done = f"{rows} proposed" if report.dry_run else f"{inserted} of {count(rows, 'row')} booked"
+    if report.plan_expected is not None:
+        done = f"the plan was REFUSED, nothing of {count(rows, 'row')} was booked and nothing recorded"
     say(
         (report.status, style),
         f" ({'dry run' if report.dry_run else 'apply'}): {count(len(entries), 'profile')}, {done}, "
-        f"{len(unresolved)} unresolved{_by_reason(unresolved)}",
+        f"{len(reasons)} unresolved{_by_reason(reasons)}{f', {failed} FAILED' if failed else ''}"
+        f"{f', {skipped} not looked at' if skipped else ''}",
     )
     if entries:
         say("plan hash ", (report.plan_hash, STRONG))
 
 
-def _by_reason(rows: Iterable[AuditRow]) -> str:
-    reasons: dict[str, int] = {}
-    for row in rows:
-        name = str(row["reason"]).partition(":")[0]
-        reasons[name] = reasons.get(name, 0) + 1
-    return f" ({counts(dict(sorted(reasons.items())))})" if reasons else ""
+def _by_reason(reasons: Iterable[str]) -> str:
+    counted: dict[str, int] = {}
+    for reason in reasons:
+        name = reason.partition(":")[0]
+        counted[name] = counted.get(name, 0) + 1
+    return f" ({counts(dict(sorted(counted.items())))})" if counted else ""
 
 
 def _next(report: BackfillReport, program: Sequence[str], scope: Sequence[str]) -> None:
@@ -189,7 +207,7 @@ def _next(report: BackfillReport, program: Sequence[str], scope: Sequence[str]) 
     if report.plan_expected is not None:
         say(("REFUSED", BAD), f": the plan is not {report.plan_expected} any more, so nothing was booked.")
         say("Review it again: ", (command(program, "backfill", "run", *scope, "--dry-run"), STRONG))
-    elif any(entry.error is not None for entry in entries):
+    elif any(entry.error is not None and entry.plan is not None for entry in entries):
         say(("FAILED", BAD), ": see the error above; mend it, then run the dry run again.")
     elif report.dry_run and any(entry.plan and entry.plan.rows for entry in entries):
         words = ("backfill", "run", *scope, "--apply", "--plan", report.plan_hash)
