@@ -11,6 +11,9 @@ from hypothesis import HealthCheck, Phase, settings
 if TYPE_CHECKING:
     from tests.postgres import Postgres
 
+# The Postgres wheel looks for this folder, warns of it in some shapes, and does not need it.
+os.environ.pop("XDG_RUNTIME_DIR", None)
+
 settings.register_profile("dev", deadline=None)
 settings.register_profile(
     "ci", deadline=None, derandomize=True, max_examples=200, suppress_health_check=[HealthCheck.too_slow]
