@@ -84,7 +84,7 @@ class TestApply:
         answer = proven("backfill", "run", "--apply", "--plan", plan)
         assert answer.code == 1
         assert f"REFUSED: the plan is not {plan} any more" in answer.out
-        assert "the plan was REFUSED, nothing of 0 rows was booked and nothing recorded" in answer.out
+        assert "plan REFUSED: nothing booked, nothing recorded; 0 rows would be proposed now" in answer.out
         assert next_command(answer.out) == ["backfill", "run", "--dry-run"]
 
     def test_says_what_a_refused_plan_would_have_booked(self, proven: Program) -> None:

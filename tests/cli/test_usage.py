@@ -131,6 +131,7 @@ class TestWrongUsage:
             (("explain", "ghost"), "Did you mean TRD-GHOST?"),
             (("explain", "TRD-GOHST"), "Did you mean TRD-GHOST or TRD-LOST?"),
             (("explain", "t"), "Did you mean TRD-LOST or TRD-GHOST?"),
+            (("explain", "tt"), "Did you mean TRD-LOST or TRD-GHOST?"),
             (("explain", "zzz"), "\n`trueup check` lists the open ones."),
             (("explain", "TRD-GHOST", "--profile", "p2"), "no trade 'TRD-GHOST' of profile 'p2'"),
             (("check", "--config", "x.toml"), "before the command: trueup --config FILE check"),

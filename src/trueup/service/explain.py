@@ -134,8 +134,15 @@ def _meant(app: App, trade_id: str) -> str:
     wanted = trade_id.casefold()
     close = sorted((name for name in folded if wanted and wanted in name), key=lambda name: (len(name), name))
     close = close or get_close_matches(wanted, folded, n=_NEAREST, cutoff=0.5)
+    close = close or sorted((name for name in folded if _shortens(wanted, name)), key=lambda name: (len(name), name))
     listed = "`trueup check` lists the open ones."
     return f"Did you mean {' or '.join(folded[name] for name in close[:_NEAREST])}? {listed}" if close else listed
+
+
+def _shortens(wanted: str, name: str) -> bool:
+    """Say whether a name has the wanted characters in their order, as t2 shortens TRD-MSFT-2."""
+    rest = iter(name)
+    return bool(wanted) and all(character in rest for character in wanted)
 
 
 _NEAREST = 3

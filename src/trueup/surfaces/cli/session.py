@@ -1,5 +1,6 @@
 """What every command is handed: the way to build the App, and the configuration that was named for it."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -43,7 +44,7 @@ def called(started: str) -> str:
         return NAME
     found = shutil.which(NAME)
     same = found is not None and Path(found).resolve() == path.resolve()
-    return NAME if same else str(path.absolute())
+    return NAME if same else os.path.abspath(path)
 
 
 def session_of(context: typer.Context) -> Session:

@@ -182,7 +182,7 @@ def _ending(report: BackfillReport) -> None:
     style = {"OK": GOOD, "MISMATCH": BAD}.get(report.status, WARN)
     done = f"{rows} proposed" if report.dry_run else f"{inserted} of {count(rows, 'row')} booked"
     if report.plan_expected is not None:
-        done = f"the plan was REFUSED, nothing of {count(rows, 'row')} was booked and nothing recorded"
+        done = f"plan REFUSED: nothing booked, nothing recorded; {count(rows, 'row')} would be proposed now"
     say(
         (report.status, style),
         f" ({'dry run' if report.dry_run else 'apply'}): {count(len(entries), 'profile')}, {done}, "
