@@ -11,7 +11,7 @@ from trueup.core.modes import Mode
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import Applied
 from trueup.core.repair.rows import ExitRow
-from trueup.core.snapshot import Snapshot
+from trueup.core.snapshot import Snapshot, VenueOrder
 from trueup.core.symbols import Symbols
 
 
@@ -166,11 +166,47 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ReadScope:
+    """What a reading of a venue is for: it may bring more, and its coverage says where it brings less.
+
+    Orders and fills are wanted from `since_ms` on (None is as far back as the venue remembers). `symbols` are those
+    that the ledger names: a venue that answers per symbol is asked for these, and says so in its coverage.
+    """
+
+    since_ms: int | None = None
+    symbols: tuple[str, ...] = ()
+
+
+EVERYTHING = ReadScope()
+"""All that the venue has."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAnswer:
+    """What a venue says about one order: `order` as it reports it, or None with the reason.
+
+    `absent` says that the venue answered and knows no such order; otherwise an answer without an order is unknown.
+    Not found is not absent where the venue may have forgotten it.
+    """
+
+    order: VenueOrder | None = None
+    absent: bool = False
+    why: str = ""
+
+
 class Venue(Protocol):
     """One account at its venue."""
 
-    def read(self) -> Snapshot:
-        """Read everything that the venue claims; CannotKnow where nothing could be read."""
+    def read(self, scope: ReadScope = EVERYTHING) -> Snapshot:
+        """Read what the venue claims; CannotKnow where nothing could be read.
+
+        A feed that could not be read in full says so in its coverage, with the reason.
+        """
+        ...
+
+    def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
+        """Ask for one order by its exchange order id or its client order id; whatever goes wrong is an unknown."""
         ...
 
 

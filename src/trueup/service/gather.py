@@ -9,10 +9,10 @@ from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import booked_index
 from trueup.core.repair.naming import SettledTrade
 from trueup.core.repair.plan import AccountFacts
-from trueup.core.repair.slices import slices_of
+from trueup.core.repair.slices import Slice, slices_of
 from trueup.core.snapshot import Snapshot, unreadable
 from trueup.core.symbols import Symbols
-from trueup.ports import Profile
+from trueup.ports import Profile, ReadScope
 from trueup.service.app import Account, App
 
 
@@ -91,13 +91,16 @@ def by_account(app: App, profiles: Iterable[Profile]) -> dict[str, list[Profile]
 
 
 def gather(app: App, account_name: str) -> Gathered:
-    """Read one account: its venue once, and the books of all its profiles."""
+    """Read one account: the open trades of all its profiles, its venue once, then what is booked of what it says.
+
+    What the bot books while the venue is read is seen by the last step, or by the guards of an apply.
+    """
     account = app.accounts[account_name]
-    snapshot, error = _snapshot(app, account)
     everybody = app.ledger.profiles()
     here = tuple(profile for profile in everybody if _lives_on(app, profile, account))
     rows = app.ledger.open_trade_rows([profile.profile_id for profile in here])
     slices = slices_of(rows, account.symbols)
+    snapshot, error = _snapshot(app, account, _scope(app, here, slices))
     exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
     exchange_ids |= {fill.order_id for fill in snapshot.fills}
     exchange_ids |= {order.replaces for order in snapshot.orders if order.replaces}
@@ -121,10 +124,20 @@ def gather(app: App, account_name: str) -> Gathered:
     return Gathered(account, here, facts, error)
 
 
-def _snapshot(app: App, account: Account) -> tuple[Snapshot, CannotKnow | None]:
+def _scope(app: App, profiles: Iterable[Profile], slices: Iterable[Slice]) -> ReadScope:
+    """Return what is wanted of the venue: the look-back, further where an open trade is older, and the symbols."""
+    policy = app.backfill.policy
+    trades = [trade for trade in slices if trade.is_open and trade.newest_ms > 0]
+    starts = [app.clock.now_ms() - policy.lookback_ms, *(trade.newest_ms for trade in trades)]
+    symbols = {trade.symbol for trade in trades}
+    symbols |= {symbol for profile in profiles for symbol in profile.managed_symbols or ()}
+    return ReadScope(min(starts) - policy.grace_ms, tuple(sorted(symbols)))
+
+
+def _snapshot(app: App, account: Account, scope: ReadScope) -> tuple[Snapshot, CannotKnow | None]:
     """Read the venue; an account whose venue cannot be read is inconclusive and stops no other."""
     try:
-        return account.venue().read(), None
+        return account.venue().read(scope), None
     except CannotKnow as error:
         return unreadable(account.name, app.clock.now_ms(), error.what, account.symbols), error
 

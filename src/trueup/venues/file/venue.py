@@ -7,6 +7,7 @@ from pathlib import Path
 from trueup.core.errors import CannotKnow
 from trueup.core.snapshot import Snapshot
 from trueup.core.symbols import Symbols
+from trueup.ports import EVERYTHING, OrderAnswer, ReadScope
 from trueup.venues.file.parts import Part, read_part
 from trueup.venues.file.snapshots import snapshot_of
 from trueup.venues.file.strict_json import read_json, shown_path, unreadable
@@ -25,13 +26,27 @@ class FileVenue:
         self.path = path
         self.symbols = symbols if symbols is not None else Symbols()
 
-    def read(self) -> Snapshot:
+    def read(self, scope: ReadScope = EVERYTHING) -> Snapshot:  # noqa: ARG002  # an export is read whole
         """Read the export; CannotKnow names the file and the line or path in it that cannot be read.
 
         A malformed row is a value in the snapshot (`malformed`) and no error.
         """
         parts = list(_read_parts(self.path))
         return snapshot_of(self.account, shown_path(self.path), parts, self.symbols)
+
+    def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
+        """Look for one order in the export; one that is not there is unknown, for the export may leave it out."""
+        try:
+            snapshot = self.read()
+        except CannotKnow as error:
+            return OrderAnswer(why=error.what)
+        token = self.symbols.token(symbol)
+        for order in snapshot.orders:
+            if self.symbols.token(order.symbol) == token and (
+                order.id == order_id if order_id is not None else order.client_order_id == client_order_id
+            ):
+                return OrderAnswer(order)
+        return OrderAnswer(why=f"{shown_path(self.path)} has no such order of {symbol}")
 
 
 def _read_parts(path: Path) -> Iterator[Part]:
