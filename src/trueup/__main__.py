@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trueup.service.app import App
 
 
-COLLECT_AFTER = (100_000, 20, 100)
+COLLECT_AFTER = (1_000_000, 20, 100)
 """How many objects are made between two collections of garbage: a run makes many values, and hardly any cycle."""
 
 

@@ -50,10 +50,6 @@ class Attribution:
     unassigned: list[tuple[Evidence, str | None]] = field(default_factory=list)
     dropped: list[tuple[Evidence, Reading]] = field(default_factory=list)
 
-    def unmatched(self, profile_id: str) -> int:
-        """Return how many rows in scope of a profile no trade took."""
-        return sum(owner in (None, profile_id) for _, owner in self.unassigned)
-
 
 def attribute(
     rows: Iterable[Evidence],

@@ -108,9 +108,7 @@ def plan_account(facts: AccountFacts, wanted: Wanted, policy: BackfillPolicy) ->
     candidates = [s for s in facts.slices if s.is_open and _is_managed(s, facts)]
     attributions = _attributions([s for s in facts.slices if s.is_open], evidence, facts, policy)
     decisions = _decisions([s for s in candidates if wanted.includes(s)], attributions, facts, policy)
-    profiles = {
-        profile: _profile_plan(profile, decisions[profile], attributions, facts) for profile in sorted(wanted.profiles)
-    }
+    profiles = _profile_plans(wanted, decisions, attributions, facts)
     return AccountPlan(profiles, evidence, attributions)
 
 
@@ -153,10 +151,7 @@ def _decisions(
     unknown = {token for (token, _), holding in held.items() if holding.unknown is not None}
     venue = {token: holding.signed for (token, _), holding in held.items() if token not in unknown}
     excess = excess_of(ledger_positions(facts.slices), venue)
-    unmatched = {
-        (token, profile): attributions[token].unmatched(profile)
-        for token, profile in {(trade.token, trade.profile_id) for trade in trades}
-    }
+    counted = {token: _Counted(attributions[token]) for token in {trade.token for trade in trades}}
     latest = facts.snapshot.as_of_ms + policy.grace_ms
     reach, as_of = order_feed_reach(facts.snapshot), iso(facts.snapshot.as_of_ms)
     decisions: dict[str, list[Decision]] = defaultdict(list)
@@ -170,7 +165,7 @@ def _decisions(
             holding=held[trade.token, trade.symbol] if trade.newest_ms <= latest else OLDER_THAN_THE_TRADE,
             orders_complete=reach is not None and reach <= trade.newest_ms - policy.grace_ms,
             conflict=key in found.blocked,
-            unmatched=unmatched[trade.token, trade.profile_id],
+            unmatched=counted[trade.token].unmatched(trade.profile_id),
             policy=policy,
             excess=excess,
             as_of=as_of,
@@ -192,30 +187,52 @@ def order_feed_reach(snapshot: Snapshot) -> int | None:
     return max(feed.since_ms if feed.since_ms is not None else BEGINNING for feed in given)
 
 
-def _profile_plan(
-    profile: str, decisions: list[Decision], attributions: Mapping[str, Attribution], facts: AccountFacts
-) -> ProfilePlan:
-    own = [trade for trade in facts.slices if trade.profile_id == profile and trade.is_open]
-    managed = [trade for trade in own if _is_managed(trade, facts)]
-    tokens = {trade.token for trade in managed}
-    dropped: Counter[str] = Counter(
-        reading.counts_for(profile).value for token in tokens for _, reading in attributions[token].dropped
-    )
-    dropped[Scope.FOREIGN.value] += sum(
-        item.evidence is not None
-        for token in tokens
-        for key, items in attributions[token].assigned.items()
-        for item in items
-        if key[0] != profile
-    )
-    return ProfilePlan(
-        profile_id=profile,
-        decisions=tuple(decisions),
-        candidates=len(managed),
-        unmanaged=len(own) - len(managed),
-        unmatched=sum(attributions[token].unmatched(profile) for token in tokens),
-        dropped={reason: count for reason, count in sorted(dropped.items()) if count},
-    )
+def _profile_plans(
+    wanted: Wanted,
+    decisions: Mapping[str, list[Decision]],
+    attributions: Mapping[str, Attribution],
+    facts: AccountFacts,
+) -> dict[str, ProfilePlan]:
+    """Return the plan of each profile that a run is about; costs the facts once, however many profiles share them."""
+    own: dict[str, list[Slice]] = defaultdict(list)
+    for trade in facts.slices:
+        if trade.is_open:
+            own[trade.profile_id].append(trade)
+    counted = {token: _Counted(attribution) for token, attribution in attributions.items()}
+    plans: dict[str, ProfilePlan] = {}
+    for profile in sorted(wanted.profiles):
+        managed = [trade for trade in own[profile] if _is_managed(trade, facts)]
+        counts = [counted[token] for token in sorted({trade.token for trade in managed})]
+        dropped = sum((count.dropped(profile) for count in counts), Counter[str]())
+        plans[profile] = ProfilePlan(
+            profile_id=profile,
+            decisions=tuple(decisions.get(profile, ())),
+            candidates=len(managed),
+            unmanaged=len(own[profile]) - len(managed),
+            unmatched=sum(count.unmatched(profile) for count in counts),
+            dropped=dict(sorted(dropped.items())),
+        )
+    return plans
+
+
+class _Counted:
+    """How many rows of a symbol's evidence were given to whom, and how many were not, as each profile sees them."""
+
+    def __init__(self, attribution: Attribution) -> None:
+        self._dropped = Counter(reading.scope.value for _, reading in attribution.dropped)
+        self._unassigned = Counter(owner for _, owner in attribution.unassigned)
+        self._assigned: Counter[str] = Counter()
+        for (profile, _), items in attribution.assigned.items():
+            self._assigned[profile] += len(items)
+        self._given = self._assigned.total()
+
+    def unmatched(self, profile_id: str) -> int:
+        """Return how many rows in scope of a profile no trade took."""
+        return self._unassigned[None] + self._unassigned[profile_id]
+
+    def dropped(self, profile_id: str) -> Counter[str]:
+        """Return how many rows are out of a profile's scope, by reason; those given to others are foreign."""
+        return self._dropped + Counter({Scope.FOREIGN.value: self._given - self._assigned[profile_id]})
 
 
 def mark_existing(plan: ProfilePlan, existing: frozenset[str]) -> ProfilePlan:
