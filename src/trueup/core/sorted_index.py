@@ -3,9 +3,10 @@
 Kept as short sorted blocks, so that each operation costs the logarithm of the size plus one block.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 
 Entry = tuple[Decimal, tuple[str, str]]
 
@@ -51,12 +52,11 @@ class SortedIndex:
 
     def between(self, low: Decimal, high: Decimal) -> Iterator[Entry]:
         """Yield the entries whose quantity lies from low to high, both included, in order."""
-        start = bisect_left(self._highest, low, key=_quantity)
+        start = bisect_left(self._highest, (low,))
+        inside = bisect_left(self._blocks[start], (low,)) if start < len(self._blocks) else 0
         for block in self._blocks[start:]:
-            if block[0][0] > high:
-                return
-            yield from block[bisect_left(block, low, key=_quantity) : bisect_right(block, high, key=_quantity)]
-
-
-def _quantity(entry: Entry) -> Decimal:
-    return entry[0]
+            for entry in islice(block, inside, None):
+                if entry[0] > high:
+                    return
+                yield entry
+            inside = 0

@@ -14,7 +14,7 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
-from trueup.core.decimals import EXACT, NOTHING
+from trueup.core.decimals import NOTHING
 from trueup.core.orders import Side
 from trueup.core.repair.evidence import Evidence
 from trueup.core.repair.naming import Names, SettledTrade, TradeKey, TradeNames
@@ -216,14 +216,20 @@ class _Remainders:
 
     def unique(self, owner: str | None, row: Evidence) -> TradeKey | None:
         """Return the one trade whose remainder is the row's quantity within the dust threshold of that remainder."""
-        dust_abs, dust_rel = self._policy.dust_abs, self._policy.dust_rel
-        low = min(row.qty - dust_abs, EXACT.divide(row.qty, 1 + dust_rel))
-        high = max(row.qty + dust_abs, EXACT.divide(row.qty, 1 - dust_rel)) if dust_rel < 1 else Decimal("Infinity")
-        slack = Decimal("1e-100")
+        dust = self._policy.dust_abs
+        low, high = row.qty * (1 - self._policy.dust_rel), self._above(row.qty)
         found: TradeKey | None = None
-        for left, trade in self._index[owner, row.side].between(low - slack, high + slack):
+        for left, trade in self._index[owner, row.side].between(min(low, row.qty - dust), max(high, row.qty + dust)):
             if abs(left - row.qty) <= self._policy.dust_threshold(left):
                 if found is not None:
                     return None
                 found = trade
         return found
+
+    def _above(self, qty: Decimal) -> Decimal:
+        """Return a quantity that no remainder exceeds of which this is within the relative threshold."""
+        rel = self._policy.dust_rel
+        return qty * (1 + 2 * rel) if rel <= _HALF else Decimal("Infinity")
+
+
+_HALF = Decimal("0.5")
