@@ -4,7 +4,9 @@ import getpass
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from trueup.core.errors import ConfigurationError
@@ -18,7 +20,8 @@ from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ports import Check, Profile, Venue
 from trueup.service.app import Account, App, BackfillConfig
-from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load
+from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load, secrets_of
+from trueup.venues.calls.account import LiveAccount
 from trueup.venues.file import FileVenue
 
 
@@ -46,7 +49,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     ledger = settings.ledger
     only = settings.profiles[0].id if len(settings.profiles) == 1 else None
     store = open_store(ledger.url, OrdersMap(ledger.orders_table, ledger.columns or None, only), ledger.state_url)
-    accounts = {account.name: _account(account, settings.folder) for account in settings.accounts}
+    accounts = {account.name: _account(account, settings, environ) for account in settings.accounts}
     return App(
         backfill=_backfill(settings),
         accounts=accounts,
@@ -89,19 +92,63 @@ def _profile(given: ProfileSettings) -> Profile:
     )
 
 
-def _account(given: AccountSettings, folder: Path) -> Account:
+def _account(given: AccountSettings, settings: Settings, environ: Mapping[str, str] | None) -> Account:
     symbols = Symbols({**COMMON_ALIASES, **given.symbol_aliases})
     kind, _, rest = given.venue.partition(":")
-    if kind != "file" or not rest:
+    venues: dict[str, Callable[[], Venue]] = {
+        "file": lambda: FileVenue(given.name, settings.folder / rest, symbols),
+        "alpaca": lambda: _alpaca(_live(given, settings, symbols, environ)),
+        "ccxt": lambda: _ccxt(_live(given, settings, symbols, environ), rest.strip().lower()),
+    }
+    if kind.lower() not in venues or bool(rest.strip()) is (kind.lower() == "alpaca"):
         raise ConfigurationError(
-            f"Account {given.name} has the venue {kind + ':…'!r}, which trueup does not know.",
-            "Use file:PATH, an export of the venue.",
+            f"Account {given.name} has the venue {given.venue!r}, which trueup does not know.",
+            "Use alpaca, ccxt:EXCHANGE (for example ccxt:binance), or file:PATH for an export of the venue.",
         )
-    return Account(given.name, symbols, _file_venue(given.name, folder / rest, symbols))
+    return Account(given.name, symbols, cache(venues[kind.lower()]))
 
 
-def _file_venue(account: str, path: Path, symbols: Symbols) -> Callable[[], Venue]:
-    return lambda: FileVenue(account, path, symbols)
+def _live(
+    given: AccountSettings, settings: Settings, symbols: Symbols, environ: Mapping[str, str] | None
+) -> LiveAccount:
+    return LiveAccount(
+        name=given.name,
+        symbols=symbols,
+        secrets=secrets_of(given, environ),
+        base_url=given.base_url,
+        sandbox=given.sandbox,
+        external_assets=given.external_assets,
+        always_read=given.symbols,
+        calls_per_minute=float(given.calls_per_minute) if given.calls_per_minute is not None else None,
+        timeout_s=float(given.timeout_seconds),
+        allow_flatten=given.allow_flatten,
+        page_limit=settings.backfill.fetch_limit_per_page,
+        max_pages=settings.backfill.max_fetch_pages,
+    )
+
+
+def _alpaca(account: LiveAccount) -> Venue:
+    with _extra("alpaca"):
+        from trueup.venues.alpaca import AlpacaVenue
+    return AlpacaVenue(account)
+
+
+def _ccxt(account: LiveAccount, exchange: str) -> Venue:
+    with _extra("ccxt"):
+        from trueup.venues.ccxt import CcxtVenue
+    return CcxtVenue(account, exchange)
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Say which extra is missing where an import fails for want of it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"The venue {name} needs the Python package {error.name}, which is not installed.",
+            f"Install it: pip install 'trueup[{name}]'.",
+        ) from None
 
 
 def _actor() -> str:

@@ -1,6 +1,6 @@
 """What the use cases need from the outside world, as protocols; adapters implement them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -167,6 +167,20 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One finding of the doctor: what was looked at, whether it is well, what it is, and what to do if it is not.
+
+    `exit_code` is what a failure means for the whole: 1, 2 or 3; a warning has 0.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    do: str = ""
+    exit_code: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class ReadScope:
     """What a reading of a venue is for: it may bring more, and its coverage says where it brings less.
 
@@ -195,8 +209,41 @@ class OrderAnswer:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ActionReport:
+    """What became of something that was asked of a venue: what was done, what failed, and what is left."""
+
+    done: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+class VenueActions(Protocol):
+    """What trueup may do at a venue where the account allows it: never more than to reduce."""
+
+    def cancel_all(self, symbols: Collection[str] | None = None) -> ActionReport:
+        """Cancel the working orders of the symbols, of all without; CannotKnow where the venue cannot be asked."""
+        ...
+
+    def close_position(self, symbol: str) -> ActionReport:
+        """Close what is held of a symbol with reduce-only market orders; CannotKnow where it cannot be asked."""
+        ...
+
+
 class Venue(Protocol):
     """One account at its venue."""
+
+    @property
+    def actions(self) -> VenueActions | None:
+        """Return what may be done at the venue, None where the account does not allow it."""
+        ...
+
+    def export(self, scope: ReadScope = EVERYTHING) -> Mapping[str, object]:
+        """Return what `read` is made from, as one document in the file format (a file venue reads the same of it)."""
+        ...
+
+    def inspect(self) -> list[Check]:
+        """Prove the set-up at the venue: keys, permissions, clock, feeds and how far back they see."""
+        ...
 
     def read(self, scope: ReadScope = EVERYTHING) -> Snapshot:
         """Read what the venue claims; CannotKnow where nothing could be read.
@@ -358,20 +405,6 @@ class InitReport:
 
     tables: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding of the doctor: what was looked at, whether it is well, what it is, and what to do if it is not.
-
-    `exit_code` is what a failure means for the whole: 1, 2 or 3; a warning has 0.
-    """
-
-    name: str
-    ok: bool
-    found: str
-    do: str = ""
-    exit_code: int = 2
 
 
 class Setup(Protocol):

@@ -106,6 +106,45 @@ class Leg:
     where: str = field(default="", compare=False)
 
 
+class EventKind(StrEnum):
+    """What happened at the venue beside orders and fills."""
+
+    SPLIT = "split"
+    CORPORATE_ACTION = "corporate_action"
+    LIQUIDATION = "liquidation"
+    ADL = "adl"
+    SETTLEMENT = "settlement"
+    FUNDING = "funding"
+    FEE = "fee"
+    TRANSFER = "transfer"
+    OTHER = "other"
+
+    @property
+    def changes_quantities(self) -> bool:
+        """Say whether quantities from before it are in other units than those after it."""
+        return self in (EventKind.SPLIT, EventKind.CORPORATE_ACTION)
+
+
+@dataclass(frozen=True, slots=True)
+class VenueEvent:
+    """Something that the venue did by itself, in its own words (`what`), at `time_ms`.
+
+    `symbol` None is the whole account. `qty` is the signed change of the base quantity and `amount` of `asset` that
+    of a balance, where the venue says so. `order_id` names the order through which it was executed.
+    """
+
+    id: str
+    kind: EventKind
+    time_ms: int
+    symbol: str | None = None
+    what: str = ""
+    qty: Decimal | None = None
+    amount: Decimal | None = None
+    asset: str | None = None
+    order_id: str | None = None
+    where: str = field(default="", compare=False)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Malformed:
     """A row that could not be read: excluded, named and counted; `row_id` is its id at the venue, where it has one."""
@@ -132,6 +171,7 @@ class Snapshot:
     orders: tuple[VenueOrder, ...] = ()
     fills: tuple[Fill, ...] = ()
     legs: tuple[Leg, ...] = ()
+    events: tuple[VenueEvent, ...] = ()
     balances: Mapping[str, Decimal] | None = None
     unknown_symbols: Mapping[str, str] = field(default_factory=dict)
     unknown_assets: Mapping[str, str] = field(default_factory=dict)

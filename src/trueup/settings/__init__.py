@@ -6,13 +6,14 @@ same name in lower case), else it has its default. The ledger's URL comes from t
 TRUEUP_LEDGER_URL, else from [ledger] url, else it is sqlite:///trueup.db. Relative paths in the file are relative to
 the file; those of the environment and, without a file, the default are relative to the current folder.
 
-Secrets are never read here: an account only names the environment variables that hold them.
+Secrets are kept in no setting: an account names the environment variables that hold them, which `secrets_of` reads.
 """
 
 from trueup.settings.description import describe
 from trueup.settings.flags import FLAGS, Flag
 from trueup.settings.loading import load
 from trueup.settings.model import AccountSettings, BackfillSettings, LedgerSettings, ProfileSettings, Settings
+from trueup.settings.secrets import secrets_of
 
 __all__ = [
     "FLAGS",
@@ -24,4 +25,5 @@ __all__ = [
     "Settings",
     "describe",
     "load",
+    "secrets_of",
 ]

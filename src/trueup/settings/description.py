@@ -9,6 +9,7 @@ from trueup.settings.model import AccountSettings, LedgerSettings, ProfileSettin
 from trueup.settings.urls import masked
 
 _UNITS_MS = {"lookback_ms": HOUR_MS, "grace_ms": MINUTE_MS}
+DEFAULT_TIMEOUT = AccountSettings("", "").timeout_seconds
 _NANO = Decimal("1e-9")
 
 
@@ -42,6 +43,18 @@ def _account(account: AccountSettings) -> Iterator[tuple[str, str]]:
     yield f"{start}.venue", account.venue if is_file else masked(account.venue)
     if account.symbol_aliases:
         yield f"{start}.symbol_aliases", _pairs(account.symbol_aliases)
+    changed = {
+        "base_url": account.base_url,
+        "sandbox": account.sandbox or None,
+        "external_assets": ", ".join(f"{name} = {plain(held)}" for name, held in account.external_assets.items()),
+        "symbols": account.symbols or None,
+        "calls_per_minute": account.calls_per_minute,
+        "timeout_seconds": account.timeout_seconds if account.timeout_seconds != DEFAULT_TIMEOUT else None,
+        "allow_flatten": account.allow_flatten or None,
+    }
+    for key, value in changed.items():
+        if value:
+            yield f"{start}.{key}", _text(value)
     for key, name in account.env.items():
         yield f"{start}.{key}", name
 

@@ -35,12 +35,24 @@ class AccountSettings:
 
     `symbol_aliases` maps the venue's names of assets to ours, in upper case. `env` maps each `…_env` key to the name
     of the environment variable that holds the secret.
+
+    `base_url` stands in for the venue's own address, `sandbox` asks for its trial market. `external_assets` are
+    balances, in units of the asset, that are not the bot's. `symbols` are markets that are read whatever the ledger
+    names. `calls_per_minute` bounds how often the key is used, None is the venue's usual limit; a call that takes
+    longer than `timeout_seconds` failed. `allow_flatten` lets trueup cancel orders and close positions.
     """
 
     name: str
     venue: str
     symbol_aliases: Mapping[str, str] = field(default_factory=nothing)
     env: Mapping[str, str] = field(default_factory=nothing)
+    base_url: str | None = None
+    sandbox: bool = False
+    external_assets: Mapping[str, Decimal] = field(default_factory=dict)
+    symbols: tuple[str, ...] = ()
+    calls_per_minute: Decimal | None = None
+    timeout_seconds: Decimal = Decimal(10)
+    allow_flatten: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from trueup.core.errors import nearest
 from trueup.settings.document import Table
@@ -15,6 +17,7 @@ from trueup.settings.values import (
     NAME,
     SWITCH,
     Rule,
+    number_between,
     read_name,
     read_text,
     read_words,
@@ -35,7 +38,10 @@ ORDER_COLUMNS = (
 """The columns of the orders table that [ledger.columns] can map."""
 
 _LEDGER_KEYS = ("columns", "kind", "orders_table", "state_url", "url")
-_ACCOUNT_KEYS = ("name", "symbol_aliases", "venue")
+_ACCOUNT_KEYS = (
+    "allow_flatten", "base_url", "calls_per_minute", "external_assets", "name", "sandbox", "symbol_aliases", "symbols",
+    "timeout_seconds", "venue",
+)  # fmt: skip
 _PROFILE_KEYS = ("account", "allocated_capital", "enabled", "id", "managed_symbols", "user_id")
 _SECRET = re.compile(r"key|secret|token|pass|pwd|credential", re.IGNORECASE)
 
@@ -106,6 +112,13 @@ def _account(table: Table, folder: Path) -> AccountSettings:
         venue=table.need("venue", venue),
         symbol_aliases=_aliases(table.table("symbol_aliases", f"{table.label} symbol_aliases")),
         env=MappingProxyType({key: table.need(key, _VARIABLE) for key in secrets}),
+        base_url=table.read("base_url", _BASE_URL),
+        sandbox=table.read("sandbox", SWITCH) or False,
+        external_assets=_external(table.table("external_assets", f"{table.label} external_assets")),
+        symbols=table.read("symbols", _SYMBOLS) or (),
+        calls_per_minute=table.read("calls_per_minute", _CALLS),
+        timeout_seconds=table.read("timeout_seconds", _SECONDS) or Decimal(10),
+        allow_flatten=table.read("allow_flatten", SWITCH) or False,
     )
 
 
@@ -114,6 +127,29 @@ def _account_hint(key: str) -> str:
         name = spelt(f"{key}_env")
         return f"Secrets come from the environment only: set {name} to the name of the variable that holds it."
     return nearest(key[:100].lower(), _ACCOUNT_KEYS)
+
+
+def _external(table: Table) -> Mapping[str, Decimal]:
+    amounts: dict[str, Decimal] = {}
+    for key in table.raw:
+        asset = table.place(key).read(key, Rule(_asset, "letters and digits"))
+        amounts[asset] = table.need(key, AMOUNT)
+    return MappingProxyType(amounts)
+
+
+_CALLS = Rule(number_between(1, 100_000), "a number from 1 to 100000")
+_SECONDS = Rule(number_between(1, 300), "a number from 1 to 300")
+
+
+def _base_url(value: object) -> str:
+    url = read_text(value).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("it is no plain http or https address")
+    return url
+
+
+_BASE_URL = Rule(_base_url, "http://HOST:PORT or https://HOST, without a user or a password in it")
 
 
 def _variable_name(value: object) -> str:

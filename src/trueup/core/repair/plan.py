@@ -24,7 +24,7 @@ from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.rows import ExitRow, row_as_columns
 from trueup.core.repair.scope import Scope
 from trueup.core.repair.slices import Slice
-from trueup.core.snapshot import Feed, Snapshot
+from trueup.core.snapshot import Feed, Snapshot, VenueEvent
 from trueup.core.tags import TagReader
 from trueup.core.times import iso
 
@@ -149,6 +149,8 @@ def _decisions(
     holdings = Holdings(facts.snapshot)
     held = {key: holdings.of(key[1]) for key in {(t.token, t.symbol) for t in trades}}
     unknown = {token for (token, _), holding in held.items() if holding.unknown is not None}
+    changed = _quantity_changes(facts.snapshot)
+    unknown |= {trade.token for trade in facts.slices if trade.is_open and _predates(trade, changed)}
     venue = {token: holding.signed for (token, _), holding in held.items() if token not in unknown}
     excess = excess_of(ledger_positions(facts.slices), venue)
     counted = {token: _Counted(attributions[token]) for token in {trade.token for trade in trades}}
@@ -162,7 +164,7 @@ def _decisions(
         situation = Situation(
             trade=trade,
             assigned=found.assigned.get(key, []),
-            holding=held[trade.token, trade.symbol] if trade.newest_ms <= latest else OLDER_THAN_THE_TRADE,
+            holding=_holding(trade, held, changed, latest),
             orders_complete=reach is not None and reach <= trade.newest_ms - policy.grace_ms,
             conflict=key in found.blocked,
             unmatched=counted[trade.token].unmatched(trade.profile_id),
@@ -172,6 +174,30 @@ def _decisions(
         )
         decisions[trade.profile_id] += decide(situation, facts.reverted, ids)
     return decisions
+
+
+def _holding(
+    trade: Slice, held: Mapping[tuple[str, str], Holding], changed: Mapping[str, VenueEvent], latest: int
+) -> Holding:
+    """Return what the venue holds of a trade's symbol, as far as it can be held against the trade's rows."""
+    if trade.newest_ms > latest:
+        return OLDER_THAN_THE_TRADE
+    if _predates(trade, changed):
+        event = changed[trade.token]
+        return Holding(unknown=f"since the trade was opened, quantities changed: {event.what} at {iso(event.time_ms)}")
+    return held[trade.token, trade.symbol]
+
+
+def _predates(trade: Slice, changed: Mapping[str, VenueEvent]) -> bool:
+    """Say whether quantities changed since a trade was opened, so that its rows are in other units."""
+    return trade.token in changed and changed[trade.token].time_ms >= trade.opened_ms
+
+
+def _quantity_changes(snapshot: Snapshot) -> dict[str, VenueEvent]:
+    """Return the last event of each symbol after which its quantities are in other units, by token."""
+    events = [event for event in snapshot.events if event.kind.changes_quantities and event.symbol is not None]
+    events.sort(key=lambda event: (event.time_ms, event.id))
+    return {snapshot.symbols.token(event.symbol or ""): event for event in events}
 
 
 def order_feed_reach(snapshot: Snapshot) -> int | None:

@@ -1,16 +1,16 @@
 """The file venue: one export of one account, a file or a folder of files."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from trueup.core.errors import CannotKnow
+from trueup.core.errors import CannotKnow, ConfigurationError
 from trueup.core.snapshot import Snapshot
 from trueup.core.symbols import Symbols
-from trueup.ports import EVERYTHING, OrderAnswer, ReadScope
-from trueup.venues.file.parts import Part, read_part
-from trueup.venues.file.snapshots import snapshot_of
-from trueup.venues.file.strict_json import read_json, shown_path, unreadable
+from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
+from trueup.venues.documents.parts import Part, read_part
+from trueup.venues.documents.snapshots import snapshot_of
+from trueup.venues.documents.strict_json import read_json, shown_path, unreadable
 
 
 class FileVenue:
@@ -33,6 +33,21 @@ class FileVenue:
         """
         parts = list(_read_parts(self.path))
         return snapshot_of(self.account, shown_path(self.path), parts, self.symbols)
+
+    @property
+    def actions(self) -> VenueActions | None:
+        """Return None: nothing can be done at a file."""
+        return None
+
+    def export(self, scope: ReadScope = EVERYTHING) -> Mapping[str, object]:  # noqa: ARG002  # it is refused
+        """Refuse: what there is to read is in the file already."""
+        raise ConfigurationError(
+            f"The venue of account {self.account} is an export already: {shown_path(self.path)}.", "Copy that."
+        )
+
+    def inspect(self) -> list[Check]:
+        """Return nothing: all that there is to prove about a file is that it can be read."""
+        return []
 
     def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
         """Look for one order in the export; one that is not there is unknown, for the export may leave it out."""

@@ -39,7 +39,7 @@ def read_json(path: Path) -> object:
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
-    return _parse(path, _decode(path, raw))
+    return read_text(shown_path(path), _decode(path, raw))
 
 
 def unreadable(path: Path, error: Exception) -> CannotKnow:
@@ -62,29 +62,30 @@ def _decode(path: Path, raw: bytes) -> str:
         ) from None
 
 
-def _parse(path: Path, text: str) -> object:
+def read_text(named: str, text: str) -> object:
+    """Read JSON text; CannotKnow says what is wrong with it and calls it by the name that is given."""
     reader = _Reader()
     start = text.lstrip()
     if not start:
-        raise CannotKnow(f"{shown_path(path)} is empty.", EXPORT_AGAIN)
+        raise CannotKnow(f"{named} is empty.", EXPORT_AGAIN)
     if start.startswith("<"):
         raise CannotKnow(
-            f"{shown_path(path)}, line 1: this is HTML, not JSON: {printable(' '.join(start[:200].split()))}",
+            f"{named}, line 1: this is HTML, not JSON: {printable(' '.join(start[:200].split()))}",
             "The venue answered with a page, often of an outage or a login. " + EXPORT_AGAIN,
         )
     try:
         value = reader.read(text)
     except json.JSONDecodeError as error:
-        raise _syntax_error(path, text, error) from None
+        raise _syntax_error(named, text, error) from None
     except RecursionError:
-        raise CannotKnow(f"{shown_path(path)} is nested too deep.", EXPORT_AGAIN) from None
+        raise CannotKnow(f"{named} is nested too deep.", EXPORT_AGAIN) from None
     if reader.flawed:
-        raise CannotKnow(f"{shown_path(path)}: {_first_flaw(value)}.", "Correct the export; trueup does not guess.")
+        raise CannotKnow(f"{named}: {_first_flaw(value)}.", "Correct the export; trueup does not guess.")
     return value
 
 
-def _syntax_error(path: Path, text: str, error: json.JSONDecodeError) -> CannotKnow:
-    where = f"{shown_path(path)}, line {error.lineno}, column {error.colno}"
+def _syntax_error(named: str, text: str, error: json.JSONDecodeError) -> CannotKnow:
+    where = f"{named}, line {error.lineno}, column {error.colno}"
     if error.msg == "Extra data":
         return CannotKnow(f"{where}: more follows after the end of the JSON value.", "Put one JSON value in a file.")
     what = f"{where}: not JSON: {error.msg}"

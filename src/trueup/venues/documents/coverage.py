@@ -10,7 +10,7 @@ from trueup.core.errors import CannotKnow, nearest
 from trueup.core.snapshot import Coverage, Feed, FeedState
 from trueup.venues.rows.fields import moment, printable, shown
 
-_ENTRY_KEYS = ("reason", "since", "state")
+_ENTRY_KEYS = ("given", "reason", "since", "state")
 _WORST = (FeedState.FAILED, FeedState.PARTIAL, FeedState.COMPLETE)
 SAY_STATE = 'Write "coverage": {"closed_orders": {"state": "complete", "since": "2026-01-02T03:04:05Z"}}.'
 
@@ -43,6 +43,9 @@ def _entry(at: str, entry: object) -> Coverage:
         if key not in _ENTRY_KEYS:
             raise CannotKnow(f"{at}.{printable(key)} is not known.", nearest(printable(key), _ENTRY_KEYS))
     state, since, reason = entry.get("state"), entry.get("since"), entry.get("reason")
+    given = entry.get("given", True)
+    if not isinstance(given, bool):
+        raise CannotKnow(f"{at}.given is {shown(given)}, not true or false.", SAY_STATE)
     if not isinstance(state, str):
         raise CannotKnow(f"{at}.state is {shown(state)}, not a state.", SAY_STATE)
     if reason is not None and not isinstance(reason, str):
@@ -51,7 +54,7 @@ def _entry(at: str, entry: object) -> Coverage:
         since_ms = moment("since", since) if since is not None else None
     except ValueError as error:
         raise CannotKnow(f"{at}: {error}.", "Write times as 2026-01-02T03:04:05Z.") from None
-    return Coverage(_state(f"{at}.state", state), printable(reason or "", 300), since_ms)
+    return Coverage(_state(f"{at}.state", state), printable(reason or "", 300), since_ms, given)
 
 
 def _state(at: str, state: str) -> FeedState:

@@ -11,13 +11,25 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trueup.core.errors import CannotKnow
-from trueup.core.snapshot import Coverage, Feed, FeedState, Fill, Leg, Malformed, Snapshot, VenueOrder
+from trueup.core.snapshot import (
+    Coverage,
+    EventKind,
+    Feed,
+    FeedState,
+    Fill,
+    Leg,
+    Malformed,
+    Snapshot,
+    VenueEvent,
+    VenueOrder,
+)
 from trueup.core.symbols import Symbols
 from trueup.core.times import iso
-from trueup.venues.file.coverage import NULL, without_section, worst
-from trueup.venues.file.parts import Part, Section
+from trueup.venues.documents.coverage import NULL, without_section, worst
+from trueup.venues.documents.parts import CLOCK, Part, Section, part_of_answers
 from trueup.venues.rows.balances import answer_in, emptiness_of, read_balances
 from trueup.venues.rows.contracts import Contracts, read_contracts
+from trueup.venues.rows.events import read_event
 from trueup.venues.rows.fields import Row, identifier, printable, shown, symbol_of
 from trueup.venues.rows.fills import read_fill
 from trueup.venues.rows.orders import IDS, read_order
@@ -37,6 +49,7 @@ class _Draft:
     orders: list[VenueOrder] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     legs: list[Leg] = field(default_factory=list)
+    events: list[VenueEvent] = field(default_factory=list)
     balances: dict[str, Decimal] | None = None
     unknown_symbols: dict[str, str] = field(default_factory=dict)
     unknown_assets: dict[str, str] = field(default_factory=dict)
@@ -48,6 +61,14 @@ class _Draft:
 
     def leave_out(self, feed: Feed, where: str, why: str, row_id: str = "") -> None:
         self.malformed.append(Malformed(feed.value, where, why, row_id))
+
+
+def snapshot_of_answers(account: str, document: Row, symbols: Symbols) -> Snapshot:
+    """Return the snapshot of what a venue answered, put together as one document in the file format.
+
+    What is read here is what a file with the same content gives; CannotKnow where the document has no `as_of`.
+    """
+    return snapshot_of(account, account, [part_of_answers(account, document)], symbols)
 
 
 def snapshot_of(account: str, path: str, parts: list[Part], symbols: Symbols) -> Snapshot:
@@ -67,6 +88,8 @@ def snapshot_of(account: str, path: str, parts: list[Part], symbols: Symbols) ->
     draft = _Draft(symbols, contracts, malformed=problems, notes=notes)
     for section in sections:
         _read_section(draft, section, declared.get(section.feed))
+    for at, events in (entry for part in parts for entry in part.events):
+        _read_events(draft, at, events)
     return Snapshot(
         account=account,
         as_of_ms=as_of_ms,
@@ -75,6 +98,7 @@ def snapshot_of(account: str, path: str, parts: list[Part], symbols: Symbols) ->
         orders=tuple(draft.orders),
         fills=tuple(draft.fills),
         legs=tuple(draft.legs),
+        events=tuple(draft.events),
         balances=draft.balances,
         unknown_symbols=draft.unknown_symbols,
         unknown_assets=draft.unknown_assets,
@@ -114,7 +138,7 @@ def _as_of(parts: list[Part], path: str) -> tuple[int, str, list[str]]:
     if len(given) > 1:
         notes.append(f"{path}: as_of differs between the files; the earliest, {iso(min(given))}, counts.")
     if given:
-        return min(given), "venue", notes
+        return min(given), "venue" if all(part.by_venue for part in parts) else CLOCK, notes
     oldest = min([part for part in parts if part.sections] or parts, key=lambda part: part.modified_ms)
     if not 0 < oldest.modified_ms < LATEST_MS:
         raise CannotKnow(f"{oldest.file} has no as_of, and its modification time is impossible.", "Add an as_of.")
@@ -229,6 +253,27 @@ def _read_fills(draft: _Draft, section: Section) -> None:
     if others:
         named = ", ".join(f"{count} × {name}" for name, count in sorted(others.items()))
         draft.notes.append(f"{section.at}: activities that are no fills are ignored: {named}.")
+
+
+def _read_events(draft: _Draft, at: str, events: object) -> None:
+    """Read what happened beside orders; one that cannot be read and may change quantities puts its symbol in doubt."""
+    if not isinstance(events, list):
+        draft.malformed.append(Malformed("events", at, f"it is {shown(events)} where a list is expected"))
+        return
+    for index, row in enumerate(events):
+        where = _place(f"{at}[{index}]", row)
+        try:
+            draft.events.append(read_event(_checked(row), where, draft.symbols))
+        except ValueError as error:
+            draft.malformed.append(Malformed("events", where, str(error)))
+            if not _is_harmless(row):
+                _doubt_symbol(draft, row, f"{where}: {error}")
+
+
+def _is_harmless(row: object) -> bool:
+    """Say whether an event that cannot be read is at least known to change no quantity."""
+    kind = row.get("kind") if isinstance(row, Mapping) else None
+    return isinstance(kind, str) and kind in set(EventKind) and not EventKind(kind).changes_quantities
 
 
 def _read_positions(draft: _Draft, section: Section) -> None:

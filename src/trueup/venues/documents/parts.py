@@ -6,8 +6,8 @@ from pathlib import Path
 
 from trueup.core.errors import CannotKnow, nearest
 from trueup.core.snapshot import Coverage, Feed
-from trueup.venues.file.coverage import read_coverage
-from trueup.venues.file.shapes import (
+from trueup.venues.documents.coverage import read_coverage
+from trueup.venues.documents.shapes import (
     ORDER_KINDS,
     Kind,
     feed_of_orders,
@@ -15,12 +15,16 @@ from trueup.venues.file.shapes import (
     kinds_of_rows,
     page_gap,
 )
-from trueup.venues.file.strict_json import EXPORT_AGAIN, shown_path
+from trueup.venues.documents.strict_json import EXPORT_AGAIN, shown_path
 from trueup.venues.rows.balances import answer_in
 from trueup.venues.rows.fields import Row, moment, printable, shown
 from trueup.venues.rows.orders import OrderList
 
-DOCUMENT_KEYS = frozenset({*Feed, "as_of", "contract_sizes", "coverage", "exchange", "markets", "venue"})
+DOCUMENT_KEYS = frozenset(
+    {*Feed, "as_of", "as_of_source", "contract_sizes", "coverage", "events", "exchange", "markets", "notes", "venue"}
+)
+CLOCK = "clock"
+"""The `as_of_source` of a document whose "now" is not by the venue's clock."""
 NOTED_KEYS = 5
 
 WHAT_IS_READ = (
@@ -56,6 +60,8 @@ class Part:
     declared: dict[Feed, Coverage] = field(default_factory=dict)
     contract_sizes: list[tuple[str, object]] = field(default_factory=list)
     markets: list[tuple[str, object]] = field(default_factory=list)
+    events: list[tuple[str, object]] = field(default_factory=list)
+    by_venue: bool = True
     notes: list[str] = field(default_factory=list)
 
 
@@ -72,6 +78,13 @@ def read_part(path: Path, value: object, modified_ms: int, *, alone: bool) -> Pa
         _read_named(part, named, value, name)
     else:
         _read_document(part, value, "" if alone else f"{name}: ")
+    return part
+
+
+def part_of_answers(label: str, document: Row) -> Part:
+    """Return what a document holds that was put together from a venue's answers; messages call it by the label."""
+    part = Part(label, 0)
+    _read_document(part, document, "")
     return part
 
 
@@ -125,10 +138,20 @@ def _read_document(part: Part, document: Row, prefix: str) -> None:
         if feed in document:
             orders = OrderList(open=feed is Feed.OPEN_ORDERS)
             part.sections.append(Section(feed, document[feed], f"{prefix}{feed}", orders))
-    for key, found in (("contract_sizes", part.contract_sizes), ("markets", part.markets)):
+    for key, found in (
+        ("contract_sizes", part.contract_sizes),
+        ("markets", part.markets),
+        ("events", part.events),
+    ):
         if document.get(key) is not None:
             found.append((f"{prefix}{key}", document[key]))
-    part.notes = _notes_on_keys(part.file, [key for key in document if key not in DOCUMENT_KEYS])
+    part.by_venue = document.get("as_of_source") != CLOCK
+    part.notes = _own_notes(document.get("notes"))
+    part.notes += _notes_on_keys(part.file, [key for key in document if key not in DOCUMENT_KEYS])
+
+
+def _own_notes(notes: object) -> list[str]:
+    return [printable(note, 300) for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
 
 
 def _as_of(file: str, value: object) -> int | None:

@@ -1,0 +1,5 @@
+"""Alpaca."""
+
+from trueup.venues.alpaca.venue import AlpacaVenue
+
+__all__ = ["AlpacaVenue"]

@@ -1,0 +1,5 @@
+"""Ccxt."""
+
+from trueup.venues.ccxt.venue import CcxtVenue
+
+__all__ = ["CcxtVenue"]
