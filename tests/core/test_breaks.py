@@ -103,9 +103,9 @@ def test_a_hedge_is_compared_side_by_side() -> None:
     both = [entry("A", "3"), short("B", "1")]
     assert kinds(World(rows=both, legs=[leg("3"), leg("-1")])) == []
     found = compared(World(rows=both, legs=[leg("2"), leg("-4")])).breaks
-    assert [(b.kind.value, b.ledger, b.venue, b.trade_id) for b in found] == [
-        ("ghost_position", 3, 2, "A"),
-        ("unbooked_position", -1, -4, "B"),
+    assert [(b.kind.value, b.account, b.symbol, b.ledger, b.venue, b.trade_id) for b in found] == [
+        ("ghost_position", "main", "BTC/USD", 3, 2, "A"),
+        ("unbooked_position", "main", "BTC/USD", -1, -4, "B"),
     ]
     one = compared(World(rows=both[:1], legs=[leg("3"), leg("-1")])).breaks
     assert [(b.kind.value, b.ledger, b.venue, b.trade_id) for b in one] == [("unbooked_position", 0, -1, None)]
@@ -277,6 +277,33 @@ def test_symbols_that_may_be_pairs_of_one_coin_of_which_nothing_is_held_are_one_
     rows = [entry("A", symbol="DO/EUR"), entry("B", symbol="DOT/EUR"), entry("C", symbol="DOTUSD")]
     found = only(World(rows=rows, balances={"USD": "1"}))
     assert (found.symbol, found.ledger, found.venue) == ("DO/EUR + DOT/EUR + DOTUSD", 3, 0)
+
+
+def test_what_several_pairs_share_is_listed_in_full() -> None:
+    rows = [*IN_TWO, *(entry(f"E{n}", "x", symbol=f"BTC/{q}", order_id=q) for n, q in enumerate(("EUR", "GBP")))]
+    [*_, (_, why)] = compared(shared(rows, "0.5")).unknown
+    assert why == "its balance is also that of BTC/EUR, BTC/GBP, which cannot be compared"
+    rows = [entry("A", symbol="DO/EUR"), entry("C", symbol="DOTUSD")]
+    found = only(World(rows=rows, balances={"USD": "1"}))
+    assert found.detail.endswith("; the venue gives one balance of DO for these symbols")
+
+
+def test_a_trade_with_a_defect_says_what_is_wrong_or_at_least_that_it_is() -> None:
+    [(_, why)] = compared(World(rows=[entry(qty="1", quantity="2")], legs=[leg("1")])).unknown
+    assert "quantity" in why
+
+
+def test_an_unmanaged_symbol_that_the_ledger_holds_is_compared() -> None:
+    held = World(rows=[entry("E", "2", symbol="ETH/USD")], legs=[leg("2", "ETH/USD")], managed={"p1": BTC})
+    assert kinds(held) == []
+    assert kinds(held.having(legs=[leg("3", "ETH/USD")])) == ["unbooked_position"]
+
+
+def test_evidence_of_the_wanted_symbols_and_profiles_is_told() -> None:
+    world = World(rows=[entry()], orders=[order(trade_id="TRD-1")])
+    assert kinds(world, tokens=BTC) == ["ghost_position", "missing_in_db"]
+    assert kinds(world, tokens=frozenset({"ETHUSD"})) == []
+    assert kinds(world, profiles=frozenset({"p2"})) == []
 
 
 def test_where_the_venue_gives_positions_each_pair_has_its_own() -> None:

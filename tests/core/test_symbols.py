@@ -2,6 +2,7 @@
 
 import pytest
 
+from trueup.core.markets import is_pair, read_market
 from trueup.core.symbols import Symbols, is_contract
 
 
@@ -108,3 +109,43 @@ def test_two_accounts_symbols_are_equal_by_their_aliases_alone() -> None:
 def test_the_longest_alias_that_fits_is_meant() -> None:
     assert Symbols({"X": "A", "XB": "C"}).token("XBUSD") == "CUSD"
     assert Symbols({"XB": "C", "X": "A"}).token("XBUSD") == "CUSD"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "token"),
+    [("ETHXBT", "ETHBTC"), ("BXBT", "BXBT"), ("ABXBT", "ABBTC"), ("ABCXBTX", "ABCXBTX"), ("SOLUSDTXBT", "SOLUSDTBTC")],
+)
+def test_an_alias_at_the_end_of_a_joined_symbol_leaves_a_base_of_two_letters(symbol: str, token: str) -> None:
+    assert Symbols().token(symbol) == token
+
+
+def test_an_alias_of_two_letters_at_the_end_of_a_joined_symbol_is_not_told_apart() -> None:
+    assert Symbols({"XB": "BTC"}).token("ETHXB") == "ETHXB"
+
+
+@pytest.mark.parametrize(
+    ("name", "asset"), [("XBT.M", "BTC"), ("DOT28.S", "DOT"), ("1.S", "1"), ("A.B.C", "A"), ("LDBTC", "BTC")]
+)
+def test_the_forms_in_which_an_asset_earns(name: str, asset: str) -> None:
+    assert Symbols().earning_form_of(name) == asset
+
+
+@pytest.mark.parametrize(
+    ("symbol", "other", "may_be"),
+    [
+        ("", "BTC-PERP", False), ("BTC-PERP", "", False), ("", "", False),
+        ("BTC/USDT:USDT", "BTC/USDT:BTC", False), ("BTC/USDT:USDT", "BTCUSDT", True),
+        ("BTC-PERP", "BTCUSDT", True), ("BTC-PERP", "ETHUSDT", False), ("BTC-PERP", "ETHBTC", False),
+        ("ABC-PERP", "XYZUSDT", False), ("SWAP", "SWAP-PERP", True), ("ABPERP", "AB-PERP", False),
+        ("BTCUSD.P", "BTC/USD:USD", True), ("BTCX.P", "BTCX", False),
+    ],
+)  # fmt: skip
+def test_which_spellings_may_mean_one_market(symbol: str, other: str, *, may_be: bool) -> None:
+    symbols = Symbols()
+    assert read_market(symbol, symbols.token).may_be(read_market(other, symbols.token)) is may_be
+    assert read_market(other, symbols.token).may_be(read_market(symbol, symbols.token)) is may_be
+
+
+@pytest.mark.parametrize(("name", "pair"), [("BTCUSDT", True), ("USDT", False), ("ABUSDT", False), ("ABCDEF", False)])
+def test_what_a_quote_leaves_may_be_a_pair_itself(name: str, *, pair: bool) -> None:
+    assert is_pair(name) is pair

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from tests.core.world import START
 
+from trueup.core import times
 from trueup.core.times import iso, of_datetime, read_time, to_datetime
 
 MS = START + 123
@@ -74,3 +75,8 @@ def test_a_datetime_is_cut_to_the_millisecond() -> None:
 def test_iso_text_has_milliseconds_and_z(ms: int, text: str) -> None:
     assert iso(ms) == text
     assert read_time(text) == ms
+
+
+def test_the_minutes_that_are_remembered_are_written_rightly_at_first() -> None:
+    times._minute.cache_clear()
+    assert iso(1_767_323_045_678) == "2026-01-02T03:04:05.678Z"

@@ -7,6 +7,7 @@ import pytest
 from tests.core.world import FAILED, GRACE, NOW, World, after_apply, entry, fill, leave, leg, order, short
 
 from trueup.core.decimals import EXACT
+from trueup.core.repair.decisions import SAME_ID_WHY, TAKEN_BACK
 from trueup.core.repair.slices import slices_of
 from trueup.core.symbols import Symbols
 from trueup.core.times import read_time
@@ -166,3 +167,26 @@ def test_dust_of_two_symbols_under_one_trade_id_is_booked_once() -> None:
     rows = [entry(qty="0.0005"), entry(qty="0.0005", symbol="ETH/USD", order_id="o2")]
     dust = "DUST-REMAINDER-TRD-1"
     assert World(rows=rows).says() == [f"TRD-1: 0.0005 of {dust} by dust", f"TRD-1: NO_GO row_id_not_unique {dust}"]
+
+
+def test_a_row_that_cannot_be_booked_beside_its_twin_says_what_was_weighed() -> None:
+    rows = [entry("TRD-1"), entry("TRD-1", symbol="ETH/USD", minute=0.5)]
+    orders = [order("X1", trade_id="TRD-1"), order("X1", trade_id="TRD-1", symbol="ETH/USD")]
+    booked, refused = World(rows=rows, orders=orders).decisions()
+    assert (booked.used, booked.remaining) == (1, 0)
+    assert (refused.why, refused.used, refused.remaining) == (SAME_ID_WHY, 0, 1)
+    assert refused.metadata["evidenceRowsUsed"] == 0
+    assert refused.metadata["remaining"] == "1"
+    assert refused.metadata["openQty"] == "1"
+
+
+def test_a_row_that_was_taken_back_says_why_it_stays_out() -> None:
+    world = World(rows=[entry()], orders=[order(trade_id="TRD-1")], reverted=frozenset({("p1", "TRD-1", "X1")}))
+    [refused] = world.decisions()
+    assert (refused.why, refused.used, refused.remaining) == (TAKEN_BACK, 0, 1)
+
+
+def test_a_sub_tag_that_shortens_the_open_trade_which_the_client_id_spells_out_is_the_stronger_proof() -> None:
+    rows = [entry("TRD-1234567")]
+    marks = {"sub_tag": "bytelyst:p1:TRD-1234", "client_order_id": "bytelyst-p1-TRD-1234567-exit"}
+    assert World(rows=rows, orders=[order(**marks)]).says() == ["TRD-1234567: 1 of X1 by sub_tag"]

@@ -114,7 +114,7 @@ def fee_in_quote(
     if fee is None or asset is None:
         return None
     name, base = symbols.asset(asset), symbols.base_asset(symbol)
-    if base is not None and name == base:
+    if name == base:
         return fee * price if price is not None and price > 0 else None
     return fee if symbols.token(symbol).endswith(name) else None
 
@@ -137,11 +137,11 @@ def capital_of(
     deployed: Decimal | None = Decimal(0)
     for piece in slices:
         if piece.is_open and deployed is not None:
-            known = piece.entry_price is not None and piece.defect is None
-            deployed = deployed + piece.open_qty * (piece.entry_price or 0) if known else None
+            price = piece.entry_price if piece.defect is None else None
+            deployed = deployed + piece.open_qty * price if price is not None else None
     reserved: Decimal | None = Decimal(0)
     for qty, price in working:
         reserved = None if reserved is None or qty is None or price is None else reserved + qty * price
-    unknown = allocated is None or deployed is None or reserved is None
-    available = None if unknown else (allocated or 0) - (deployed or 0) - (reserved or 0)
-    return Capital(allocated, reserved, deployed, Decimal(available) if available is not None else None)
+    if allocated is None or deployed is None or reserved is None:
+        return Capital(allocated, reserved, deployed, None)
+    return Capital(allocated, reserved, deployed, allocated - deployed - reserved)

@@ -179,11 +179,11 @@ def _by_fills(order: VenueOrder | None, fills: list[Fill], total: Decimal, snaps
     if total <= NOTHING:
         return None
     last = fills[-1]
-    price = None
-    if all(fill.price is not None for fill in fills):
-        price = sum((fill.qty * (fill.price or 0) for fill in fills), Decimal(0)) / total
+    worth = [fill.qty * fill.price for fill in fills if fill.price is not None]
+    price = sum(worth, _ZERO) / total if len(worth) == len(fills) else None
     assets = {fill.fee_asset for fill in fills}
-    known_fees = len(assets) == 1 and all(fill.fee is not None for fill in fills)
+    fees = [fill.fee for fill in fills if fill.fee is not None]
+    known_fees = len(assets) == 1 and len(fees) == len(fills)
     return Evidence(
         exchange_order_id=last.order_id,
         symbol=last.symbol,
@@ -197,7 +197,7 @@ def _by_fills(order: VenueOrder | None, fills: list[Fill], total: Decimal, snaps
         client_order_id=order.client_order_id if order else None,
         sub_tag=order.sub_tag if order else None,
         trade_id=order.trade_id if order else None,
-        fee=sum((fill.fee or Decimal(0) for fill in fills), Decimal(0)) if known_fees else None,
+        fee=sum(fees, _ZERO) if known_fees else None,
         fee_asset=last.fee_asset if known_fees else None,
     )
 

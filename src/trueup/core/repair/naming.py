@@ -112,16 +112,16 @@ class TradeNames:
             self._by_id[key[1]] = (*self._by_id.get(key[1], ()), key)
 
     @cached_property
-    def _by_lower(self) -> dict[TradeKey, tuple[TradeKey, ...]]:
+    def _by_lower(self) -> dict[tuple[str | None, str], tuple[TradeKey, ...]]:
         """Return the trades by profile and lower-case name: what client order ids are looked up in."""
-        found: dict[TradeKey, tuple[TradeKey, ...]] = {}
+        found: dict[tuple[str | None, str], tuple[TradeKey, ...]] = {}
         for key in self._trades:
             lower = (key[0], key[1].lower())
             found[lower] = (*found.get(lower, ()), key)
         return found
 
     @cached_property
-    def _sorted(self) -> dict[str, list[tuple[str, TradeKey]]]:
+    def _sorted(self) -> dict[str | None, list[tuple[str, TradeKey]]]:
         """Return each profile's trades in the order of their lower-case names: what sub-tags are looked up in."""
         by_profile: dict[str, list[tuple[str, TradeKey]]] = defaultdict(list)
         for key in self._trades:
@@ -138,12 +138,12 @@ class TradeNames:
         if reading.sub is not None and reading.sub.trades:
             by_sub = self._by_sub_tag(row, reading, reading.sub.trades[0])
         if reading.client is not None:
-            owner = reading.owner or ""
-            by_client = tuple(key for name in reading.client.trades for key in self._by_lower.get((owner, name), ()))
+            names = [(reading.owner, name) for name in reading.client.trades]
+            by_client = tuple(key for name in names for key in self._by_lower.get(name, ()))
         return Names(by_trade_id, by_sub, by_client)
 
     def _by_sub_tag(self, row: Evidence, reading: Reading, tag: str) -> SubTagMatches:
-        names = self._sorted.get(reading.owner or "", [])
+        names = self._sorted.get(reading.owner, [])
         start = bisect_left(names, (tag,))
         whole = len(tag) < PREFIX_CHARS or self._abbreviates_another(row, reading, tag)
         last = (tag, (_AFTER_ALL, "")) if whole else (tag + _AFTER_ALL,)
@@ -154,5 +154,5 @@ class TradeNames:
         spelt = [row.trade_id.lower()] if row.trade_id else []
         spelt += reading.client.trades if reading.client else ()
         return any(name.startswith(tag) for name in spelt) and not any(
-            (reading.owner or "", name) in self._by_lower for name in spelt
+            (reading.owner, name) in self._by_lower for name in spelt
         )
