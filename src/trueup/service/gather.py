@@ -98,8 +98,7 @@ def gather(app: App, account_name: str) -> Gathered:
     account = app.accounts[account_name]
     everybody = app.ledger.profiles()
     here = tuple(profile for profile in everybody if _lives_on(app, profile, account))
-    rows = app.ledger.open_trade_rows([profile.profile_id for profile in here])
-    slices = slices_of(rows, account.symbols)
+    slices = _open_slices(app, account, here)
     snapshot, error = _snapshot(app, account, _scope(app, here, slices))
     exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
     exchange_ids |= {fill.order_id for fill in snapshot.fills}
@@ -122,6 +121,16 @@ def gather(app: App, account_name: str) -> Gathered:
         settled=tuple(_settled(app, account, ids)) if audited else (),
     )
     return Gathered(account, here, facts, error)
+
+
+def wanted_of(app: App, account: Account) -> ReadScope:
+    """Return what a run about all profiles of an account wants of its venue."""
+    here = tuple(profile for profile in app.ledger.profiles() if _lives_on(app, profile, account))
+    return _scope(app, here, _open_slices(app, account, here))
+
+
+def _open_slices(app: App, account: Account, profiles: Iterable[Profile]) -> list[Slice]:
+    return slices_of(app.ledger.open_trade_rows([profile.profile_id for profile in profiles]), account.symbols)
 
 
 def _scope(app: App, profiles: Iterable[Profile], slices: Iterable[Slice]) -> ReadScope:

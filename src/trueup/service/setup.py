@@ -1,10 +1,13 @@
 """Laying down the tables, and the doctor."""
 
+from dataclasses import replace
+
 from trueup.core.errors import TrueupError, nearest
 from trueup.core.snapshot import Feed, Snapshot
-from trueup.ports import Check, InitReport
+from trueup.ports import EVERYTHING, Check, InitReport, ReadScope
 from trueup.service.app import Account, App
 from trueup.service.gates import allowlisted_strangers
+from trueup.service.gather import wanted_of
 
 
 def initialise(app: App) -> InitReport:
@@ -24,8 +27,16 @@ def doctor(app: App) -> list[Check]:
         )
     )
     for account in app.accounts.values():
-        checks += _account(account)
+        checks += _account(account, _scope(app, account))
     return checks + _profiles(app)
+
+
+def _scope(app: App, account: Account) -> ReadScope:
+    """Return what a run would read of an account; everything where the ledger cannot say."""
+    try:
+        return wanted_of(app, account)
+    except TrueupError:
+        return EVERYTHING
 
 
 def exit_code(checks: list[Check]) -> int:
@@ -33,13 +44,17 @@ def exit_code(checks: list[Check]) -> int:
     return max((check.exit_code for check in checks if not check.ok), default=0)
 
 
-def _account(account: Account) -> list[Check]:
+def _account(account: Account, scope: ReadScope) -> list[Check]:
     name = f"venue of {account.name}"
     try:
-        snapshot = account.venue().read()
+        venue = account.venue()
+        checks = [replace(check, name=f"{name}: {check.name}") for check in venue.inspect()]
+        if any(not check.ok and check.exit_code for check in checks):
+            return checks
+        snapshot = venue.read(scope)
     except TrueupError as error:
         return [Check(name, False, error.what, error.do, error.exit_code)]
-    checks = [
+    checks += [
         Check(name, True, f"{len(snapshot.orders)} orders, {len(snapshot.fills)} fills, {len(snapshot.legs)} legs")
     ]
     positions_given = snapshot.feed(Feed.POSITIONS).given or snapshot.feed(Feed.BALANCES).given

@@ -26,7 +26,7 @@ class Export:
 def write(export: Export, form: str, out: Path | None) -> int:
     """Write audit rows to a file or stdout and return how many; a file is there whole or not at all."""
     rows = _Counted(export.rows)
-    with _target(out) as stream:
+    with target(out) as stream:
         if form == "json":
             _document(rows, export.head, stream)
         elif form == "csv":
@@ -77,7 +77,7 @@ def _cell(value: str | bool | None) -> str:
 
 
 @contextmanager
-def _target(out: Path | None) -> Iterator[TextIO]:
+def target(out: Path | None) -> Iterator[TextIO]:
     """Give stdout, or a file that takes its name only when it is complete."""
     if out is None:
         yield sys.stdout
