@@ -212,3 +212,9 @@ def test_conflicts_are_listed_in_the_order_of_symbols_and_ids() -> None:
 
 def test_times_up_to_now_and_the_grace_are_not_malformed() -> None:
     assert book(World(orders=[order(), order("X2", minute=NOW + 5)], fills=[fill()])).malformed == ()
+
+
+def test_an_order_that_executed_nothing_is_no_evidence_and_was_not_booked_either() -> None:
+    assert World(orders=[order(qty="0")]).plan().evidence == EvidenceBook()
+    assert World(orders=[order(qty="1e-8")]).plan().evidence == EvidenceBook()
+    assert World(rows=[entry(qty="2")], orders=[order(qty="2e-8")]).plan().evidence.rows.keys() == {"BTCUSD"}

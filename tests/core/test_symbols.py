@@ -2,7 +2,7 @@
 
 import pytest
 
-from trueup.core.markets import is_pair, read_market
+from trueup.core.markets import Kind, Market, is_pair, read_market
 from trueup.core.symbols import Symbols, is_contract
 
 
@@ -149,3 +149,23 @@ def test_which_spellings_may_mean_one_market(symbol: str, other: str, *, may_be:
 @pytest.mark.parametrize(("name", "pair"), [("BTCUSDT", True), ("USDT", False), ("ABUSDT", False), ("ABCDEF", False)])
 def test_what_a_quote_leaves_may_be_a_pair_itself(name: str, *, pair: bool) -> None:
     assert is_pair(name) is pair
+
+
+@pytest.mark.parametrize(
+    ("symbol", "market"),
+    [
+        ("BTC/USD", Market("BTCUSD", Kind.SPOT, spelt_out=True)),
+        ("XBT-USD", Market("BTCUSD", Kind.SPOT, spelt_out=True)),
+        ("BTC/USDT:USDT", Market("BTCUSDT", Kind.PERPETUAL, spelt_out=True)),
+        ("BTC/USDT:USDT-250627", Market("BTCUSDT", Kind.DATED, spelt_out=True)),
+        ("BTCUSDT", Market("BTCUSDT", Kind.ANY)),
+        ("PF_XBTUSD", Market("BTCUSD", Kind.PERPETUAL)),
+        ("PF_XBT_USD", Market("BTCUSD", Kind.PERPETUAL)),
+        ("FF_XBTUSD_250627", Market("BTCUSD", Kind.DATED)),
+        ("FI-250627", Market("FI", Kind.DATED)),
+        ("BTC-27JUN25", Market("BTC", Kind.DATED)),
+        ("BTC-USDT-SWAP", Market("BTCUSDT", Kind.PERPETUAL)),
+    ],
+)
+def test_what_a_spelling_says_of_its_market(symbol: str, market: Market) -> None:
+    assert read_market(symbol, Symbols().token) == market
