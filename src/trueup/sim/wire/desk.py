@@ -103,4 +103,5 @@ def text(value: Decimal | None) -> str | None:
 
 def places(value: Decimal, count: int) -> str:
     """Write a number with a fixed count of decimal places, as Binance does."""
-    return format(value.quantize(Decimal(1).scaleb(-count)), "f")
+    cut = value.quantize(Decimal(1).scaleb(-count))
+    return format(cut or abs(cut), "f")
