@@ -16,7 +16,8 @@ def _configuration(app: Any, **more: Any) -> "uvicorn.Config":
     import uvicorn
 
     return uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1,
+        app, log_config=None, log_level="critical", access_log=False, lifespan="off", ws="websockets-sansio",
+        timeout_graceful_shutdown=1,
         server_header=False, date_header=False, **more,
     )  # fmt: skip
 

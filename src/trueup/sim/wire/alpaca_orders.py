@@ -11,7 +11,7 @@ from trueup.core.decimals import EXACT
 from trueup.core.times import read_time
 from trueup.sim.exchange import Change, Exchange, Market, NotAllowed, Order, OrderRequest, Side
 from trueup.sim.wire.alpaca_rows import order_row
-from trueup.sim.wire.desk import Refusal, answer, number, seen
+from trueup.sim.wire.desk import Refusal, answer, number, seen_orders
 
 if TYPE_CHECKING:
     from trueup.sim.wire.alpaca import Call
@@ -55,7 +55,7 @@ def listed(call: "Call") -> Response:
     limit = whole(call.query("limit"), "limit", call.wire.orders_default, call.wire.orders_limit)
     nested = call.query("nested") in ("true", "True", "1")
     rows = [order for order in call.exchange.orders_of(call.account.name) if _wanted(call, order, status, nested)]
-    rows = seen(rows, call.veil, call.exchange.now_ms, lambda order: order.created_ms)
+    rows = seen_orders(rows, call.veil, call.exchange.now_ms)
     rows.sort(key=submitted, reverse=direction == "desc")
     return answer([order_row(call.exchange, order, nested=nested) for order in rows[:limit]])
 
@@ -95,7 +95,7 @@ def by_client_order_id(call: "Call") -> Response:
         order = call.exchange.by_client_id(call.account.name, name)
     except NotAllowed:
         raise _missing(name) from None
-    if not seen([order], call.veil, call.exchange.now_ms, lambda order: order.created_ms):
+    if not seen_orders([order], call.veil, call.exchange.now_ms):
         raise _missing(name)
     return answer(order_row(call.exchange, order))
 
@@ -110,7 +110,7 @@ def _order(call: "Call") -> Order:
         order = call.exchange.order(name, account=call.account.name)
     except NotAllowed:
         raise _missing(name) from None
-    if not seen([order], call.veil, call.exchange.now_ms, lambda order: order.created_ms):
+    if not seen_orders([order], call.veil, call.exchange.now_ms):
         raise _missing(name)
     return order
 

@@ -3,6 +3,7 @@
 Source: Binance's API documentation for spot and derivatives, and what ccxt sends and reads.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,6 +21,7 @@ from trueup.sim.exchange import Account, Exchange, Kind, Market, NotAllowed
 from trueup.sim.wire.desk import Desk, Refusal, Veil, answer, number, veil_of
 
 DAY_MS = 86_400_000
+_CLIENT_ID = re.compile(r"[a-zA-Z0-9_.:/-]{1,36}")
 _MESSAGES: Mapping[str, tuple[int, str]] = {
     "no_such_order": (-2013, "Order does not exist."),
     "not_working": (-2011, "Unknown order sent."),
@@ -105,6 +107,16 @@ class Call:
         if given is not None and given < 1:
             raise refusal(-1130, "Data sent for parameter 'limit' is not valid.")
         return min(default if given is None else given, limit)
+
+    def client_id(self) -> str | None:
+        """Return the client order id of a new order, of at most 36 characters."""
+        given = self.params.get("newClientOrderId")
+        if given is not None and not _CLIENT_ID.fullmatch(given):
+            text = (
+                "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_.:/]{1,36}$'."
+            )
+            raise refusal(-1100, text)
+        return given
 
     def market(self, *kinds: Kind) -> Market:
         """Return the market of the mandatory parameter `symbol`."""

@@ -24,7 +24,7 @@ from trueup.sim.wire.binance_futures_rows import (
     trade_row,
 )
 from trueup.sim.wire.binance_spot import find, paged, window
-from trueup.sim.wire.desk import answer, places, seen
+from trueup.sim.wire.desk import answer, places, seen, seen_orders
 
 _TYPES = ("LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET")
 _FORCED_LIMIT = 100
@@ -55,7 +55,7 @@ class Futures:
             for order in call.exchange.orders_of(call.account.name)
             if order.symbol in names and _remembered(call, order)
         ]
-        return seen(kept, call.veil, call.exchange.now_ms, lambda order: order.created_ms)
+        return seen_orders(kept, call.veil, call.exchange.now_ms)
 
     def ping(self, call: Call) -> Response:  # noqa: ARG002  # a handler's form
         """GET ping."""
@@ -117,7 +117,7 @@ class Futures:
             symbol=market.symbol, side=Side(call.must("side").lower()), qty=Decimal(call.must("quantity")),
             type="limit" if limited else "market", limit_price=Decimal(call.must("price")) if limited else None,
             stop_price=Decimal(call.must("stopPrice")) if kind not in ("LIMIT", "MARKET") else None,
-            client_order_id=call.params.get("newClientOrderId"), leg=_leg(call),
+            client_order_id=call.client_id(), leg=_leg(call),
             reduce_only=call.params.get("reduceOnly") == "true",
             time_in_force=call.params.get("timeInForce", "GTC").lower(),
         )  # fmt: skip

@@ -18,7 +18,7 @@ from trueup.sim.wire.binance_rows import (
     order_row,
     trade_row,
 )
-from trueup.sim.wire.desk import answer, places, seen
+from trueup.sim.wire.desk import answer, places, seen, seen_orders
 
 _T = TypeVar("_T")
 _TYPES = ("LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT")
@@ -98,7 +98,7 @@ def find(call: Call, market: Market) -> Order:
 
 def _one(call: Call) -> Response:
     order = find(call, call.market(Kind.SPOT))
-    if not seen([order], call.veil, call.exchange.now_ms, lambda order: order.created_ms):
+    if not seen_orders([order], call.veil, call.exchange.now_ms):
         raise refusal(-2013, "Order does not exist.")
     return answer(order_row(order))
 
@@ -120,7 +120,7 @@ def _create(call: Call) -> Response:
         symbol=market.symbol, side=Side(call.must("side").lower()), type="limit" if "LIMIT" in kind else "market",
         qty=qty, limit_price=Decimal(call.must("price")) if "LIMIT" in kind else None, notional=notional,
         stop_price=Decimal(call.must("stopPrice")) if "STOP" in kind else None,
-        client_order_id=call.params.get("newClientOrderId"),
+        client_order_id=call.client_id(),
         time_in_force=call.params.get("timeInForce", "GTC").lower(),
     )  # fmt: skip
     order = call.exchange.submit(call.account.name, request)
@@ -155,7 +155,7 @@ def _open(call: Call) -> Response:
     symbol = call.market(Kind.SPOT).symbol if call.params.get("symbol") else None
     names = {market.symbol for market in _spot(call)}
     working = [order for order in call.exchange.working(call.account.name, symbol) if order.symbol in names]
-    working = seen(working, call.veil, call.exchange.now_ms, lambda order: order.created_ms)
+    working = seen_orders(working, call.veil, call.exchange.now_ms)
     return answer([order_row(order) for order in working])
 
 
@@ -164,7 +164,7 @@ def _all_orders(call: Call) -> Response:
     start, end = window(call, call.wire.spot_window_ms)
     rows = [order for order in call.exchange.orders_of(call.account.name) if order.symbol == market.symbol]
     page = paged(
-        seen(rows, call.veil, call.exchange.now_ms, lambda order: order.created_ms),
+        seen_orders(rows, call.veil, call.exchange.now_ms),
         from_id=call.whole("orderId"), number=lambda order: int(order.id), time=lambda order: order.created_ms,
         start=start, end=end,
         newest=start is None, limit=call.page(call.wire.orders_default, call.wire.orders_limit),

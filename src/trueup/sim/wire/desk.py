@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trueup.core.decimals import plain
-from trueup.sim.exchange import Account, Exchange
+from trueup.sim.exchange import Account, Exchange, Order
 
 SCOPE_KEY = "trueup.sim.veil"
 """Where a fault plan leaves a request's Veil, in its ASGI scope."""
@@ -75,6 +75,11 @@ def seen(rows: Iterable[_T], veil: Veil, now_ms: int, time_of: Callable[[_T], in
     return [
         row for row in rows if (since is None or time_of(row) >= since) and (until is None or time_of(row) <= until)
     ]
+
+
+def seen_orders(rows: Iterable[Order], veil: Veil, now_ms: int) -> list[Order]:
+    """Return the orders that a feed shows; a venue forgets none that may still fill."""
+    return seen(rows, veil, now_ms, lambda order: now_ms if order.status.working else order.created_ms)
 
 
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
