@@ -2,14 +2,16 @@
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trueup.surfaces.cli.main import run
 
 if TYPE_CHECKING:
-    from trueup.service.app import App
+    from contextlib import AbstractContextManager
+
+    from trueup.service.app import App, TrialPlace
 
 
 COLLECT_AFTER = (1_000_000, 20, 100)
@@ -22,16 +24,24 @@ def _build(config: Path | None) -> "App":
     return build(config)
 
 
-def _demo(folder: Path, say: Callable[[str], None], program: str) -> int:
-    from trueup.bootstrap import demo
+def _demo(venue: str | None, folder: Path, say: Callable[[str], None], program: str) -> int:
+    from trueup.bootstrap import demo, live_demo
 
-    return demo(folder, say, program)
+    return demo(folder, say, program) if venue is None else live_demo(venue, folder, say, program)
+
+
+def _trial(
+    venue: str, folder: Path, port: int, seed: int, faults: Mapping[str, str]
+) -> "AbstractContextManager[TrialPlace]":
+    from trueup.bootstrap import trial
+
+    return trial(venue, folder, port, seed, faults)
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     gc.set_threshold(*COLLECT_AFTER)
-    sys.exit(run(_build, _demo))
+    sys.exit(run(_build, _demo, _trial))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trueup.core.errors import ConfigurationError
+from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.symbols import COMMON_ALIASES, Symbols
 from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
@@ -19,10 +20,13 @@ from trueup.ledger.modes import SqlModes
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ports import Check, Profile, Venue
-from trueup.service.app import Account, App, BackfillConfig
+from trueup.service.app import Account, App, BackfillConfig, TrialPlace
 from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load, secrets_of
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.file import FileVenue
+
+if TYPE_CHECKING:
+    from trueup.sim.weeks import WeekKind
 
 
 class SystemClock:
@@ -79,6 +83,50 @@ def demo(folder: Path, say: Callable[[str], None], program: str = "trueup") -> i
     from trueup.sim.week import world
 
     return run_demo(lambda made: build(made / "trueup.toml", {}), world(), folder, say, program)
+
+
+def live_demo(kind: str, folder: Path, say: Callable[[str], None], program: str = "trueup") -> int:
+    """Do the main job at a simulated exchange that speaks a venue's API, through the venue's real client."""
+    from trueup.service.live_demo import run_live_demo
+
+    with _extra("sim"):
+        from trueup.sim.trial import make_trial, running_trial
+    trial = make_trial(_trial_kind(kind), SystemClock().now_ms)
+    with running_trial(trial) as url:
+        world = trial.world(url)
+        return run_live_demo(lambda made: build(made / "trueup.toml", world.environ), world, folder, say, program)
+
+
+@contextmanager
+def trial(kind: str, folder: Path, port: int, seed: int, faults: Mapping[str, str]) -> Iterator[TrialPlace]:
+    """Serve a simulated exchange on the loopback, with a bot's folder beside it, until the caller is done."""
+    from trueup.service.live_demo import prepare
+
+    with _extra("sim"):
+        from trueup.sim.trial import faults_named, make_trial, running_trial
+    try:
+        plan = faults_named(faults, seed)
+    except ValueError as error:
+        raise ConfigurationError(f"--fault: {error}.", "Name it as NAME=RATIO, for example html_200=0.1.") from None
+    made = make_trial(_trial_kind(kind), SystemClock().now_ms, seed, plan)
+    try:
+        with running_trial(made, port) as url:
+            world = made.world(url)
+            prepare(lambda place: build(place / "trueup.toml", world.environ), world, folder)
+            yield TrialPlace(url, folder, world.about, world.environ)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Port {port} cannot be served on: {error.strerror}.", "Name another with --port; 0 takes a free one."
+        ) from None
+
+
+def _trial_kind(kind: str) -> "WeekKind":
+    from trueup.sim.trial import KINDS
+
+    for known in KINDS:
+        if known == kind.strip().lower():
+            return known
+    raise ConfigurationError(f"There is no simulated venue {kind!r}.", nearest(kind, KINDS))
 
 
 def _backfill(settings: Settings) -> BackfillConfig:

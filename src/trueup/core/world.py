@@ -40,3 +40,20 @@ class World:
     files: tuple[ExportFile, ...]
     stories: tuple[Story, ...]
     revert_profile: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWorld:
+    """A made-up world whose venue answers over HTTP.
+
+    `environ` holds the variables with the venue's key and secret, `missing` the trades whose exit the ledger lacks and
+    `still_open` those that are open at the venue too.
+    """
+
+    about: str
+    config: str
+    orders: tuple[Mapping[str, object], ...]
+    environ: Mapping[str, str]
+    missing: tuple[str, ...]
+    still_open: tuple[str, ...]
+    files: tuple[ExportFile, ...] = ()

@@ -31,6 +31,16 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialPlace:
+    """Where a simulated exchange can be tried: its address, the bot's folder, and the variables with its secrets."""
+
+    url: str
+    folder: Path
+    about: str
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """Everything that a surface may use.
 

@@ -6,7 +6,7 @@ otherwise than it tells ends with 1.
 
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from trueup.core.breaks import BreakKind
@@ -23,6 +23,7 @@ from trueup.service.demo_folder import lay_down
 from trueup.service.gates import PAUSE_REQUIRED
 from trueup.service.modes import set_mode
 from trueup.service.setup import initialise
+from trueup.service.tour import Tour, Unexpected, must
 from trueup.service.undo import reapply, revert
 
 _POSITIONS = frozenset({BreakKind.GHOST_POSITION, BreakKind.UNBOOKED_POSITION, BreakKind.SIDE_FLIP})
@@ -37,32 +38,12 @@ Your own bot: name its database and an export of its venue in a trueup.toml
    trueup check     compare your ledger with the venue; nothing is changed"""
 
 
-class _Unexpected(Exception):
-    """What was seen is not what the story says."""
-
-
 @dataclass(slots=True)
-class _Tour:
+class _Tour(Tour):
     """The demonstration on its way."""
 
-    app: App
     world: World
     folder: Path
-    say: Callable[[str], None]
-    steps: int = field(default=0)
-
-    def step(self, title: str, command: str) -> None:
-        """Begin a step: what is done, and which command a person would type for it."""
-        self.steps += 1
-        self.say("")
-        self.say(f"{self.steps}. {title}")
-        self.say(f"   $ {command}")
-        self.say("")
-
-    def tell(self, *lines: str) -> None:
-        """Say what was seen."""
-        for line in lines:
-            self.say(f"   {line}".rstrip())
 
 
 def run_demo(
@@ -73,7 +54,7 @@ def run_demo(
     `program` is how a shell finds trueup, for the commands that the reader is told to type.
     """
     lay_down(folder, world)
-    tour = _Tour(open_app(folder), world, folder, say)
+    tour = _Tour(open_app(folder), say, world, folder)
     try:
         _set_up(tour)
         before = _check(tour)
@@ -85,18 +66,13 @@ def run_demo(
         _put_back(tour, batches[world.revert_profile])
         _verify(tour)
         _check_again(tour, before)
-    except _Unexpected as error:
+    except Unexpected as error:
         say("")
         say("The demonstration did not go as it should. This is a defect of trueup:")
         say(f"   {error}")
         return 1
     _farewell(tour, program)
     return 0
-
-
-def _must(holds: bool, what: str) -> None:
-    if not holds:
-        raise _Unexpected(what)
 
 
 def _set_up(tour: _Tour) -> None:
@@ -112,7 +88,7 @@ def _set_up(tour: _Tour) -> None:
         "The venues' exports:",
         *(f"   {file.name}" for file in tour.world.files),
     )
-    _must(len(made.profiles) == len(tour.app.configured), "init did not add every profile")
+    must(len(made.profiles) == len(tour.app.configured), "init did not add every profile")
 
 
 def _check(tour: _Tour) -> CheckReport:
@@ -128,8 +104,8 @@ def _check(tour: _Tour) -> CheckReport:
     tour.tell("", f"{len(missing)} executions at the venues could explain them; the ledger has none.")
     _tell_unknown(tour, report)
     tour.tell("", f"Nothing was changed. The answer is {report.status} (exit code {report.exit_code}).")
-    _must(report.exit_code == 3, "the check did not notice what cannot be known")
-    _must(bool(missing), "the check found no evidence")
+    must(report.exit_code == 3, "the check did not notice what cannot be known")
+    must(bool(missing), "the check found no evidence")
     return report
 
 
@@ -145,7 +121,7 @@ def _pause(tour: _Tour) -> None:
     tour.step("Pause trading, so that nothing moves while the books are mended", "trueup mode set SAFE_MODE "
               f'--scope global --reason "{reason}"')  # fmt: skip
     refused = run_backfill(tour.app, BackfillRequest(apply=False))
-    _must(
+    must(
         all(entry.skipped_reason == PAUSE_REQUIRED for entry in refused.profiles.values()),
         "the backfill ran although trading was not paused",
     )
@@ -166,7 +142,7 @@ def _dry_run(tour: _Tour) -> str:
             if story.profile_id == profile:
                 _tell_story(tour, story, decisions.pop((profile, story.trade_id), []))
         tour.tell("")
-    _must(not decisions, f"decisions about trades of no story: {sorted(decisions)}")
+    must(not decisions, f"decisions about trades of no story: {sorted(decisions)}")
     summary = report.summary()
     there = sum(outcome == (_BOOK, ALREADY_EXISTS) for story in tour.world.stories for outcome in story.outcomes)
     tour.tell(
@@ -189,7 +165,7 @@ def _decisions(report: BackfillReport) -> dict[tuple[str, str], list[Decision]]:
 def _tell_story(tour: _Tour, story: Story, decisions: list[Decision]) -> None:
     """Say what happened to a trade and what is decided, which must be what the story says."""
     found = tuple((d.outcome.value, _reason(d)) for d in decisions)
-    _must(found == story.outcomes, f"{story.trade_id}: decided {found}, expected {story.outcomes}")
+    must(found == story.outcomes, f"{story.trade_id}: decided {found}, expected {story.outcomes}")
     tour.tell(f"{story.trade_id:<12}{story.happened}")
     for decision in decisions:
         tour.tell(f"{'':<12}{_told(decision)}")
@@ -215,13 +191,13 @@ def _apply(tour: _Tour, plan: str) -> dict[str, str]:
     report = run_backfill(tour.app, BackfillRequest(apply=True, plan=plan))
     batches: dict[str, str] = {}
     for profile, entry in report.profiles.items():
-        _must(entry.error is None and entry.batch_id is not None, f"{profile} was not applied: {entry.error}")
+        must(entry.error is None and entry.batch_id is not None, f"{profile} was not applied: {entry.error}")
         batches[profile] = str(entry.batch_id)
         tour.tell(f"{profile:<7}{len(entry.inserted)} rows inserted, batch {entry.batch_id}")
         _validate(tour, profile, report)
     proposed = sum(_booked(story) for story in tour.world.stories)
     inserted = sum(len(entry.inserted) for entry in report.profiles.values())
-    _must(inserted == proposed, f"{inserted} rows were inserted, {proposed} expected")
+    must(inserted == proposed, f"{inserted} rows were inserted, {proposed} expected")
     open_now = [trade for trade in tour.world.stories if not _closes(trade)]
     closed = len(tour.world.stories) - len(open_now)
     tour.tell(
@@ -245,11 +221,11 @@ def _validate(tour: _Tour, profile: str, report: BackfillReport) -> None:
     """Compare the post-fix validation, and the rows themselves, with the story."""
     entry = report.profiles[profile]
     found = entry.validation
-    _must(found is not None and not found.unexpected, f"{profile}: the post-fix validation failed")
+    must(found is not None and not found.unexpected, f"{profile}: the post-fix validation failed")
     still_open = {trade for trade, _ in found.still_open} if found is not None else set()
     stay = {story.trade_id for story in tour.world.stories if story.profile_id == profile and not _closes(story)}
     unreadable = {trade for trade in stay if _unreadable(tour.world, trade)}
-    _must(still_open == stay - unreadable, f"{profile}: open are {sorted(still_open)}, expected {sorted(stay)}")
+    must(still_open == stay - unreadable, f"{profile}: open are {sorted(still_open)}, expected {sorted(stay)}")
     _cited(tour, profile, report)
 
 
@@ -262,7 +238,7 @@ def _cited(tour: _Tour, profile: str, report: BackfillReport) -> None:
     for order_id in entry.inserted:
         row, plan = there.get(order_id), planned[order_id]
         as_planned = row is not None and (row.exchange_order_id, row.qty) == (plan.exchange_order_id, plan.qty)
-        _must(as_planned, f"{profile}: the row {order_id} is not in the ledger as planned")
+        must(as_planned, f"{profile}: the row {order_id} is not in the ledger as planned")
 
 
 def _unreadable(world: World, trade_id: str) -> bool:
@@ -273,9 +249,9 @@ def _again(tour: _Tour, plan: str) -> None:
     tour.step("The same once more: a second pass must change nothing", "trueup backfill run --apply")
     report = run_backfill(tour.app, BackfillRequest(apply=True))
     inserted = sum(len(entry.inserted) for entry in report.profiles.values())
-    _must(inserted == 0, f"a second pass inserted {inserted} rows")
+    must(inserted == 0, f"a second pass inserted {inserted} rows")
     stale = run_backfill(tour.app, BackfillRequest(apply=True, plan=plan))
-    _must(stale.plan_expected == plan, "a plan that is not the plan any more was applied")
+    must(stale.plan_expected == plan, "a plan that is not the plan any more was applied")
     tour.tell("0 rows inserted. The plan from before is refused: the books have changed.")
 
 
@@ -284,12 +260,12 @@ def _take_back(tour: _Tour, batch: str) -> None:
     tour.step(f"Take {profile}'s batch back", f'trueup backfill revert {batch} --reason "demo"')
     result = revert(tour.app, batch, "demo")
     twice = revert(tour.app, batch, "demo")
-    _must(bool(result.changed) and not twice.changed, "revert is not idempotent")
+    must(bool(result.changed) and not twice.changed, "revert is not idempotent")
     report = run_backfill(tour.app, BackfillRequest(profiles=(profile,), apply=False))
     entry = report.profiles[profile]
     taken = [row for row in entry.unresolved if row["reason"] == REVERTED_BY_OPERATOR]
-    _must(len(taken) == len(result.changed), f"{len(taken)} rows are {REVERTED_BY_OPERATOR}")
-    _must(entry.plan is not None and not entry.plan.rows, "a row that was taken back is proposed again")
+    must(len(taken) == len(result.changed), f"{len(taken)} rows are {REVERTED_BY_OPERATOR}")
+    must(entry.plan is not None and not entry.plan.rows, "a row that was taken back is proposed again")
     tour.tell(
         f"{len(result.changed)} rows are canceled; none is deleted. A dry run now shows them as",
         f"NO_GO {REVERTED_BY_OPERATOR}: what a person took back stays back.",
@@ -300,14 +276,14 @@ def _put_back(tour: _Tour, batch: str) -> None:
     tour.step("Put it in force again", f'trueup backfill reapply {batch} --reason "demo"')
     result = reapply(tour.app, batch, "demo")
     twice = reapply(tour.app, batch, "demo")
-    _must(bool(result.changed) and not twice.changed, "reapply is not idempotent")
+    must(bool(result.changed) and not twice.changed, "reapply is not idempotent")
     tour.tell(f"{len(result.changed)} rows are filled again, and both steps stand in the audit.")
 
 
 def _verify(tour: _Tour) -> None:
     tour.step("Is the audit whole?", "trueup audit verify")
     found = verify_audit(tour.app)
-    _must(found.ok, f"the audit is broken at {found.broken_seq}: {found.reason}")
+    must(found.ok, f"the audit is broken at {found.broken_seq}: {found.reason}")
     tour.tell(f"{found.rows} rows, each bound to the one before by its hash. Head:", found.head)
 
 
@@ -316,8 +292,8 @@ def _check_again(tour: _Tour, before: CheckReport) -> None:
     report = run_check(tour.app)
     settled = {story.trade_id for story in tour.world.stories if _closes(story)}
     left = {found.trade_id for found in report.breaks}
-    _must(not settled & left, f"still broken: {sorted(settled & left - {None})}")
-    _must(len(report.breaks) < len(before.breaks), "the repair mended nothing")
+    must(not settled & left, f"still broken: {sorted(settled & left - {None})}")
+    must(len(report.breaks) < len(before.breaks), "the repair mended nothing")
     tour.tell(f"{len(before.breaks)} breaks before, {len(report.breaks)} now. Still open in the ledger, and why:")
     tour.tell(*_reasons(tour.world.stories))
     tour.tell(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from trueup.core.errors import ConfigurationError, Refused
-from trueup.core.world import World
+from trueup.core.world import LiveWorld, World
 
 CONFIG = "trueup.toml"
 MARKER = ".trueup-demo"
@@ -13,7 +13,7 @@ MARK = "This folder was made by `trueup demo`, which makes it anew when it runs 
 _LEDGER = ("ledger.db", "ledger.db-journal", "ledger.db-shm", "ledger.db-wal")
 
 
-def lay_down(folder: Path, world: World) -> None:
+def lay_down(folder: Path, world: World | LiveWorld) -> None:
     """Write the demonstration's files into an empty folder, or anew into one that an earlier demonstration made.
 
     Only files that a demonstration makes are ever deleted. Refused where the folder is somebody else's, or holds

@@ -11,10 +11,10 @@ from typer.core import TyperGroup
 
 from trueup import __version__
 from trueup.core.errors import TrueupError
-from trueup.surfaces.cli import audit, backfill, check, explain, mode, setup, venue
+from trueup.surfaces.cli import audit, backfill, check, explain, mode, setup, sim, venue
 from trueup.surfaces.cli.options import EXIT_CODES_OF_CHECKS
 from trueup.surfaces.cli.output import BAD, note
-from trueup.surfaces.cli.session import Demo, Session
+from trueup.surfaces.cli.session import Demo, Session, Trial
 
 if TYPE_CHECKING:
     from trueup.service.app import App
@@ -26,7 +26,7 @@ READER_GONE = 141
 UNEXPECTED = 3
 
 
-def run(build: "Callable[[Path | None], App]", demo: Demo, arguments: Sequence[str] | None = None) -> int:
+def run(build: "Callable[[Path | None], App]", demo: Demo, trial: Trial, arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `build` makes the App from what --config names.
 
     130 after Ctrl-C, 141 where the reader of stdout went away; a traceback only where TRUEUP_TRACEBACK is set.
@@ -35,7 +35,7 @@ def run(build: "Callable[[Path | None], App]", demo: Demo, arguments: Sequence[s
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _call(_program(), Session(build, demo), sys.argv[1:] if arguments is None else arguments)
+        code = _call(_program(), Session(build, demo, trial), sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         return _stopped(READER_GONE)
@@ -63,6 +63,7 @@ def _program() -> typer.Typer:
         register(program)
     explain.register(program)
     venue.register(program)
+    sim.register(program)
     return program
 
 
@@ -86,7 +87,7 @@ def _root(
 ) -> None:
     session = context.find_object(Session)
     assert session is not None
-    context.obj = Session(session.build, session.demo, config)
+    context.obj = Session(session.build, session.demo, session.trial, config)
 
 
 class _Stopped(Exception):

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from trueup.service.app import App
+    from contextlib import AbstractContextManager
+
+    from trueup.service.app import App, TrialPlace
 
 NAME = "trueup"
 
 Say = Callable[[str], None]
-Demo = Callable[[Path, Say, str], int]
+Demo = Callable[[str | None, Path, Say, str], int]
 """Runs the demonstration in a folder, tells it line by line, and returns the exit code.
 
-The last argument is how the program is called from a shell.
+The first argument names a simulated venue, None is the made-up week of exported files; the last one is how the program
+is called from a shell.
 """
+Trial = Callable[[str, Path, int, int, Mapping[str, str]], "AbstractContextManager[TrialPlace]"]
+"""Serves a simulated venue: its name, the bot's folder, the port, the seed, and the faults by name and ratio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Session:
 
     build: "Callable[[Path | None], App]"
     demo: Demo
+    trial: Trial
     config: Path | None = None
 
     @property

@@ -59,17 +59,24 @@ def demo(
     folder: Annotated[
         Path, typer.Option("--folder", metavar="DIR", help="Where to lay it down; it is made anew each time.")
     ] = Path("trueup-demo"),
+    venue: Annotated[
+        str | None,
+        typer.Option(
+            "--venue", metavar="NAME", help="At a simulated exchange over HTTP instead: alpaca, binance or binanceusdm."
+        ),
+    ] = None,
     form: FormatOption = Format.TEXT,
 ) -> int:
     """Find, prove, repair and take back a made-up week of ghosts.
 
-    Everything happens in a folder of its own, on SQLite and exported files.
+    Everything happens in a folder of its own, on SQLite and exported files. With --venue, the exports are replaced by
+    an exchange on this machine that speaks that venue's API, and that is asked through the venue's real client.
 
     Example: trueup demo --folder try
     """
     told: list[str] = []
     session = session_of(context)
-    code = session.demo(folder, told.append if form is Format.JSON else tell, shlex.join(session.program[:1]))
+    code = session.demo(venue, folder, told.append if form is Format.JSON else tell, shlex.join(session.program[:1]))
     if form is Format.JSON:
         print_json({"folder": str(folder), "told": told, "exit_code": code})
     return code
