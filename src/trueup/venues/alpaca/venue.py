@@ -8,7 +8,6 @@ that is full costs one more, for what is no execution.
 
 from collections.abc import Mapping
 
-from trueup.core.errors import CannotKnow
 from trueup.core.snapshot import Snapshot, VenueOrder
 from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
 from trueup.venues.alpaca.actions import AlpacaActions
@@ -51,30 +50,34 @@ class AlpacaVenue:
         return inspect(self.connection, self.account, self.read)
 
     def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
-        """Ask for one order. Alpaca keeps orders, so that "not found" is absent; whatever goes wrong is unknown."""
-        if order_id is not None:
-            path, params = f"/orders/{part(order_id)}", None
-        elif client_order_id is not None:
-            path, params = "/orders:by_client_order_id", {"client_order_id": client_order_id}
-        else:
-            return OrderAnswer(why="neither an order id nor a client order id was given")
-        name = printable(order_id or client_order_id or "")
+        """Ask for one order. Alpaca keeps orders, so that "not found" is absent; whatever goes wrong is unknown.
+
+        An order is absent only if Alpaca knows none of the ids that are given.
+        """
+        answers: list[OrderAnswer] = []
+        if order_id:
+            answers.append(self._find(symbol, f"/orders/{part(order_id)}", "id", order_id))
+        if client_order_id and all(answer.absent for answer in answers):
+            answers.append(self._find(symbol, "/orders:by_client_order_id", "client_order_id", client_order_id))
+        return answers[-1] if answers else OrderAnswer(why="neither an order id nor a client order id was given")
+
+    def _find(self, symbol: str, path: str, name: str, value: str) -> OrderAnswer:
+        what = f"order {printable(value)}"
         try:
-            row = self.connection.record(f"order {name}", path, params)
-            return self._answer(row, symbol, order_id, client_order_id)
+            row = self.connection.record(what, path, {name: value} if name != "id" else None)
         except CallFailed as failed:
             return OrderAnswer(absent=failed.kind is Kind.ABSENT, why=failed.why)
-        except (ValueError, CannotKnow) as error:
-            return OrderAnswer(why=f"order {name}: {error}")
+        try:
+            return self._answer(row, symbol, name, value)
+        except ValueError as error:
+            return OrderAnswer(why=f"{what}: {error}")
 
-    def _answer(self, row: Row, symbol: str, order_id: str | None, client_order_id: str | None) -> OrderAnswer:
-        """Return the order, if it is the one that was asked for."""
+    def _answer(self, row: Row, symbol: str, name: str, value: str) -> OrderAnswer:
+        """Return the order, if it is the one that was asked for; ValueError where it cannot be read."""
         symbols = self.account.symbols
-        order: VenueOrder = read_order(
-            row, "Alpaca's answer", OrderList(open=not is_over(row), mixed=True), symbols, Contracts(symbols)
-        )
-        asked = (order_id, order.id) if order_id is not None else (client_order_id, order.client_order_id)
-        if asked[0] != asked[1] or symbols.token(order.symbol) != symbols.token(symbol):
+        listed = OrderList(open=not is_over(row), mixed=True)
+        order: VenueOrder = read_order(row, "Alpaca's answer", listed, symbols, Contracts(symbols))
+        if row.get(name) != value or symbols.token(order.symbol) != symbols.token(symbol):
             found = f"{order.symbol} {order.id}, client order id {order.client_order_id}"
             return OrderAnswer(why=f"Alpaca answered with another order: {printable(found, 200)}")
         return OrderAnswer(order)
