@@ -178,7 +178,8 @@ def _live(
 def _alpaca(account: LiveAccount) -> Venue:
     with _extra("alpaca"):
         from trueup.venues.alpaca import AlpacaVenue
-    return AlpacaVenue(account)
+
+        return AlpacaVenue(account)
 
 
 def _ccxt(account: LiveAccount, exchange: str) -> Venue:
