@@ -96,7 +96,9 @@ class Connection:
         self._client = client_of(account)
         key = account.secret("key")
         limit = shared_limit("alpaca", key, account.calls_per_minute or CALLS_PER_MINUTE)
-        self.caller = caller or Caller(judge_with(account.now_ms), limit, Secrets(account.secrets.values()))
+        self.caller = caller or Caller(
+            judge_with(account.now_ms), limit, Secrets(account.secrets.values()), sleep=account.sleep
+        )
 
     def rows(self, what: str, path: str, params: Params | None = None) -> list[Row]:
         """Ask for a list of objects."""

@@ -36,6 +36,7 @@ class LiveAccount:
     page_limit: int = 500
     max_pages: int = 8
     now_ms: Callable[[], int] = system_clock_ms
+    sleep: Callable[[float], None] = time.sleep
 
     def secret(self, name: str) -> str:
         """Return one secret; ConfigurationError says which setting names it."""

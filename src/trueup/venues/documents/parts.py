@@ -21,7 +21,20 @@ from trueup.venues.rows.fields import Row, moment, printable, shown
 from trueup.venues.rows.orders import OrderList
 
 DOCUMENT_KEYS = frozenset(
-    {*Feed, "as_of", "as_of_source", "contract_sizes", "coverage", "events", "exchange", "markets", "notes", "venue"}
+    {
+        *Feed,
+        "as_of",
+        "as_of_source",
+        "contract_sizes",
+        "coverage",
+        "events",
+        "exchange",
+        "markets",
+        "notes",
+        "unknown_assets",
+        "unknown_symbols",
+        "venue",
+    }
 )
 CLOCK = "clock"
 """The `as_of_source` of a document whose "now" is not by the venue's clock."""
@@ -62,6 +75,8 @@ class Part:
     markets: list[tuple[str, object]] = field(default_factory=list)
     events: list[tuple[str, object]] = field(default_factory=list)
     by_venue: bool = True
+    unknown_symbols: dict[str, str] = field(default_factory=dict)
+    unknown_assets: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -146,8 +161,19 @@ def _read_document(part: Part, document: Row, prefix: str) -> None:
         if document.get(key) is not None:
             found.append((f"{prefix}{key}", document[key]))
     part.by_venue = document.get("as_of_source") != CLOCK
+    part.unknown_symbols = _reasons(part.file, "unknown_symbols", document.get("unknown_symbols"))
+    part.unknown_assets = _reasons(part.file, "unknown_assets", document.get("unknown_assets"))
     part.notes = _own_notes(document.get("notes"))
     part.notes += _notes_on_keys(part.file, [key for key in document if key not in DOCUMENT_KEYS])
+
+
+def _reasons(file: str, key: str, value: object) -> dict[str, str]:
+    """Return why the named symbols or assets are unknown; a document says so of what it cannot vouch for."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise CannotKnow(f"{file}: {key} is {shown(value)}, not an object.", 'Write {"BTC/USD": "why"}.')
+    return {name: printable(str(why), 300) if isinstance(why, str) else shown(why) for name, why in value.items()}
 
 
 def _own_notes(notes: object) -> list[str]:

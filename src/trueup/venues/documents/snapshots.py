@@ -59,6 +59,14 @@ class _Draft:
     def cover(self, feed: Feed, state: FeedState, reason: str) -> None:
         self.covered.setdefault(feed, []).append(Coverage(state, reason))
 
+    def doubt(self, symbol: str, why: str) -> None:
+        """Make a symbol's position unknown.
+
+        A ledger may spell a contract without its settlement (BTCUSDT for BTC/USDT:USDT), so that name is unknown too.
+        """
+        for spelling in (symbol, symbol.partition(":")[0]):
+            self.unknown_symbols.setdefault(self.symbols.token(spelling), why)
+
     def leave_out(self, feed: Feed, where: str, why: str, row_id: str = "") -> None:
         self.malformed.append(Malformed(feed.value, where, why, row_id))
 
@@ -88,6 +96,12 @@ def snapshot_of(account: str, path: str, parts: list[Part], symbols: Symbols) ->
     draft = _Draft(symbols, contracts, malformed=problems, notes=notes)
     for section in sections:
         _read_section(draft, section, declared.get(section.feed))
+    for part in parts:
+        for symbol, why in part.unknown_symbols.items():
+            draft.doubt(symbol, why)
+        for asset, why in part.unknown_assets.items():
+            draft.unknown_assets.setdefault(symbols.asset(asset), why)
+            (draft.balances or {}).pop(symbols.asset(asset), None)
     for at, events in (entry for part in parts for entry in part.events):
         _read_events(draft, at, events)
     return Snapshot(
@@ -287,17 +301,13 @@ def _read_positions(draft: _Draft, section: Section) -> None:
 
 
 def _doubt_symbol(draft: _Draft, row: object, why: str) -> None:
-    """Make the symbol of an unreadable position unknown, or the whole feed where nothing tells the symbol.
-
-    A ledger may spell a contract without its settlement (BTCUSDT for BTC/USDT:USDT), so that name is unknown too.
-    """
+    """Make the symbol of an unreadable position unknown, or the whole feed where nothing tells the symbol."""
     try:
         symbol = symbol_of(_checked(row), draft.symbols)
     except ValueError:
         draft.cover(Feed.POSITIONS, FeedState.PARTIAL, why)
         return
-    for spelling in (symbol, symbol.partition(":")[0]):
-        draft.unknown_symbols.setdefault(draft.symbols.token(spelling), why)
+    draft.doubt(symbol, why)
 
 
 def _read_balances(draft: _Draft, section: Section) -> None:
