@@ -185,11 +185,13 @@ class ReadScope:
     """What a reading of a venue is for: it may bring more, and its coverage says where it brings less.
 
     Orders and fills are wanted from `since_ms` on (None is as far back as the venue remembers). `symbols` are those
-    that the ledger names: a venue that answers per symbol is asked for these, and says so in its coverage.
+    that the ledger names: a venue that answers per symbol is asked for these, and says so in its coverage. `held` are
+    those of which the ledger holds something: where the venue's list lacks one, it is asked whether it is flat.
     """
 
     since_ms: int | None = None
     symbols: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 EVERYTHING = ReadScope()

@@ -31,6 +31,7 @@ from trueup.sim.server import running
 from trueup.sim.venue import SimVenue
 from trueup.sim.weeks import WEEK_MS, Week, WeekKind, a_week
 from trueup.venues.calls.account import LiveAccount
+from trueup.venues.calls.limits import RateLimit
 
 KINDS: tuple[WeekKind, ...] = ("alpaca", "binance", "binanceusdm")
 POLICY = BackfillPolicy(flatness=Flatness.EXPLAINED, lookback_ms=WEEK_MS + 3_600_000, tag_prefix="demo")
@@ -46,6 +47,13 @@ class Swappable:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.app(scope, receive, send)
+
+
+class Patient(RateLimit):
+    """A limit that is never reached, and that holds nobody: a scenario's venue asks to wait, and nobody waits."""
+
+    def hold(self, seconds: float) -> None:
+        """Let everybody ask at once."""
 
 
 @dataclass(eq=False)
@@ -81,16 +89,22 @@ class Stage:
         if self.week.kind == "alpaca":
             from trueup.venues.alpaca import AlpacaVenue
 
-            return AlpacaVenue(account)
+            alpaca = AlpacaVenue(account)
+            alpaca.connection.caller.limit = Patient(1_000_000)
+            return alpaca
         from trueup.venues.ccxt import CcxtVenue
 
-        return CcxtVenue(account, self.week.kind)
+        made = CcxtVenue(account, self.week.kind)
+        made.caller.limit = Patient(1_000_000)
+        return made
 
     @property
     def scope(self) -> ReadScope:
         """Return what a run would ask for: the whole week, and the symbols that the ledger names."""
         symbols = tuple(sorted({str(row["symbol"]) for row in self.week.rows}))
-        return ReadScope(self.week.exchange.now_ms - WEEK_MS - 3_600_000, symbols)
+        open_trades = {*self.week.missing, *self.week.still_open}
+        held = {trade.symbol for trade in self.week.trades if trade.trade_id in open_trades}
+        return ReadScope(self.week.exchange.now_ms - WEEK_MS - 3_600_000, symbols, tuple(sorted(held)))
 
 
 @contextmanager

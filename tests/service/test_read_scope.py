@@ -49,11 +49,15 @@ def test_reaches_back_the_look_back_and_the_grace(bot: Bot) -> None:
     bot.profiles[0]["managed_symbols"] = ["ETH/USD", "BTC/USD"]
     app = bot.ready(row("TRD-1", minute=-10), row("TRD-2", minute=-9_000_000), leave("TRD-2", minute=-8_000_000))
     policy = app.backfill.policy
-    assert asked(app, 5) == ReadScope(at(5) - policy.lookback_ms - policy.grace_ms, ("BTC/USD", "ETH/USD"))
+    assert asked(app, 5) == ReadScope(
+        at(5) - policy.lookback_ms - policy.grace_ms, ("BTC/USD", "ETH/USD"), ("BTC/USD",)
+    )
 
 
 def test_reaches_back_to_the_newest_row_of_the_oldest_open_trade(bot: Bot) -> None:
     old = 40 * 24 * 60
     app = bot.ready(row("TRD-1", 2, minute=-old), leave("TRD-1", 1, minute=60 - old), row("TRD-2", symbol="SOL/USD"))
     grace = app.backfill.policy.grace_ms
-    assert asked(app, 5) == ReadScope(START - (old - 60) * 60_000 - grace, ("BTC/USD", "SOL/USD"))
+    assert asked(app, 5) == ReadScope(
+        START - (old - 60) * 60_000 - grace, ("BTC/USD", "SOL/USD"), ("BTC/USD", "SOL/USD")
+    )

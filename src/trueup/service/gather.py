@@ -138,9 +138,9 @@ def _scope(app: App, profiles: Iterable[Profile], slices: Iterable[Slice]) -> Re
     policy = app.backfill.policy
     trades = [trade for trade in slices if trade.is_open and trade.newest_ms > 0]
     starts = [app.clock.now_ms() - policy.lookback_ms, *(trade.newest_ms for trade in trades)]
-    symbols = {trade.symbol for trade in trades}
-    symbols |= {symbol for profile in profiles for symbol in profile.managed_symbols or ()}
-    return ReadScope(min(starts) - policy.grace_ms, tuple(sorted(symbols)))
+    held = {trade.symbol for trade in trades}
+    symbols = held | {symbol for profile in profiles for symbol in profile.managed_symbols or ()}
+    return ReadScope(min(starts) - policy.grace_ms, tuple(sorted(symbols)), tuple(sorted(held)))
 
 
 def _snapshot(app: App, account: Account, scope: ReadScope) -> tuple[Snapshot, CannotKnow | None]:

@@ -1,8 +1,7 @@
 """One reading of an account: Alpaca's answers put together as one document in the file format (DESIGN §5.3).
 
 In this order: the clock, so that "now" is Alpaca's and not later than anything that is read; the positions; then, side
-by side, all orders, open orders and activities; then the positions once more, since a list of positions has neither a
-length nor an end that would tell a whole one from a part.
+by side, all orders, open orders and activities; then the positions once more.
 """
 
 from collections.abc import Callable
@@ -18,9 +17,9 @@ from trueup.venues.alpaca.events import event_of, unknown_types
 from trueup.venues.alpaca.lists import Account, Lookups, is_over, put_together
 from trueup.venues.alpaca.orders import read_orders
 from trueup.venues.alpaca.pages import Listing, time_of
+from trueup.venues.alpaca.positions import confirmed, read_positions
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.verdicts import CallFailed, Kind
-from trueup.venues.documents.twice import differing
 from trueup.venues.rows.fields import Row
 
 LARGE_SKEW_MS = 5000
@@ -73,7 +72,8 @@ def read_document(connection: Connection, account: LiveAccount, lookups: Lookups
         lambda: read_activities(connection, since, *pages),
     ]
     every, still_open, activities = (_listing(answer) for answer in connection.caller.all(readers))
-    doubted, positions = _confirmed(positions, read_positions(connection))
+    held = confirmed(connection, positions, scope.held, account.symbols)
+    positions = held.listing
     if all(part.failed for part in (positions, every, still_open, activities)):
         raise _refused(account, positions.why)
     together = put_together(every, still_open, activities, lookups, now.ms)
@@ -85,7 +85,7 @@ def read_document(connection: Connection, account: LiveAccount, lookups: Lookups
     }
     if not positions.failed:
         document[Feed.POSITIONS] = positions.rows
-        document["unknown_symbols"] = doubted
+        document["unknown_symbols"] = held.unknown
     if not (still_open.failed and every.failed):
         document[Feed.OPEN_ORDERS] = [row for row in together.orders if not is_over(row)]
     if not every.failed:
@@ -96,21 +96,6 @@ def read_document(connection: Connection, account: LiveAccount, lookups: Lookups
     document["events"] = [event_of(row) for row in others]
     document["notes"] = [note for note in (now.note, *together.notes, *_on_types(others)) if note]
     return document
-
-
-def _confirmed(before: Listing, after: Listing) -> tuple[dict[str, str], Listing]:
-    """Return the symbols whose positions differ between two readings, and the second one; both must have succeeded."""
-    if before.failed or after.failed:
-        return {}, before if before.failed else after
-    return differing(before.rows, after.rows, ("qty",)), after
-
-
-def read_positions(connection: Connection) -> Listing:
-    """Read the positions; it never raises."""
-    try:
-        return Listing(connection.rows("positions", "/positions"))
-    except CallFailed as failed:
-        return Listing(why=failed.why, failed=True)
 
 
 def _listing(answer: Listing | CallFailed) -> Listing:
