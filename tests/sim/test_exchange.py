@@ -42,7 +42,7 @@ def play(exchange: Exchange, symbol: str, actions: list[tuple[str, int, int]], l
         try:
             if action in ("buy", "sell", "limit"):
                 limit = {"limit_price": price, "type": "limit"} if action == "limit" else {}
-                exchange.submit(BOT, OrderRequest(symbol=symbol, side=side, qty=size * lot, leg=leg, **limit))  # type: ignore[arg-type]  # by name
+                exchange.submit(BOT, OrderRequest(symbol=symbol, side=side, qty=size * lot, leg=leg, **limit))
             elif action == "price":
                 exchange.set_price(symbol, price)
             elif action == "cancel" and working:
@@ -197,7 +197,7 @@ def test_what_cannot_be_paid_or_stepped_is_refused() -> None:
         {"qty": Decimal(1), "side": Side.SELL},
     ):
         with pytest.raises(NotAllowed):
-            exchange.submit(BOT, OrderRequest(**({"symbol": "BTCUSDT", "side": Side.BUY} | order)))  # type: ignore[arg-type]  # by name
+            exchange.submit(BOT, OrderRequest(**({"symbol": "BTCUSDT", "side": Side.BUY} | order)))
     assert exchange.orders == []
 
 

@@ -171,7 +171,7 @@ def _enter(week: Week, plan: _Plan) -> None:
 def _leave(week: Week, plan: _Plan, chance: Random) -> None:
     """Close what the trade bought, less what its fee took; one in three closes in two fills."""
     assert plan.entry is not None
-    paid = [fill.fee for fill in week.exchange.fills if fill.order is plan.entry and fill.fee_asset == plan.market.base]
+    paid = [fill.fee for fill in plan.entry.fills if fill.fee_asset == plan.market.base]
     left = plan.qty - sum(paid, Decimal(0))
     qty = left - left % plan.market.lot
     order = week.exchange.submit(week.account, _request(week, plan, plan.side.opposite, qty, "exit"), match=False)
@@ -199,7 +199,7 @@ def _write(week: Week, plans: list[_Plan]) -> None:
 
 
 def _row(week: Week, number: int, trade: Trade, order: Order) -> dict[str, object]:
-    filled = [fill for fill in week.exchange.fills if fill.order is order]
+    filled = order.fills
     worth = sum((fill.qty * fill.price for fill in filled), Decimal(0))
     done = filled[-1].time_ms
     return {

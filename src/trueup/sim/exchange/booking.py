@@ -27,6 +27,7 @@ def book(exchange: "Exchange", order: Order, qty: Decimal, price: Decimal, *, ma
     _charge(account, market, order, fee, fee_asset)
     fill = _fill(exchange, order, qty, price, maker=maker, fee=fee, fee_asset=fee_asset, realized=realized)
     exchange.fills.append(fill)
+    order.fills.append(fill)
     _note(exchange, market, fill)
     return fill
 

@@ -96,7 +96,7 @@ class Order:
     """An order and how it went: `executed` is its own fills, `carried` what it took over from the one it replaces.
 
     `number` counts the exchange's orders, `id` is the venue's name of it; `micros` are the microseconds below
-    `created_ms`. `spent` is the sum of price times quantity.
+    `created_ms`. `spent` is the sum of price times quantity of its `fills`.
     """
 
     number: int
@@ -119,6 +119,7 @@ class Order:
     replaced_ms: int | None = None
     parent: str | None = None
     legs: list["Order"] = field(default_factory=list)
+    fills: list["Fill"] = field(default_factory=list)
     origin: Origin = Origin.HOLDER
     triggered: bool = False
 
