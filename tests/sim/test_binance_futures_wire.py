@@ -151,3 +151,27 @@ def test_one_order_is_found_and_canceled_by_either_name() -> None:
         assert client.fetch_open_orders(SWAP) == []
         with pytest.raises(ccxt.OrderNotFound):
             client.fetch_order("99", SWAP)
+
+
+def test_a_conditional_order_stands_apart_until_it_triggers() -> None:
+    exchange = futures_exchange()
+    buy(exchange, "BTCUSDT", "0.5")
+    with binance("binanceusdm", exchange) as client:
+        stop = client.create_order(SWAP, "market", "sell", 0.5, None, {"stopLossPrice": 95_000, "reduceOnly": True})
+        take = client.create_order(SWAP, "limit", "sell", 0.5, 110_000, {"takeProfitPrice": 109_000})
+        assert client.fetch_open_orders(SWAP) == []
+        waiting = client.fetch_open_orders(SWAP, None, None, {"trigger": True})
+        client.cancel_order(take["id"], SWAP, {"trigger": True})
+        exchange.set_price("BTCUSDT", "94000")
+        done = client.fetch_order(stop["id"], SWAP, {"trigger": True})
+        orders = client.fetch_orders(SWAP)
+        everything = client.fetch_orders(SWAP, None, None, {"trigger": True})
+    assert [(order["id"], order["triggerPrice"]) for order in waiting] == [
+        (stop["id"], "95000.0"),
+        (take["id"], "109000.0"),
+    ]
+    assert [order["status"] for order in everything] == ["closed", "canceled"]
+    assert (done["info"]["actualOrderId"], orders[-1]["average"]) == (orders[-1]["id"], "94000.00000000")
+    kinds = [(order["info"]["type"], order["info"]["origType"]) for order in orders]
+    assert kinds == [("MARKET", "MARKET"), ("MARKET", "STOP_MARKET")]
+    assert exchange.accounts[BOT].position("BTCUSDT").qty == 0

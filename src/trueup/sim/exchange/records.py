@@ -60,7 +60,8 @@ class OrderRequest:
     """What is asked of the exchange: quantity in the market's units, prices in quote; `type` market, limit, stop...
 
     `stop_price` makes the order wait until the price touches it. `take_profit` and `stop_loss` are the prices of the
-    legs of a bracket. `expires_ms` is when it expires by itself.
+    legs of a bracket. `expires_ms` is when it expires by itself. `take` makes the stop price one that is
+    touched from the other side, as a take-profit; `conditional` is an order that is no order yet until then.
     """
 
     symbol: str
@@ -78,6 +79,8 @@ class OrderRequest:
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     notional: Decimal | None = None
+    take: bool = False
+    conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +124,7 @@ class Order:
     legs: list["Order"] = field(default_factory=list)
     fills: list["Fill"] = field(default_factory=list)
     origin: Origin = Origin.HOLDER
-    triggered: bool = False
+    triggered_ms: int | None = None
 
     @property
     def symbol(self) -> str:
