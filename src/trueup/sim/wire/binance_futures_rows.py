@@ -45,8 +45,10 @@ def order_type(order: Order) -> str:
     return ("TAKE_PROFIT" if order.request.take else "STOP") + ("" if limited else "_MARKET")
 
 
-def _triggered_type(order: Order) -> str:
-    """Return what a conditional order has become; what it was stands beside it."""
+def _type_now(order: Order) -> str:
+    """Return an order's type; a conditional order has become another, and what it was stands beside it."""
+    if not order.request.conditional:
+        return order_type(order)
     return "LIMIT" if order.request.limit_price is not None else "MARKET"
 
 
@@ -70,7 +72,8 @@ def order_row(market: Market, order: Order) -> dict[str, object]:
         "cumQuote": places(quote, MONEY) if quote else "0",
         "cumBase": places(base, MONEY) if base else "0", **pair,
         "timeInForce": request.time_in_force.upper(),
-        "type": order_type(order) if not request.conditional else _triggered_type(order), "reduceOnly": request.reduce_only and order.origin is Origin.HOLDER,
+        "type": _type_now(order),
+        "reduceOnly": request.reduce_only and order.origin is Origin.HOLDER,
         "closePosition": False, "side": order.side.value.upper(), "positionSide": request.leg.value.upper(),
         "stopPrice": places(request.stop_price or Decimal(0), tick), "workingType": "CONTRACT_PRICE",
         "priceProtect": False, "origType": order_type(order), "priceMatch": "NONE",
