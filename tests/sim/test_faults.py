@@ -210,6 +210,12 @@ def test_the_same_seed_gives_the_same_bytes_and_the_log_can_be_played_again() ->
     assert all(str(entry).split()[1] == entry.fault.name for entry in plan.log)
 
 
+def test_a_fault_may_wait_for_the_second_page() -> None:
+    plan = FaultPlan(faults=[Fault(kind="html_200", path="/activities", skip=1, times=1)])
+    answers = asked(plan, FILLS, "/v2/account", FILLS, FILLS)
+    assert [answer.content[:6] == b"<html>" for answer in answers] == [False, False, True, False]
+
+
 def test_a_plan_can_be_turned_off_and_kept_to_some_paths() -> None:
     plan = FaultPlan(rates={"html_5xx": 1}, only="/orders")
     fills, orders = asked(plan, FILLS, "/v2/orders")

@@ -73,6 +73,4 @@ def test_the_exits_that_are_missing_are_booked_from_the_orders_that_made_them(
         exits = [read_order(row) for row in week.rows if row["action"] == Action.EXIT]
         assert not {x.trade_id for x in exits} & {trade for trade, _ in proven}
         again = run_backfill(app, BackfillRequest(apply=True))
-        assert not [
-            row for entry in again.profiles.values() for row in entry.final_rows if row["decision"] == "APPLIED"
-        ]
+        assert not any(entry.inserted for entry in again.profiles.values())

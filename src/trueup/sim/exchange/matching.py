@@ -79,10 +79,12 @@ def match_market(exchange: "Exchange", symbol: str) -> None:
 
 
 def match(exchange: "Exchange", order: Order, *, taking: bool) -> None:
-    """Fill an order as far as the price and the market's depth allow; `taking` is an order that has just come."""
+    """Fill an order as far as the price and the market's depth allow; `taking` is an order that has just come;
+    one that has just triggered takes too."""
     if order.status is Status.HELD and order.parent is not None:
         return
     price, request = exchange.prices[order.symbol], order.request
+    taking = taking or (request.stop_price is not None and order.triggered_ms is None)
     if request.stop_price is not None and order.triggered_ms is None:
         if not _touched(request, request.stop_price, price):
             return

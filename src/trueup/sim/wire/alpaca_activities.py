@@ -1,12 +1,13 @@
 """Alpaca's account activities: executions and everything else, by type, in pages that go by id."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from trueup.core.times import iso
 from trueup.sim.exchange import Event, Fill
-from trueup.sim.wire.alpaca_orders import micros_of, whole
+from trueup.sim.wire.alpaca_orders import bounds, whole
 from trueup.sim.wire.alpaca_rows import ACTIVITY_TYPES, event_row, fill_row
 from trueup.sim.wire.desk import answer, seen
 
@@ -31,7 +32,7 @@ def listed(call: "Call") -> Response:
     limit = whole(size, "page_size", longest, longest if date is None else _NO_LIMIT)
     descending = direction == "desc"
     rows = sorted(_feed(call), key=lambda row: (row.time_ms, row.id), reverse=descending)
-    rows = [row for row in _after(rows, call.query("page_token"), descending=descending) if _wanted(call, row)]
+    rows = list(filter(_wanted(call), _after(rows, call.query("page_token"), descending=descending)))
     return answer([_row(call, row) for row in rows[: limit if date is None or size else None]])
 
 
@@ -59,10 +60,21 @@ def _feed(call: "Call") -> list[Fill | Event]:
     return shown
 
 
-def _wanted(call: "Call", row: Fill | Event) -> bool:
-    types = _types(call)
-    kind = "FILL" if isinstance(row, Fill) else event_row(call.exchange, row)["activity_type"]
-    return (types is None or kind in types) and _within(call, row)
+def _wanted(call: "Call") -> Callable[[Fill | Event], bool]:
+    """Return what a listing asks of an activity."""
+    types, (after, until), date = _types(call), bounds(call), call.query("date")
+
+    def wanted(row: Fill | Event) -> bool:
+        at = row.time_ms * 1000 + (row.micros if isinstance(row, Fill) else 0)
+        kind = "FILL" if isinstance(row, Fill) else event_row(call.exchange, row)["activity_type"]
+        return (
+            (types is None or kind in types)
+            and (date is None or iso(row.time_ms)[:10] == date[:10])
+            and (after is None or at > after)
+            and (until is None or at < until)
+        )
+
+    return wanted
 
 
 def _types(call: "Call") -> set[str] | None:
@@ -73,13 +85,3 @@ def _types(call: "Call") -> set[str] | None:
     if category == "trade_activity":
         return {"FILL"}
     return {*ACTIVITY_TYPES.values(), "JNLS"} if category == "non_trade_activity" else None
-
-
-def _within(call: "Call", row: Fill | Event) -> bool:
-    at = row.time_ms * 1000 + (row.micros if isinstance(row, Fill) else 0)
-    after, until, date = (call.query(name) for name in ("after", "until", "date"))
-    if date is not None and iso(row.time_ms)[:10] != date[:10]:
-        return False
-    if after is not None and at <= micros_of(after):
-        return False
-    return until is None or at < micros_of(until)
