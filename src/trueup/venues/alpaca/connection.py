@@ -9,6 +9,7 @@ an empty list.
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
+from weakref import finalize
 
 from alpaca.trading.client import TradingClient
 from requests import PreparedRequest, Response
@@ -42,6 +43,7 @@ class _Wire(HTTPAdapter):
         options["timeout"] = (self.timeout_s, self.timeout_s)
         response = super().send(request, *args, **options)
         if 300 <= response.status_code < 400:
+            response.close()
             target = response.headers.get("Location", "nowhere")
             raise WrongAnswer(f"HTTP {response.status_code}, a redirect to {target}: check base_url")
         return response
@@ -94,6 +96,7 @@ class Connection:
 
     def __init__(self, account: LiveAccount, caller: Caller | None = None) -> None:
         self._client = client_of(account)
+        finalize(self, self._client._session.close)  # noqa: SLF001  # so that no socket outlives its connection
         key = account.secret("key")
         limit = shared_limit("alpaca", key, account.calls_per_minute or CALLS_PER_MINUTE)
         self.caller = caller or Caller(judge_with(account.now_ms), limit, Secrets(account.secrets.values()))
