@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import requests
+
 from trueup.sim.exchange import Exchange, FeeIn, Kind, Market, Order, OrderRequest, Side
 from trueup.sim.server import running
 from trueup.sim.wire.alpaca import AlpacaWire, alpaca_app
@@ -34,6 +36,7 @@ def exchange(**options: Any) -> Exchange:
     world.list_market(market("ETH/USD"), "3000")
     world.list_market(Market(symbol="AAPL", base="AAPL", quote="USD", kind=Kind.EQUITY, lot=Decimal(1)), "200")
     world.deposit("main", "USD", "1e12")
+    world.deposit("main", "BTC", "1000")
     return world
 
 
@@ -179,3 +182,16 @@ def canned(answers: Answers) -> Iterator[Canned]:
         server.server.shutdown()
         server.server.server_close()
         thread.join()
+
+
+def forwarding(url: str) -> Answers:
+    """Answer what the server at an address answers."""
+
+    def reply(asked: Asked) -> Reply:
+        keys = {name: value for name, value in asked.headers.items() if name.startswith("APCA-")}
+        answer = requests.request(
+            asked.method, url + asked.path, params=asked.query, headers={**keys, "Connection": "close"}, timeout=10
+        )
+        return Reply(answer.content, answer.status_code)
+
+    return reply

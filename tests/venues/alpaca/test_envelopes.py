@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-
 from tests.venues.alpaca.desk import CLOCK, Asked, Canned, Reply, all_well, canned, venue
+
 from trueup.core.errors import CannotKnow
 from trueup.core.snapshot import Feed, FeedState
 from trueup.venues.alpaca.connection import Connection
@@ -160,9 +160,13 @@ def test_a_wrong_key_is_not_tried_again_and_stops_the_reading() -> None:
 
 
 def test_a_key_that_is_revoked_in_the_middle_fails_what_follows() -> None:
-    with canned(lambda asked: CLOCK if asked.path == "/v2/clock" else Reply({"message": "unauthorized."}, 401)) as server:
-        with pytest.raises(CannotKnow, match="401"):
-            venue(server.url).read()
+    with (
+        canned(
+            lambda asked: CLOCK if asked.path == "/v2/clock" else Reply({"message": "unauthorized."}, 401)
+        ) as server,
+        pytest.raises(CannotKnow, match="401"),
+    ):
+        venue(server.url).read()
 
 
 def test_our_caller_alone_tries_again() -> None:
@@ -182,7 +186,9 @@ def test_requests_carry_keys_in_headers_and_nowhere_else() -> None:
 
 def test_numbers_are_exact_to_the_last_digit() -> None:
     """Read as binary floats the quantity would be 0.1, and the price 97000.12345678901."""
-    body = '[{"symbol": "BTCUSD", "side": "long", "qty": 0.1000000000000000001, "current_price": 97000.123456789012345}]'
+    body = (
+        '[{"symbol": "BTCUSD", "side": "long", "qty": 0.1000000000000000001, "current_price": 97000.123456789012345}]'
+    )
     with canned(all_well(positions=Reply(body))) as server:
         (leg,) = venue(server.url).read().legs
     assert (str(leg.qty), str(leg.mark_price)) == ("0.1000000000000000001", "97000.123456789012345")
