@@ -56,9 +56,8 @@ def resting(world: Exchange, qty: str = "0.4", **fields: Any) -> Order:
 
 def venue(url: str, now_ms: Callable[[], int] = lambda: NOW_MS, attempts: int = 2, **fields: Any) -> AlpacaVenue:
     """Return the venue at an address; it waits for nobody."""
-    account = LiveAccount(
-        "main", secrets={"key": KEY, "secret": SECRET}, base_url=url, sandbox=True, now_ms=now_ms, **fields
-    )  # fmt: skip
+    options: dict[str, Any] = {"base_url": url, "sandbox": True, "now_ms": now_ms, **fields}
+    account = LiveAccount("main", secrets={"key": KEY, "secret": SECRET}, **options)
     return AlpacaVenue(account, impatient(now_ms, attempts))
 
 
@@ -148,7 +147,7 @@ class Canned:
                 if reply.wait_s:
                     canned.stopped.wait(reply.wait_s)
                 raw = reply.raw()
-                self.send_response(reply.status)
+                self.send_response_only(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(raw)))

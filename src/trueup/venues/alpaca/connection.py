@@ -21,6 +21,7 @@ from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.limits import shared_limit
 from trueup.venues.calls.secrets import Secrets
+from trueup.venues.calls.verdicts import CallFailed, Kind
 from trueup.venues.documents.strict_json import read_text
 from trueup.venues.rows.fields import Row, shown
 
@@ -118,7 +119,9 @@ class Connection:
 
 
 def part(name: str) -> str:
-    """Return a name as one part of a path."""
+    """Return a name as one part of a path; CallFailed where it would name something else: all, or what is above."""
+    if not name.strip("."):
+        raise CallFailed(Kind.FAIL, f"{shown(name)} is no name that can be asked for")
     return quote(name, safe="")
 
 
