@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -64,7 +65,7 @@ def venue(url: str, now_ms: Callable[[], int] = lambda: NOW_MS, attempts: int = 
 def impatient(now_ms: Callable[[], int] = lambda: NOW_MS, attempts: int = 2) -> Caller:
     return Caller(
         judge_with(now_ms),
-        RateLimit(1e9),
+        RateLimit(1e9, now=count(0, 1000).__next__, sleep=lambda _: None),
         Secrets([KEY, SECRET]),
         patience=Patience(attempts=attempts),
         circuit=Circuit(failures=1000),
@@ -78,6 +79,23 @@ def trading(world: Exchange, wire: AlpacaWire | None = None, wrap: Any = None, *
     app = alpaca_app(world, wire)
     with running(wrap(app) if wrap is not None else app) as url:
         yield venue(url, lambda: world.now_ms, **fields)
+
+
+class Stage:
+    """One server for many exchanges, one after the other: starting one for each costs more than the reading."""
+
+    def __init__(self) -> None:
+        self.app: Any = None
+        self.url = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+    def show(self, world: Exchange, wire: AlpacaWire | None = None, wrap: Any = None, **fields: Any) -> AlpacaVenue:
+        """Serve another exchange, and return the venue that asks it."""
+        app = alpaca_app(world, wire)
+        self.app = wrap(app) if wrap is not None else app
+        return venue(self.url, lambda: world.now_ms, **fields)
 
 
 @dataclass
