@@ -48,8 +48,8 @@ class AlpacaActions:
         held = self._held(symbol)
         if held is None:
             return ActionReport(done=(f"{symbol}: nothing is held",))
-        name = part(str(held.get("asset_id") or held.get("symbol")))
         try:
+            name = part(str(held.get("asset_id") or held.get("symbol") or ""))
             answer = self._connection.delete(f"close {symbol}", f"/positions/{name}")
         except CallFailed as failed:
             if failed.kind is Kind.ABSENT and self._held(symbol) is None:

@@ -9,6 +9,7 @@ an empty list.
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
+from weakref import finalize
 
 from alpaca.trading.client import TradingClient
 from requests import PreparedRequest, Response
@@ -20,6 +21,7 @@ from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.limits import shared_limit
 from trueup.venues.calls.secrets import Secrets
+from trueup.venues.calls.verdicts import CallFailed, Kind
 from trueup.venues.documents.strict_json import read_text
 from trueup.venues.rows.fields import Row, shown
 
@@ -42,6 +44,7 @@ class _Wire(HTTPAdapter):
         options["timeout"] = (self.timeout_s, self.timeout_s)
         response = super().send(request, *args, **options)
         if 300 <= response.status_code < 400:
+            response.close()
             target = response.headers.get("Location", "nowhere")
             raise WrongAnswer(f"HTTP {response.status_code}, a redirect to {target}: check base_url")
         return response
@@ -94,6 +97,7 @@ class Connection:
 
     def __init__(self, account: LiveAccount, caller: Caller | None = None) -> None:
         self._client = client_of(account)
+        finalize(self, self._client._session.close)  # noqa: SLF001  # so that no socket outlives its connection
         key = account.secret("key")
         limit = shared_limit("alpaca", key, account.calls_per_minute or CALLS_PER_MINUTE)
         self.caller = caller or Caller(
@@ -117,7 +121,9 @@ class Connection:
 
 
 def part(name: str) -> str:
-    """Return a name as one part of a path."""
+    """Return a name as one part of a path; CallFailed where it would name something else: all, or what is above."""
+    if not name.strip("."):
+        raise CallFailed(Kind.FAIL, f"{shown(name)} is no name that can be asked for")
     return quote(name, safe="")
 
 

@@ -38,7 +38,11 @@ class _Bounds:
 
 @dataclass(slots=True)
 class _Walk:
-    """One way back through the list; `at` is the moment reached, `slack` by how much rows were out of order."""
+    """One way back through the list, in microseconds.
+
+    `at` is the moment reached, `step` how far after it the next page begins, `slack` by how much rows were out of
+    order.
+    """
 
     ask: Callable[[_Bounds, int, str | None], list[Row]]
     limit: int
@@ -46,6 +50,7 @@ class _Walk:
     found: Once
     at: int | None = None
     until: int | None = None
+    step: int = _OVERLAP_US
     slack: int = 0
 
 
@@ -90,11 +95,11 @@ def _go_back(walk: _Walk, max_pages: int) -> str:
         if walk.slack > _MOST_DISORDER_US:
             walk.at = max(times)
             return "the orders do not come newest first"
-        walk.at = times[-1]
+        walk.at = times[-1] if walk.at is None else min(walk.at, times[-1])
         if new:
-            walk.until = walk.at + _OVERLAP_US + walk.slack
+            walk.until = walk.at + walk.step + walk.slack
         elif walk.until is None or walk.until > walk.at + 1:
-            walk.until = walk.at + 1
+            walk.step, walk.until = 1, walk.at + 1
         elif _is_whole(walk, walk.at):
             walk.until = walk.at
         else:

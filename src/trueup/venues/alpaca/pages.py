@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from trueup.core.times import read_time
 from trueup.venues.rows.fields import Row
 
-_CAPS = 50
-"""A page shorter than asked for may still be a full one where the venue gives fewer rows at once than it says; the
-lengths at which venues cut are round."""
+_CAPS = frozenset({50, 100, 200, 250})
+"""A page that is shorter than asked for may still be a full one, where the venue gives fewer rows at once than it
+says: these are the lengths at which it would cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def id_of(row: Row) -> str | None:
 
 def is_last(rows: list[Row], limit: int) -> bool:
     """Say whether a page is the last one: shorter than asked for, and of no length at which a venue might cut."""
-    return len(rows) < limit and (not rows or len(rows) % _CAPS != 0)
+    return len(rows) < limit and len(rows) not in _CAPS
 
 
 def time_of(row: Mapping[str, object], name: str) -> int | None:

@@ -56,15 +56,18 @@ class AlpacaVenue:
         """
         answers: list[OrderAnswer] = []
         if order_id:
-            answers.append(self._find(symbol, f"/orders/{part(order_id)}", "id", order_id))
+            answers.append(self._find(symbol, "id", order_id))
         if client_order_id and all(answer.absent for answer in answers):
-            answers.append(self._find(symbol, "/orders:by_client_order_id", "client_order_id", client_order_id))
+            answers.append(self._find(symbol, "client_order_id", client_order_id))
         return answers[-1] if answers else OrderAnswer(why="neither an order id nor a client order id was given")
 
-    def _find(self, symbol: str, path: str, name: str, value: str) -> OrderAnswer:
+    def _find(self, symbol: str, name: str, value: str) -> OrderAnswer:
         what = f"order {printable(value)}"
         try:
-            row = self.connection.record(what, path, {name: value} if name != "id" else None)
+            if name == "id":
+                row = self.connection.record(what, f"/orders/{part(value)}")
+            else:
+                row = self.connection.record(what, "/orders:by_client_order_id", {name: value})
         except CallFailed as failed:
             return OrderAnswer(absent=failed.kind is Kind.ABSENT, why=failed.why)
         try:
