@@ -1,0 +1,44 @@
+"""The exchange's own names: drawn from its seed and counters, so that the same calls give the same ids."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Literal
+from uuid import UUID
+
+from trueup.core.times import to_datetime
+
+FIRST_NUMBER = 1_000_000
+"""Where the numbers of each symbol begin, so that two symbols share their ids as they do at Binance."""
+
+Ids = Literal["uuid", "per_symbol"]
+
+
+@dataclass(slots=True)
+class Names:
+    """Counts and names orders, fills and events; ids are UUIDs, or numbers that are unique per symbol only."""
+
+    seed: int
+    ids: Ids
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def count(self, what: str) -> int:
+        """Return the next number of a kind, from 1."""
+        self.counters[what] += 1
+        return self.counters[what]
+
+    def uuid(self, *what: object) -> UUID:
+        """Return the UUID that belongs to these words."""
+        words = ":".join(str(word) for word in (self.seed, *what))
+        return UUID(bytes=sha256(words.encode()).digest()[:16], version=4)
+
+    def order(self, symbol: str, number: int) -> str:
+        """Return the id of an order."""
+        if self.ids == "per_symbol":
+            return str(FIRST_NUMBER + self.count(f"order:{symbol}"))
+        return str(self.uuid("order", number))
+
+    def activity(self, time_ms: int, *what: object) -> str:
+        """Return the id of a fill or an event, which begins with its time: YYYYMMDDhhmmssmmm::UUID."""
+        moment = to_datetime(time_ms // 1000 * 1000)
+        return f"{moment:%Y%m%d%H%M%S}{time_ms % 1000:03d}::{self.uuid(*what)}"

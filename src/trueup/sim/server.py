@@ -1,0 +1,46 @@
+"""An ASGI application on this machine's loopback, for as long as it is needed."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import uvicorn
+
+HOST = "127.0.0.1"
+
+
+def _configuration(app: Any, **more: Any) -> "uvicorn.Config":
+    import uvicorn
+
+    return uvicorn.Config(
+        app, log_config=None, log_level="critical", access_log=False, lifespan="off", ws="websockets-sansio",
+        timeout_graceful_shutdown=1,
+        server_header=False, date_header=False, **more,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def running(app: Any, port: int = 0) -> Iterator[str]:
+    """Serve an ASGI application on the loopback and give its base URL; port 0 takes a free one."""
+    import uvicorn
+
+    listener = socket.create_server((HOST, port))
+    server = uvicorn.Server(_configuration(app))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sim", daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listener.close()
+
+
+def serve(app: Any, port: int) -> None:
+    """Serve an ASGI application on the loopback until the program is interrupted."""
+    import uvicorn
+
+    uvicorn.Server(_configuration(app, host=HOST, port=port)).run()
