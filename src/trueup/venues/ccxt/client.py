@@ -91,7 +91,7 @@ class Client:
         """Return the venue's markets by symbol, loaded once."""
         with self._lock:
             if not self._loaded:
-                _asked(lambda: self.first.load_markets())
+                _asked(self.first.load_markets)
                 if not self.first.markets:
                     raise BadEnvelope("the venue lists no market")
                 self._loaded = True
@@ -189,10 +189,12 @@ def _checked_class(name: str) -> type[Any]:
         def throttle(self, cost: Any = None) -> None:
             self.take(float(cost) if cost is not None else 1.0)
 
-        def filter_by_since_limit(self, array: Any, *args: Any, **kwargs: Any) -> Any:
+        def filter_by_since_limit(self, array: Any, *_times: Any, **_more: Any) -> Any:
             return self.to_array(array) if array is not None else []
 
-        def filter_by_value_since_limit(self, array: Any, field: Any, value: Any = None, *args: Any, **kw: Any) -> Any:
+        def filter_by_value_since_limit(
+            self, array: Any, field: Any, value: Any = None, *_times: Any, **_more: Any
+        ) -> Any:
             return super().filter_by_value_since_limit(array, field, value)
 
     Checked.__name__ = name

@@ -54,8 +54,9 @@ def events_of(exchange: str, orders: Iterable[Row], fills: Iterable[Row], naming
         if mark is None or order_id is None or at is None:
             continue
         name, said, kind = mark
+        symbol = naming.of(row.get("symbol"))
         event = {
-            "id": f"{kind.value}-{plain(order_id)}", "kind": kind.value, "at": at, "symbol": naming.of(row.get("symbol")),
+            "id": f"{kind.value}-{plain(order_id)}", "kind": kind.value, "at": at, "symbol": symbol,
             "what": f"{name} {said}", "order_id": str(plain(order_id)),
         }  # fmt: skip
         found.setdefault((str(row.get("symbol")), str(order_id)), event)

@@ -31,11 +31,9 @@ def _cursor(*path: str) -> Any:
 def _after_last(id_name: str) -> Any:
     """Return the reader of OKX's pages: what is older than the last row (`after` its id)."""
 
-    def following(raw: object, count: int, _asked: Mapping[str, object], limit: int) -> Mapping[str, object] | None:
+    def following(raw: object, _count: int, _asked: Mapping[str, object], _limit: int) -> Mapping[str, object] | None:
         rows = raw.get("data") if isinstance(raw, Mapping) else None
-        if not isinstance(rows, list) or count < limit:
-            return None
-        last = rows[-1]
+        last = rows[-1] if isinstance(rows, list) and rows else None
         return {"after": last[id_name]} if isinstance(last, Mapping) and id_name in last else None
 
     return following
@@ -258,7 +256,8 @@ _KUCOIN = Rules(
     ),
     fills=(
         FeedRule("fetch_my_trades", Paging.FOLLOW, per_symbol=True, page=500, asks_limit=False,
-                 next_page=_numbered, segments=({"pageSize": 500},), start="startAt", end="endAt", window_ms=7 * DAY_MS),
+                 next_page=_numbered, segments=({"pageSize": 500},), start="startAt", end="endAt",
+                 window_ms=7 * DAY_MS),
     ),
     balances=(FeedRule("fetch_balance", rows=("data",)),),
     market_types=("spot",),

@@ -217,7 +217,7 @@ class Pager:
         """Read the newest page; where it does not reach back far enough, read forward to it, by id."""
         newest = self._page(None, {})
         self._take(newest.rows)
-        if not self._is_full(newest):
+        if not self._is_full(newest) and not self._more_after(newest, None):
             self._claim(None)
             return ""
         reach, oldest = self._first_of(newest)
@@ -247,13 +247,23 @@ class Pager:
             self._take(page.rows)
             if self._is_full(page) and not self._begins_at(start, page):
                 return "a full page was not the oldest of its time"
-            while self._is_full(page):
-                page = self._page(None, {self.rule.id_param: max(map(_id, page.rows)) + 1})
-                self._take(page.rows)
-                if page.rows and end is not None and min(map(created, page.rows)) > end:
-                    break
+            self._more_after(page, end)
             self._claim(start)
         return ""
+
+    def _more_after(self, page: Page, end: int | None) -> bool:
+        """Read on by id to the end, or past a time; say whether there was more.
+
+        What comes next is asked for also after a short page: a page may be short without being the last.
+        """
+        more = False
+        while page.rows:
+            page = self._page(None, {self.rule.id_param: max(map(_id, page.rows)) + 1})
+            self._take(page.rows)
+            more = more or bool(page.rows)
+            if page.rows and end is not None and min(map(created, page.rows)) > end:
+                break
+        return more
 
     def _begins_at(self, start: int | None, page: Page) -> bool:
         """Say whether a full page is the oldest of its time, by asking for what is before its first row."""
