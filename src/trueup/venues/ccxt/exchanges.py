@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trueup.venues.ccxt.generic import generic_rules
-from trueup.venues.ccxt.rules import DAY_MS, HOUR_MS, FeedRule, Paging, Rules
+from trueup.venues.ccxt.rules import DAY_MS, HOUR_MS, FeedRule, OrderList, Paging, Rules
 
 WHOLE_LIST = ()
 """The raw answer is the list of rows itself."""
@@ -164,8 +164,12 @@ _BYBIT = Rules(
     market_types=("spot", "linear", "inverse"),
     side_by_side=4,
     forgets_ms=DAY_MS,
-    client_id_param="orderLinkId",
-    order_params=({"acknowledged": True},),
+    # ccxt's fetchOrder sees the last 500 orders; the lists of working and of past orders see all, one by one.
+    order_lists=(
+        OrderList("fetch_open_orders", "orderId", "orderLinkId"),
+        OrderList("fetch_open_orders", "orderId", "orderLinkId", {"trigger": True}),
+        OrderList("fetch_canceled_and_closed_orders", "orderId", "orderLinkId"),
+    ),
 )  # fmt: skip
 
 _OKX_DATA = ("data",)
@@ -218,7 +222,10 @@ _KRAKEN = Rules(
     currencies=True,
     # Its nonce must rise from call to call, so that calls cannot overtake each other.
     side_by_side=1,
-    client_id_param=None,
+    order_lists=(
+        OrderList("fetch_open_orders", None, "clientOrderId"),
+        OrderList("fetch_closed_orders", None, "clientOrderId"),
+    ),
 )  # fmt: skip
 
 _COINBASE = Rules(

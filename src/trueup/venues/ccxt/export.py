@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from trueup.core.decimals import read_decimal
 from trueup.venues.ccxt.listing import Listed, Naming
 
 Row = Mapping[str, Any]
@@ -29,9 +30,24 @@ def trade_row(row: Row, naming: Naming) -> dict[str, object]:
 
 
 def position_row(row: Row, naming: Naming) -> dict[str, object]:
-    """Return one leg of a position for the document; its count of contracts stands there, be it missing."""
+    """Return one leg of a position for the document.
+
+    ccxt takes the side from other figures than the size (on Binance from the notional): a leg of a size without a side
+    is neither long nor short, and its count of contracts becomes text, so that it is unknown.
+    """
     kept = _row(row, _POSITION, naming)
+    contracts = kept.get("contracts")
+    if "side" not in kept and is_something(contracts):
+        return {**kept, "contracts": f"{contracts} without a side"}
     return {"contracts": None, **kept}
+
+
+def is_something(amount: object) -> bool:
+    """Say whether an amount is anything but nothing; what cannot be read may be."""
+    try:
+        return amount is not None and read_decimal(amount) != 0
+    except ValueError:
+        return True
 
 
 def _row(row: Row, names: Iterable[str], naming: Naming) -> dict[str, object]:

@@ -22,6 +22,7 @@ from trueup.venues.ccxt.export import Row, order_row, position_row, sizes_and_ma
 from trueup.venues.ccxt.feeds import FeedRead, Feeds, balances_of
 from trueup.venues.ccxt.holdings import balance_section, debts_of, spot_legs
 from trueup.venues.ccxt.listing import Listed, Naming, Resolved, naming_of
+from trueup.venues.ccxt.paging import created
 from trueup.venues.ccxt.rules import Rules
 
 MOST_LOOKED_UP = 50
@@ -199,9 +200,9 @@ class Reader:
             "as_of": iso(reading.now_ms),
             "as_of_source": "venue" if reading.by_venue else "clock",
             "exchange": self.exchange,
-            "open_orders": [order_row(row, naming) for row in opened],
-            "closed_orders": [order_row(row, naming) for row in closed],
-            "fills": [trade_row(row, naming) for row in reading.fills.rows],
+            "open_orders": [order_row(row, naming) for row in sorted(opened, key=_place)],
+            "closed_orders": [order_row(row, naming) for row in sorted(closed, key=_place)],
+            "fills": [trade_row(row, naming) for row in sorted(reading.fills.rows, key=_place)],
             "events": events_of(self.exchange, [*opened, *closed], reading.fills.rows, naming),
         }
         balances: dict[str, object] | None = None
@@ -296,6 +297,11 @@ def split_orders(opened: Sequence[Row], others: Sequence[Row]) -> tuple[list[Row
             works.append(later)
             shown.add(key)
     return works, [row for row in others if (row.get("symbol"), str(row.get("id"))) not in shown]
+
+
+def _place(row: Row) -> tuple[int, str]:
+    """Return where a row stands in the order of time; the venue's pages come in any."""
+    return created(row), str(row.get("id"))
 
 
 def _executed(row: Row) -> float:

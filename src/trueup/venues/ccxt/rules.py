@@ -65,6 +65,16 @@ class FeedRule:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderList:
+    """A call that lists one order where its id is asked for, and the parameters that name it."""
+
+    method: str
+    id_param: str | None
+    client_id_param: str | None
+    segment: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How one exchange is read.
 
@@ -72,7 +82,8 @@ class Rules:
     which balances do not say what is held. `market_types` limits what is loaded of its markets
     (None: all), `currencies` says that its markets need its list of currencies, which asks for no key. `forgets_ms`
     is how soon a canceled order without executions is forgotten. `client_id_param` is how one order is asked for by
-    its client order id, and `order_params` are the parameters to try in turn when one order is looked for.
+    its client order id, and `order_params` are the parameters to try in turn when one order is looked for;
+    `order_lists` are the lists to ask for it instead.
     """
 
     open_orders: tuple[FeedRule, ...] = ()
@@ -87,6 +98,7 @@ class Rules:
     forgets_ms: int | None = None
     client_id_param: str | None = None
     order_params: tuple[Mapping[str, object], ...] = (NOTHING_MORE,)
+    order_lists: tuple[OrderList, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     secrets: tuple[str, ...] | None = None
     known: bool = True

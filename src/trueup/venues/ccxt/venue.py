@@ -11,9 +11,12 @@ from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller, Patience
 from trueup.venues.calls.limits import shared_limit
 from trueup.venues.calls.secrets import Secrets
+from trueup.venues.ccxt.actions import CcxtActions
 from trueup.venues.ccxt.client import Client, exchange_class, require_secrets
 from trueup.venues.ccxt.exchanges import rules_of
+from trueup.venues.ccxt.inspection import inspect
 from trueup.venues.ccxt.judging import judge
+from trueup.venues.ccxt.lookup import Lookup
 from trueup.venues.ccxt.reading import Reader
 from trueup.venues.documents.snapshots import snapshot_of_answers
 
@@ -41,10 +44,11 @@ class CcxtVenue:
         self.client = Client(
             account, exchange, self.limit, self._prepare, count_calls=account.calls_per_minute is not None
         )
+        self.secrets = Secrets(account.secrets.values())
         self.caller = Caller(
             judge,
             self.limit,
-            Secrets(account.secrets.values()),
+            self.secrets,
             on_clock=self._correct_clock,
             patience=Patience(side_by_side=self.rules.side_by_side),
         )
@@ -57,7 +61,10 @@ class CcxtVenue:
     @property
     def actions(self) -> VenueActions | None:
         """Return what may be done here, None where the account does not allow it."""
-        return None
+        if not self.account.allow_flatten:
+            return None
+        once = Caller(judge, self.limit, self.secrets, patience=Patience(attempts=1), circuit=self.caller.circuit)
+        return CcxtActions(self.reader, once)
 
     def export(self, scope: ReadScope = EVERYTHING) -> Mapping[str, object]:
         """Return what the exchange answers as one document in the file format; CannotKnow where it answers nothing."""
@@ -68,12 +75,22 @@ class CcxtVenue:
         return snapshot_of_answers(self.account.name, self.export(scope), self.account.symbols)
 
     def inspect(self) -> list[Check]:
-        """Prove the set-up at the exchange."""
-        raise NotImplementedError
+        """Prove the set-up at the exchange: its clock, the key and its rights, the feeds and the named symbols."""
+        return inspect(self.reader)
 
-    def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
-        """Ask for one order."""
-        raise NotImplementedError
+    def find_order(
+        self,
+        symbol: str,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        placed_ms: int | None = None,
+    ) -> OrderAnswer:
+        """Ask for one order by its exchange order id or its client order id; whatever goes wrong is an unknown.
+
+        An exchange that forgets orders is believed that it never had one only where `placed_ms` (epoch ms) says that
+        the order is younger than its memory.
+        """
+        return Lookup(self.reader).find(symbol, order_id, client_order_id, placed_ms)
 
     def _correct_clock(self) -> None:
         self.client.correct_clock()
