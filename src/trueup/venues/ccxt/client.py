@@ -129,6 +129,7 @@ class Client:
         }
         made = _checked_class(self.exchange)(config)
         made.number = str
+        made.raw_answers = []
         made.take = (lambda _weight: self._limit.take(1)) if self._count_calls else self._limit.take
         if first is not None:
             made.urls, made.options, made.has = first.urls, first.options, first.has

@@ -9,6 +9,7 @@ from trueup.core.snapshot import Coverage, FeedState
 from trueup.core.times import iso
 from trueup.ports import Check, ReadScope
 from trueup.venues.calls.verdicts import CallFailed
+from trueup.venues.ccxt.listing import Listed
 from trueup.venues.ccxt.reading import SKEW_MS, Reader
 from trueup.venues.ccxt.rules import DAY_MS
 
@@ -59,9 +60,9 @@ def inspect(reader: Reader) -> list[Check]:
         return [*checks, Check("markets", False, error.what, "Check the exchange's name, base_url and the network.", 3)]
     checks.append(Check("markets", True, f"{len(listed.markets)} markets"))
     checks += [_symbol(reader, listed.resolve(symbol).markets, symbol) for symbol in reader.account.always_read]
-    now_ms = reader.account.now_ms()
+    symbols = reader.account.always_read or _any_market(listed)
     try:
-        document = reader.read(ReadScope(now_ms - DAY_MS, reader.account.always_read))
+        document = reader.read(ReadScope(reader.account.now_ms() - DAY_MS, symbols))
     except CannotKnow as error:
         return [*checks, Check("key", False, error.what, "Check the key, its secret, its rights and its addresses.", 3)]
     checks.append(Check("key", True, "the venue answers it"))
@@ -80,6 +81,13 @@ def _clock(reader: Reader) -> Check:
         return Check("clock", True, notes[0])
     found = notes[0] if notes else f"within {SKEW_MS} ms of the venue's ({iso(theirs)})"
     return Check("clock", not notes, found, "Let this machine's clock be set by NTP." if notes else "", 0)
+
+
+def _any_market(listed: Listed) -> tuple[str, ...]:
+    """Return one market, to see whether an exchange that answers per symbol answers at all: a coin against dollars."""
+    names = [name for name, market in listed.markets.items() if market.get("active") is not False]
+    known = [name for name in names if name.startswith(("BTC/USD", "BTC/USDT", "BTC/USDC"))]
+    return tuple(sorted(known or names)[:1])
 
 
 def _symbol(reader: Reader, markets: tuple[str, ...], symbol: str) -> Check:
