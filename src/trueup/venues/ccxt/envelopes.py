@@ -40,13 +40,16 @@ def check_answer(answer: object, status: int | None) -> None:
 
 
 def rows_at(answer: object, path: Path) -> list[object] | None:
-    """Return the rows that stand at a path of a raw answer, None where no list or object of rows stands there."""
+    """Return the rows that stand at a path of a raw answer, None where no list or object of rows stands there.
+
+    Without a path the answer itself must be the list.
+    """
     value = answer
     for name in path:
         if not isinstance(value, Mapping) or name not in value:
             return None
         value = value[name]
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and path:
         return list(value.values())
     return value if isinstance(value, list) else None
 

@@ -62,10 +62,11 @@ def _numbered(raw: object, count: int, asked: Mapping[str, object], _limit: int)
 
 _BINANCE_OPTIONS: Mapping[str, object] = {
     "fetchCurrencies": False,
+    "fetchMargins": False,
     "leverageBrackets": {},
     "warnOnFetchOpenOrdersWithoutSymbol": False,
 }
-"""Its list of currencies asks for a key with more rights, its leverage brackets are of no use here."""
+"""Its lists of currencies and of margin pairs ask for a key, its leverage brackets are of no use here."""
 
 _BINANCE = Rules(
     open_orders=(FeedRule("fetch_open_orders", rows=WHOLE_LIST),),
