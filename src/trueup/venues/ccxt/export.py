@@ -21,22 +21,25 @@ _TIMES = frozenset({"timestamp", "lastTradeTimestamp", "lastUpdateTimestamp"})
 
 def order_row(row: Row, naming: Naming) -> dict[str, object]:
     """Return an order for the document."""
-    return _row(row, _ORDER, naming)
+    return _row(row, _ORDER, naming, "filled")
 
 
 def trade_row(row: Row, naming: Naming) -> dict[str, object]:
     """Return a fill for the document."""
-    return _row(row, _TRADE, naming)
+    return _row(row, _TRADE, naming, "amount")
 
 
 def position_row(row: Row, naming: Naming) -> dict[str, object]:
     """Return one leg of a position for the document.
 
     ccxt takes the side from other figures than the size (on Binance from the notional): a leg of a size without a side
-    is neither long nor short, and its count of contracts becomes text, so that it is unknown.
+    is neither long nor short, and its count of contracts becomes text, so that it is unknown. So does that of a market
+    which is no contract: a margin position may count either of its coins.
     """
-    kept = _row(row, _POSITION, naming)
+    kept = _row(row, _POSITION, naming, "contracts")
     contracts = kept.get("contracts")
+    if not naming.is_contract(row.get("symbol")) and is_something(contracts):
+        return {**kept, "contracts": f"{contracts} of what is no listed contract"}
     if "side" not in kept and is_something(contracts):
         return {**kept, "contracts": f"{contracts} without a side"}
     return {"contracts": None, **kept}
@@ -50,8 +53,11 @@ def is_something(amount: object) -> bool:
         return True
 
 
-def _row(row: Row, names: Iterable[str], naming: Naming) -> dict[str, object]:
+def _row(row: Row, names: Iterable[str], naming: Naming, counted: str) -> dict[str, object]:
+    """Return the fields to keep; what is counted in a market that the venue does not list may be contracts."""
     kept = {name: _value(name, row[name]) for name in names if row.get(name) is not None}
+    if naming.unsized(row.get("symbol")) and is_something(row.get(counted)):
+        kept[counted] = f"{row.get(counted)} in a market that is not listed, be it contracts or not"
     if "symbol" in kept:
         kept["symbol"] = naming.of(kept["symbol"])
     return kept

@@ -75,6 +75,17 @@ class Naming:
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
+    listed: Listed | None = None
+
+    def unsized(self, market: object) -> bool:
+        """Say whether a row's market is none of the venue's, at a venue of contracts: what it counts is not known."""
+        if self.listed is None or market in self.listed.markets:
+            return False
+        return any(known.get("contract") for known in self.listed.markets.values())
+
+    def is_contract(self, market: object) -> bool:
+        """Say whether a market is a listed contract; without a list every one may be."""
+        return self.listed is None or (isinstance(market, str) and self.listed.is_contract(market))
 
     def of(self, market: object) -> object:
         """Return the name of a market; what is none keeps what it says."""
@@ -97,7 +108,7 @@ def naming_of(resolved: Iterable[Resolved], listed: Listed) -> Naming:
         token, name = next(iter(tokens.items()))
         if len(tokens) == 1 and not listed.of_token(token) and _has_size(listed, market):
             names[market] = name
-    return Naming(names)
+    return Naming(names, listed)
 
 
 def _has_size(listed: Listed, market: str) -> bool:
