@@ -1,4 +1,4 @@
-"""Ccxt."""
+"""ccxt: any exchange that the library ccxt knows, read with its own checks on every answer."""
 
 from trueup.venues.ccxt.venue import CcxtVenue
 
