@@ -103,6 +103,14 @@ class TestAsking:
         assert corrected == [1]
 
 
+    def test_a_clock_that_cannot_be_read_is_no_end(self) -> None:
+        caller = a_caller(on_clock=failing(Trouble(Kind.RETRY)))
+        assert caller.ask("orders", failing(Trouble(Kind.CLOCK))) == "answer"
+        broken = a_caller(on_clock=failing(KeyError("serverTime")))
+        with pytest.raises(KeyError):
+            broken.ask("orders", failing(Trouble(Kind.CLOCK)))
+
+
 class TestWaiting:
     def test_a_wait_that_the_venue_asks_for_holds_everybody(self) -> None:
         time = Time()

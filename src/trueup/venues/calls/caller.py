@@ -131,8 +131,16 @@ class Caller:
         if verdict.kind is Kind.THROTTLE and verdict.retry_after_s is not None:
             self.limit.hold(min(verdict.retry_after_s, self.patience.longest_wait_s))
         if verdict.kind is Kind.CLOCK and self._on_clock is not None:
-            self._on_clock()
+            self._correct_clock(self._on_clock)
         return _Judged(Verdict(verdict.kind, why, verdict.retry_after_s))
+
+    def _correct_clock(self, correct: Callable[[], None]) -> None:
+        """Correct for the venue's clock; where the venue fails here too, the next attempt says so."""
+        try:
+            correct()
+        except Exception as error:
+            if self._judge(error) is None:
+                raise
 
     def _helps(self, error: BaseException) -> bool:
         if not isinstance(error, _Judged):

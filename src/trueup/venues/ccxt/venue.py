@@ -51,6 +51,7 @@ class CcxtVenue:
             self.secrets,
             on_clock=self._correct_clock,
             patience=Patience(side_by_side=self.rules.side_by_side),
+            sleep=account.sleep,
         )
 
     @cached_property
