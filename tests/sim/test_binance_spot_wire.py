@@ -164,3 +164,18 @@ def test_an_unsigned_request_is_refused_and_weights_are_counted() -> None:
     assert [answer.headers["X-MBX-USED-WEIGHT-1M"] for answer in (first, second, third)] == ["20", "40", "60"]
     assert (third.status_code, int(third.headers["Retry-After"]) > 0) == (429, True)
     assert SECRET not in first.text
+
+
+def test_the_same_calls_give_the_same_bytes() -> None:
+    def world() -> list[str]:
+        with binance("binance", history(4)) as client:
+            calls = (
+                client.privateGetAccount, lambda: client.privateGetAllOrders({"symbol": "BTCUSDT"}),
+                lambda: client.privateGetMyTrades({"symbol": "BTCUSDT"}), client.publicGetExchangeInfo,
+                lambda: client.privatePostOrder(order(newClientOrderId="mine")),
+            )  # fmt: skip
+            return [client.last_http_response for call in calls if call()]
+
+    first = world()
+    assert len(first) == 5
+    assert world() == first
