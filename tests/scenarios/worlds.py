@@ -64,6 +64,7 @@ class Stage:
     inner: Any
     door: Swappable
     url: str
+    quiet: bool = False
 
     @cached_property
     def truth(self) -> Snapshot:
@@ -167,6 +168,7 @@ def play(stage: Stage, seed: int, alone: FaultKind | None = None) -> Outcome:
         plan = FaultPlan(seed=seed, rates={**plan.rates, FaultKind.LATENCY.value: "0.01"})
     outcome = Outcome(seed, stage.week.kind, plan)
     venue = stage.venue()
+    plan.enabled = not stage.quiet
     stage.door.app = plan.wrap(stage.inner)
     try:
         snapshot = venue.read(stage.scope)

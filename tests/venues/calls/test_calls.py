@@ -102,7 +102,6 @@ class TestAsking:
         caller.ask("orders", failing(Trouble(Kind.CLOCK), Trouble(Kind.RETRY)))
         assert corrected == [1]
 
-
     def test_a_clock_that_cannot_be_read_is_no_end(self) -> None:
         caller = a_caller(on_clock=failing(Trouble(Kind.RETRY)))
         assert caller.ask("orders", failing(Trouble(Kind.CLOCK))) == "answer"
