@@ -176,3 +176,14 @@ def test_rows_of_which_ccxt_makes_nothing_are_not_none() -> None:
             snapshot = account.read(THREE_DAYS)
     assert snapshot.feed(Feed.OPEN_ORDERS).state is FeedState.FAILED
     assert "made nothing of 1 rows" in snapshot.feed(Feed.OPEN_ORDERS).reason
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [("html", "page of HTML"), ("nothing", "nothing"), ("null", "no JSON"), ("an empty object", "an empty object")],
+)
+def test_what_came_instead_of_an_answer_is_said(shape: str, said: str) -> None:
+    with canned({**WELL, "/api/v3/myTrades": EMPTY[shape]}) as (url, _):
+        reason = venue(url).read(THREE_DAYS).feed(Feed.FILLS).reason
+    assert said in reason
+    assert "(HTTP 200)" in reason
