@@ -5,8 +5,10 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from tests.sim.worlds import KEY, SECRET, alpaca_exchange, buy, sell
 
+from trueup.sim.faults import Fault, FaultPlan
 from trueup.sim.server import running
 from trueup.sim.wire.alpaca import alpaca_app
 
@@ -55,3 +57,33 @@ def test_a_wrong_key_hears_nothing() -> None:
     assert isinstance(answer, bytes)
     assert json.loads(answer)["data"]["status"] == "unauthorized"
     assert exchange.listeners == []
+
+
+def test_a_stream_that_breaks_off_loses_the_update_and_can_be_joined_again() -> None:
+    from websockets.exceptions import ConnectionClosed
+    from websockets.sync.client import connect
+
+    exchange, plan = alpaca_exchange(), FaultPlan(faults=[Fault(kind="reset", path="/stream", times=1)])
+    with running(plan.wrap(alpaca_app(exchange))) as url:
+        address = url.replace("http", "ws") + "/stream"
+        with connect(address) as socket:
+            join(socket)
+            until(lambda: exchange.listeners)
+            buy(exchange, "AAPL", "1")
+            with pytest.raises(ConnectionClosed):
+                socket.recv(timeout=5)
+        until(lambda: not exchange.listeners)
+        with connect(address) as socket:
+            join(socket)
+            until(lambda: exchange.listeners)
+            order = sell(exchange, "AAPL", "1")
+            told = json.loads(socket.recv(timeout=5))
+    assert (told["data"]["event"], told["data"]["order"]["id"]) == ("new", order.id)
+    assert [str(entry) for entry in plan.log] == ["1 reset WEBSOCKET /stream before an update"]
+
+
+def join(socket: Any) -> None:
+    socket.send(json.dumps({"action": "authenticate", "data": {"key_id": KEY, "secret_key": SECRET}}))
+    socket.send(json.dumps({"action": "listen", "data": {"streams": ["trade_updates"]}}))
+    answers = [json.loads(socket.recv(timeout=5)) for _ in range(2)]
+    assert [answer["stream"] for answer in answers] == ["authorization", "listening"]

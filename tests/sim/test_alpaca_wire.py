@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import requests
-from tests.sim.worlds import BOT, HEADERS, alpaca, alpaca_exchange, buy, sell
+from tests.sim.worlds import BOT, HEADERS, KEY, SECRET, alpaca, alpaca_exchange, buy, sell
 
-from trueup.core.times import iso
+from trueup.core.times import iso, read_time
 from trueup.sim.exchange import Exchange, Status
 from trueup.sim.server import running
 from trueup.sim.wire.alpaca import AlpacaWire, alpaca_app
@@ -159,8 +159,35 @@ def test_activities_page_by_the_last_id_without_loss_or_repetition(direction: st
     with alpaca(exchange) as client:
         pages = list(activity_pages(client, direction, size))
     ids = [row["id"] for page in pages for row in page]
-    assert ids == sorted((fill.id for fill in exchange.fills), reverse=direction == "desc")
+    assert ids == [fill.id for fill in exchange.fills][:: 1 if direction == "asc" else -1]
     assert all(len(page) == size for page in pages[:-1])
+
+
+def test_one_date_s_activities_come_all_at_once_and_without_bounds() -> None:
+    exchange = history(5)
+    date = iso(exchange.now_ms)[:10]
+    with alpaca(exchange, AlpacaWire(activities_limit=2)) as client:
+        base = f"{client._base_url}/v2/account/activities/FILL?date={date}"
+        answers = [
+            requests.get(base + more, headers=HEADERS, timeout=5) for more in ("", "&page_size=3", f"&after={date}")
+        ]
+    assert [len(answer.json()) for answer in answers[:2]] == [5, 3]
+    assert answers[2].status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("moment", "prefix"),
+    [
+        ("2019-05-24T15:34:06.977Z", "20190524113406977"), ("2026-03-08T06:59:59.999Z", "20260308015959999"),
+        ("2026-03-08T07:00:00.000Z", "20260308030000000"), ("2026-11-01T05:30:00.000Z", "20261101013000000"),
+        ("2026-11-01T06:30:00.000Z", "20261101013000000"),
+    ],
+)  # fmt: skip
+def test_an_activity_s_id_begins_with_new_york_s_time(moment: str, prefix: str) -> None:
+    exchange = Exchange(read_time(moment))
+    exchange.open_account(BOT, KEY, SECRET)
+    event = exchange.deposit(BOT, "USD", "1")
+    assert event.id.partition("::")[0] == prefix
 
 
 def test_a_partial_fill_says_what_it_leaves() -> None:
@@ -190,7 +217,7 @@ def test_activities_are_read_as_typed_models_and_bounded() -> None:
         rows = client.get("/account/activities", {"after": iso(exchange.now_ms - 1)})
         fees = client.get("/account/activities", {"activity_types": "CFEE"})
         others = client.get("/account/activities", {"category": "non_trade_activity", "direction": "asc"})
-        none = client.get("/account/activities", {"until": iso(exchange.now_ms - 60_000), "date": "2020-01-01"})
+        none = client.get("/account/activities", {"until": iso(exchange.now_ms - 60_000), "activity_types": "DIV"})
     assert sorted(row["activity_type"] for row in rows) == ["DIV", "FILL", "SPLIT"]
     assert [(fee["qty"], fee["symbol"]) for fee in fees] == [("-0.00125", "BTCUSD")]
     assert {row["activity_type"] for row in others} == {"CSD", "CFEE", "SPLIT", "DIV"}
@@ -240,6 +267,12 @@ def test_the_clock_and_the_assets_read_as_typed_models() -> None:
         assert {asset.symbol for asset in client.get_all_assets()} == {"BTC/USD", "AAPL"}
         assert client.get_asset("BTC/USD").asset_class.value == "crypto"
         assert client.get_account_configurations().suspend_trade is False
+
+
+def test_what_alpaca_does_not_offer_is_404_in_its_words() -> None:
+    with running(alpaca_app(alpaca_exchange())) as url:
+        answer = requests.get(f"{url}/v2/nothing", headers=HEADERS, timeout=5)
+    assert (answer.status_code, answer.json()["code"]) == (404, 40410000)
 
 
 def test_the_same_seed_and_calls_give_the_same_bytes() -> None:

@@ -1,5 +1,6 @@
 """The exchange keeps the truth: positions are sums of fills, balances add up, and only the caller moves the clock."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -42,7 +43,7 @@ def play(exchange: Exchange, symbol: str, actions: list[tuple[str, int, int]], l
         try:
             if action in ("buy", "sell", "limit"):
                 limit = {"limit_price": price, "type": "limit"} if action == "limit" else {}
-                exchange.submit(BOT, OrderRequest(symbol=symbol, side=side, qty=size * lot, leg=leg, **limit))  # type: ignore[arg-type]  # by name
+                exchange.submit(BOT, OrderRequest(symbol=symbol, side=side, qty=size * lot, leg=leg, **limit))
             elif action == "price":
                 exchange.set_price(symbol, price)
             elif action == "cancel" and working:
@@ -197,7 +198,7 @@ def test_what_cannot_be_paid_or_stepped_is_refused() -> None:
         {"qty": Decimal(1), "side": Side.SELL},
     ):
         with pytest.raises(NotAllowed):
-            exchange.submit(BOT, OrderRequest(**({"symbol": "BTCUSDT", "side": Side.BUY} | order)))  # type: ignore[arg-type]  # by name
+            exchange.submit(BOT, OrderRequest(**({"symbol": "BTCUSDT", "side": Side.BUY} | order)))
     assert exchange.orders == []
 
 
@@ -255,6 +256,19 @@ def test_a_split_multiplies_shares_and_divides_prices() -> None:
     position = exchange.accounts[BOT].position("AAPL")
     assert (position.qty, position.entry_price, exchange.prices["AAPL"]) == (12, 50, 50)
     assert (event.qty, waiting.status) == (9, Status.CANCELED)
+
+
+def test_a_third_asset_pays_the_fees_while_there_is_enough_of_it() -> None:
+    exchange = spot_exchange()
+    market = replace(exchange.markets["BTCUSDT"], fee_asset="BNB", fee_asset_price=Decimal(500))
+    exchange.list_market(market, "100000")
+    exchange.deposit(BOT, "BNB", "0.03")
+    for _ in range(2):
+        buy(exchange, "BTCUSDT", "0.1")
+    fees = [(fill.fee, fill.fee_asset) for fill in exchange.fills]
+    assert fees == [(Decimal("0.02"), "BNB"), (Decimal("0.0001"), "BTC")]
+    assert exchange.accounts[BOT].balances["BNB"] == Decimal("0.01")
+    assert exchange.accounts[BOT].balances["BTC"] == exchange.accounts[BOT].position("BTCUSDT").qty == Decimal("0.1999")
 
 
 def test_ids_are_unique_per_symbol_only_where_the_venue_s_are() -> None:
