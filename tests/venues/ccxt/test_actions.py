@@ -116,3 +116,18 @@ def test_a_symbol_that_is_no_one_market_is_not_touched() -> None:
         report = allowed(venue(url, allow_flatten=True, now_ms=lambda: NOW)).close_position("NOPE/USDT")
     assert report.done == ()
     assert "no one market" in report.failed[0]
+
+
+def test_conditional_orders_work_and_are_canceled_too() -> None:
+    """The trap: Binance's futures list conditional orders apart, and one that works would look as if it were gone."""
+    futures = futures_exchange()
+    buy(futures, "BTCUSDT", "0.3")
+    sell(futures, "BTCUSDT", "0.3", type="stop_market", stop_price=Decimal(90_000))
+    with served(spot_exchange(), futures) as url:
+        account = venue(url, "binanceusdm", allow_flatten=True)
+        working = [order for order in account.read().orders if order.working]
+        assert [(order.symbol, order.qty) for order in working] == [("BTC/USDT:USDT", 0)]
+        assert account.find_order("BTC/USDT:USDT", working[0].id).order is not None
+        report = allowed(account).cancel_all()
+    assert (len(report.done), report.failed) == (1, ())
+    assert futures.working(BOT) == []
