@@ -51,10 +51,12 @@ class Canned:
         self.answers = dict(answers)
         self.asked: list[str] = []
 
-    def of(self, path: str) -> tuple[int, Mapping[str, str], bytes]:
+    def of(self, path: str, body: bytes = b"") -> tuple[int, Mapping[str, str], bytes]:
         self.asked.append(path)
         bare = path.partition("?")[0]
-        found = self.answers.get(bare, (404, {}, b'{"code": -1, "msg": "no such path"}'))
+        found = self.answers.get(bare, self.answers.get("*", (404, {}, b'{"code": -1, "msg": "no such path"}')))
+        if callable(found):
+            found = found(body)
         if isinstance(found, tuple):
             return found
         return 200, {}, found if isinstance(found, bytes) else json.dumps(found).encode()
@@ -67,7 +69,8 @@ def canned(answers: Mapping[str, object]) -> Iterator[tuple[str, Canned]]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, headers, body = table.of(self.path)
+            asked = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, headers, body = table.of(self.path, asked)
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, value)
@@ -75,9 +78,7 @@ def canned(answers: Mapping[str, object]) -> Iterator[tuple[str, Canned]]:
             self.end_headers()
             self.wfile.write(body)
 
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.do_GET()
+        do_POST = do_DELETE = do_GET
 
         def log_message(self, *_args: object) -> None:
             pass

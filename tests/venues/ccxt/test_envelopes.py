@@ -162,3 +162,28 @@ def test_rows_are_found_by_their_path() -> None:
     assert rows_at({"data": {"items": [1]}}, ("data", "items")) == [1]
     assert rows_at({"data": None}, ("data", "items")) is None
     assert count_held([{"positionAmt": "0.000"}, {"position": {"szi": "-1"}}, {"size": "x"}, {}]) == 1
+
+
+def test_rows_of_which_ccxt_makes_nothing_are_not_none() -> None:
+    """The trap: ccxt drops every row that it cannot place, and an account with orders reads as one without."""
+    with canned(WELL) as (url, _):
+        account = venue(url)
+        account.client.load_markets()
+        account.client.first.parse_orders = lambda *_args: []
+        account.client._free.queue[:] = [account.client.first]
+        with canned({**WELL, "/api/v3/openOrders": [{"symbol": "BTCUSDT", "orderId": 1}]}) as (other, _):
+            account.client.first.urls["api"] = venue(other).client.first.urls["api"]
+            snapshot = account.read(THREE_DAYS)
+    assert snapshot.feed(Feed.OPEN_ORDERS).state is FeedState.FAILED
+    assert "made nothing of 1 rows" in snapshot.feed(Feed.OPEN_ORDERS).reason
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [("html", "page of HTML"), ("nothing", "nothing"), ("null", "no JSON"), ("an empty object", "an empty object")],
+)
+def test_what_came_instead_of_an_answer_is_said(shape: str, said: str) -> None:
+    with canned({**WELL, "/api/v3/myTrades": EMPTY[shape]}) as (url, _):
+        reason = venue(url).read(THREE_DAYS).feed(Feed.FILLS).reason
+    assert said in reason
+    assert "(HTTP 200)" in reason

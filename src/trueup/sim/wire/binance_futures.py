@@ -127,14 +127,6 @@ class Futures:
         )  # fmt: skip
         return answer(order_row(market, call.exchange.submit(call.account.name, request)))
 
-    def conditional(self, call: Call) -> Response:  # noqa: ARG002  # a handler's form
-        """GET openAlgoOrders: conditional orders are kept among the others here, so that there are none apart."""
-        return answer([])
-
-    def one_conditional(self, call: Call) -> Response:  # noqa: ARG002  # a handler's form
-        """GET algoOrder: there is none."""
-        raise refusal(-2013, "Order does not exist.")
-
     def cancel(self, call: Call) -> Response:
         """DELETE order."""
         market = call.market(self.kind)
@@ -318,8 +310,6 @@ def routes(prefix: str) -> Mapping[str, Mapping[str, Endpoint]]:
         "/v1/ticker/price": {"GET": Endpoint(of.prices, signed=False)},
         "/v1/order": {"GET": Endpoint(of.one), "POST": Endpoint(of.create, 0), "DELETE": Endpoint(of.cancel)},
         "/v1/openOrders": {"GET": Endpoint(of.open)},
-        "/v1/openAlgoOrders": {"GET": Endpoint(of.conditional)},
-        "/v1/algoOrder": {"GET": Endpoint(of.one_conditional)},
         "/v1/allOpenOrders": {"DELETE": Endpoint(of.cancel_all)},
         "/v1/allOrders": {"GET": Endpoint(of.all, 5)},
         "/v1/userTrades": {"GET": Endpoint(of.trades, 5)},

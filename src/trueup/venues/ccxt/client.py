@@ -24,8 +24,10 @@ from trueup.venues.calls.verdicts import CallFailed
 from trueup.venues.ccxt.envelopes import BadEnvelope, check_answer
 from trueup.venues.ccxt.judging import Answered, UnreadableAnswer
 
-_SECRETS = {"key": "apiKey", "secret": "secret", "password": "password", "uid": "uid", "wallet": "walletAddress",
-            "private_key": "privateKey"}  # fmt: skip
+_SECRETS = {
+    "key": "apiKey", "secret": "secret", "password": "password", "uid": "uid", "wallet": "walletAddress",
+    "private_key": "privateKey", "login": "login", "token": "token", "twofa": "twofa", "account_id": "accountId",
+}  # fmt: skip
 """Our names of secrets, and ccxt's."""
 
 _LONGEST_RETRY_AFTER_S = 86_400
@@ -135,13 +137,12 @@ class Client:
             made.urls, made.options, made.has = first.urls, first.options, first.has
             return made
         if self.account.sandbox:
-            try:
-                made.set_sandbox_mode(True)
-            except ccxt.NotSupported:
+            if not made.urls.get("test"):
                 raise ConfigurationError(
                     f"Account {self.account.name}: {self.exchange} has no sandbox.",
                     "Take `sandbox` out of its settings.",
-                ) from None
+                )
+            made.set_sandbox_mode(True)
         if self.account.base_url is not None:
             made.urls = {**made.urls, "api": _moved(made.urls["api"], self.account.base_url)}
         if self._prepare is not None:

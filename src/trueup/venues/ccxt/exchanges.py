@@ -1,9 +1,20 @@
 """How each exchange gives its feeds: the named ones by hand, any other by what ccxt says that it has.
 
-Calls of one reading of an account with 20 symbols, when nothing is older than the newest page (each further page is
-one more): binance 2 + 40 (it answers per symbol only: orders 20, fills 20; ccxt's weight 2 each way, so under a sixth
-of a minute's allowance), binanceusdm 4 + 40, bybit 14, okx 17, kraken 5, coinbase 5, hyperliquid 5, kucoin 3 + 40;
-and one for the time. What an exchange answers for the whole account is asked for the whole account.
+Requests of one reading of an account with 20 symbols and no order, the venue's time included (a test counts them):
+
+| exchange | requests | why so many |
+|---|---|---|
+| binance | 43 | it lists orders and fills per symbol only; 180 of the 1200 weights that ccxt allows itself a minute |
+| binanceusdm, binancecoinm | 45 | as above, and positions and conditional orders for the whole account |
+| bybit | 20 | working orders of 5 kinds, history of 3 and executions of 5, positions by 3 settlements; 2 only once |
+| okx | 20 | 4 kinds of instruments, each with filled orders, canceled orders and fills; 5 kinds of working orders |
+| kraken | 6 | all for the whole account |
+| coinbase | 5 | all for the whole account |
+| hyperliquid | 8 | all for the whole wallet; fills are asked for once more to see that none is newer |
+| kucoin | 44 | its fast engine lists orders and fills per symbol only |
+
+Where there are rows, what follows the last of them is asked for as well: one request more for each listing, and one
+for each further page. What an exchange answers for the whole account is asked for the whole account.
 """
 
 from collections.abc import Mapping

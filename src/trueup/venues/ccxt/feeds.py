@@ -90,7 +90,7 @@ class Feeds:
         count = count_rows(answer.last, rule.rows)
         if count is None and (rule.rows is not None or not answer.value):
             raise BadEnvelope("the venue's answer holds no list where its rows should be")
-        if rule.rows is None and not answer.value and count:
+        if not answer.value and count and rule.keeps_all and rule.method != "fetch_positions":
             raise BadEnvelope(f"ccxt made nothing of {count} rows of the venue's answer")
         if rule.method == "fetch_positions":
             return Page(answer.value, answer.last, _count_of_held(answer.last, rule, answer.value))

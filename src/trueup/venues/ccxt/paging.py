@@ -140,7 +140,7 @@ class Pager:
 
     def _is_full(self, page: Page) -> bool:
         cap = self.limit if self.rule.page is not None else min(self.limit, UNKNOWN_PAGE)
-        return page.count >= cap
+        return bool(page.rows) and page.count >= cap
 
     def _from(self, since: int | None, until: int | None) -> tuple[int | None, dict[str, object]]:
         """Return the unified `since` and the parameters of a request for the rows between two times."""
