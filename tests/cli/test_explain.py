@@ -42,6 +42,57 @@ class TestText:
         assert "what is open is not known" in out
         assert "quantity_columns_disagree" in out
 
+    def test_each_row_stands_at_its_own_time_with_what_it_says(self, bot: Bot) -> None:
+        bot.ready(
+            row("TRD-1", "3", 0),
+            leave("TRD-1", "2", 20, order_id="odd", quantity="1"),
+            leave("TRD-1", "3", 30, order_id="dead", status="canceled"),
+            leave("TRD-1", "0", 40, order_id="waits", status="open", order_qty=3),
+            leave("TRD-1", "1", 50),
+        )
+        told = Program(bot)("explain", "TRD-1", "--format", "json").json["timeline"]
+        told = [entry for entry in told if entry["source"] == "ledger"]
+        assert [(entry["at"][11:16], entry["id"], entry["qty"], entry["price"]) for entry in told] == [
+            ("03:00", "p1/TRD-1/ENTRY/filled/0", "3", "100"),
+            ("03:20", "odd", None, "100"),
+            ("03:30", "dead", "3", "100"),
+            ("03:40", "waits", "3", "100"),
+            ("03:50", "p1/TRD-1/EXIT/filled/50", "1", "100"),
+        ]
+        assert [entry["what"] for entry in told[1:4]] == [
+            "EXIT sell, unreadable: order odd: qty is 2 and quantity is 1", "EXIT sell canceled", "EXIT sell open",
+        ]  # fmt: skip
+
+    def test_a_reverted_exit_stands_after_its_entry(self, proven: Program) -> None:
+        batch = proven("backfill", "run", "--apply", "--format", "json").json["profiles"][0]["batch_id"]
+        proven("backfill", "revert", batch, "--reason", "wrong")
+        told = proven("explain", "TRD-GHOST", "--format", "json").json["timeline"]
+        rows = [(entry["at"][11:16], entry["what"]) for entry in told if entry["source"] == "ledger"]
+        assert rows == [("03:00", "ENTRY buy filled"), ("03:10", "EXIT sell canceled")]
+
+    def test_a_row_without_a_time_says_so_and_stands_nowhere(self, bot: Bot, tmp_path: Path) -> None:
+        bot.venue()
+        bot.ready(row("TRD-1", timestamp=None))
+        out = Program(bot)("explain", "TRD-1").out
+        assert re.search("^unknown +ledger +ENTRY buy, unreadable: .* its time cannot be read", out, re.MULTILINE)
+        told = Program(bot)("explain", "TRD-1", "--format", "json").json["timeline"]
+        assert [entry["at"] for entry in told] == [None]
+        said = TestPlot._svg(TestPlot(), Program(bot), tmp_path, "TRD-1")
+        assert "1970" not in said
+        assert "years" not in said
+
+    def test_of_a_working_entry_shows_the_row_and_the_venues_order(self, bot: Bot, tmp_path: Path) -> None:
+        order = sold("v-1", "0", side="buy", status="new", client_order_id="c-1", filled_avg_price=None)
+        bot.venue(open_orders=[{**order, "filled_at": None, "submitted_at": order["filled_at"]}])
+        bot.ready(row("TRD-1", status="open", client_order_id="c-1"))
+        program = Program(bot)
+        out = program("explain", "TRD-1").out
+        assert out.startswith("trade TRD-1  BTC/USD  profile p1")
+        assert "nothing of this trade is open, and an order of it is still working" in out
+        assert re.search(r"03:00:00Z +ledger +ENTRY buy open +1 +100 ", out)
+        assert re.search(r"03:10:00Z +venue +buy order new .* v-1 +nothing executed", out)
+        assert "order, nothing executed" in TestPlot._svg(TestPlot(), program, tmp_path, "TRD-1")
+
     def test_of_what_was_taken_back_says_who_may_put_it_back(self, proven: Program) -> None:
         batch = proven("backfill", "run", "--apply", "--format", "json").json["profiles"][0]["batch_id"]
         proven("backfill", "revert", batch, "--reason", "wrong")

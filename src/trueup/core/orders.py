@@ -4,13 +4,17 @@ A row that cannot be read keeps its identity and says why (`defect`): it is excl
 to stays unresolved.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeVar
 
 from trueup.core.decimals import plain, read_decimal, read_quantity
 from trueup.core.times import read_time
+
+_Raw = TypeVar("_Raw")
+_T = TypeVar("_T")
 
 
 class Side(StrEnum):
@@ -94,11 +98,27 @@ def text_or_none(value: object) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a row that books nothing says, as far as it can be read: for people to see, and never for a decision.
+
+    `qty` is its quantity, and of a working row what was ordered, where it says so; `status` is its own word.
+    """
+
+    status: str
+    side: Side | None = None
+    action: Action | None = None
+    qty: Decimal | None = None
+    price: Decimal | None = None
+    time_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerOrder:
     """One row of the order ledger; quantities in base units, times in epoch milliseconds.
 
     `order_id` is empty where the row has none. `qty` is what executed, for filled rows alone. `defect` is the reason
     why the row cannot be used (`quantity_columns_disagree`, `malformed_ledger_row`) and `detail` says it in words.
+    `said` is what a row says that is not filled or cannot be used.
     """
 
     order_id: str
@@ -118,6 +138,7 @@ class LedgerOrder:
     source: str | None = None
     defect: str | None = None
     detail: str = ""
+    said: Said | None = field(default=None, compare=False)
 
 
 def read_order(raw: Mapping[str, object]) -> LedgerOrder:
@@ -125,15 +146,15 @@ def read_order(raw: Mapping[str, object]) -> LedgerOrder:
     status = status_class(raw.get("status"))
     row = _identity(raw, status)
     if status in (StatusClass.WORKING, StatusClass.DEAD):
-        return row
+        return replace(row, said=_said(raw, working=status is StatusClass.WORKING))
     if status is StatusClass.UNKNOWN:
-        return _defective(row, MALFORMED_LEDGER_ROW, f"status {raw.get('status')!r} is not known")
+        return _defective(row, raw, MALFORMED_LEDGER_ROW, f"status {raw.get('status')!r} is not known")
     try:
         return _filled(row, raw)
     except _Disagree as disagreement:
-        return _defective(row, QUANTITY_COLUMNS_DISAGREE, str(disagreement))
+        return _defective(row, raw, QUANTITY_COLUMNS_DISAGREE, str(disagreement))
     except ValueError as error:
-        return _defective(row, MALFORMED_LEDGER_ROW, str(error))
+        return _defective(row, raw, MALFORMED_LEDGER_ROW, str(error))
 
 
 class _Disagree(ValueError):
@@ -156,8 +177,28 @@ def _identity(raw: Mapping[str, object], status: StatusClass) -> LedgerOrder:
     )
 
 
-def _defective(row: LedgerOrder, defect: str, detail: str) -> LedgerOrder:
-    return replace(row, defect=defect, detail=f"order {row.order_id}: {detail}")
+def _defective(row: LedgerOrder, raw: Mapping[str, object], defect: str, detail: str) -> LedgerOrder:
+    return replace(row, defect=defect, detail=f"order {row.order_id}: {detail}", said=_said(raw))
+
+
+def _said(raw: Mapping[str, object], *, working: bool = False) -> Said:
+    qty = _readable(_quantity, raw)
+    return Said(
+        status=str(raw.get("status")),
+        side=_readable(read_side, raw.get("side")),
+        action=_readable(_action, raw.get("action")),
+        qty=(working and _readable(read_quantity, raw.get("order_qty"))) or qty,
+        price=_price(raw.get("price")),
+        time_ms=_readable(_time, raw),
+    )
+
+
+def _readable(read: Callable[[_Raw], _T], value: _Raw) -> _T | None:
+    """Return what a value reads as, None where it cannot be read."""
+    try:
+        return read(value)
+    except ValueError:
+        return None
 
 
 def _filled(row: LedgerOrder, raw: Mapping[str, object]) -> LedgerOrder:

@@ -66,7 +66,7 @@ class Reader:
             if profile_ids is not None:
                 query = query.where(table["profile_id"].in_(profile_ids))
             rows = read_rows(connection, query)
-        return sorted(rows, key=lambda row: (row.time_ms or 0, row.order_id))
+        return sorted(rows, key=lambda row: (row.time_ms or (row.said and row.said.time_ms) or 0, row.order_id))
 
     def rows_booking(self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]) -> list[LedgerOrder]:
         """Return the rows whose order id, exchange order id or client order id is among those given."""
