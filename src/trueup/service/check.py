@@ -78,12 +78,14 @@ class CheckReport:
     """What `check` found over all accounts.
 
     `homeless` are the profiles whose account is not known, with the reason, `unknown_symbols` the symbols asked for
-    that no account knows: a misspelt name finds no break.
+    that no account knows: a misspelt name finds no break. `rows_without_trade_id` counts the filled rows that no
+    trade counts: manual ones by design, which is no break.
     """
 
     accounts: list[AccountCheck] = field(default_factory=list)
     homeless: dict[str, CannotKnow] = field(default_factory=dict)
     unknown_symbols: list[str] = field(default_factory=list)
+    rows_without_trade_id: int = 0
 
     @property
     def breaks(self) -> list[Break]:
@@ -110,6 +112,7 @@ class CheckReport:
             "accounts": [account.as_json() for account in self.accounts],
             "homeless": [{"profile_id": name, "error": str(error)} for name, error in sorted(self.homeless.items())],
             "breaks": [break_json(found) for found in self.breaks],
+            "rows_without_trade_id": self.rows_without_trade_id,
             "summary": {
                 "breaks": sum(counts.values()),
                 "by_kind": dict(sorted(counts.items())),
@@ -146,6 +149,7 @@ def run_check(
     chosen = choose_profiles(app, profiles)
     report = CheckReport(homeless=homeless(app, chosen, profiles), unknown_symbols=list(symbols or ()))
     placed = [profile for profile in chosen if profile.profile_id not in report.homeless]
+    report.rows_without_trade_id = app.ledger.rows_without_trade([profile.profile_id for profile in chosen])
     accounts = by_account(app, placed)
     for done, (account, members) in enumerate(accounts.items()):
         progress(f"reading {account}", done, len(accounts))

@@ -29,6 +29,10 @@ def show(report: "CheckReport", program: Sequence[str]) -> None:
         say(("UNKNOWN ", WARN), (f"profile {name}", STRONG), f": {error.what}")
         say(error.do, indent=2)
         say()
+    if report.rows_without_trade_id:
+        number = report.rows_without_trade_id
+        say(f"note: {count(number, 'filled row')} without a trade id {'is' if number == 1 else 'are'} left out")
+        say()
     _ending(report, program)
 
 
