@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeVar
 
 from trueup.core.decimals import plain, read_decimal, read_quantity
@@ -56,6 +57,14 @@ WORKING = frozenset(
     }
 )  # fmt: skip
 DEAD = frozenset({"canceled", "cancelled", "expired", "rejected", "replaced", "failed"})
+KNOWN_STATUSES: Mapping[StatusClass, tuple[str, ...]] = MappingProxyType(
+    {
+        StatusClass.FILLED: tuple(sorted(FILLED)),
+        StatusClass.WORKING: tuple(sorted(WORKING)),
+        StatusClass.DEAD: tuple(sorted(DEAD)),
+    }
+)
+"""The words of each class, for people."""
 
 _SIDES = {
     "buy": Side.BUY, "long": Side.BUY, "buy_to_cover": Side.BUY, "buy_to_open": Side.BUY, "buy_to_close": Side.BUY,
@@ -184,7 +193,7 @@ def _defective(row: LedgerOrder, raw: Mapping[str, object], defect: str, detail:
 def _said(raw: Mapping[str, object], *, working: bool = False) -> Said:
     qty = _readable(_quantity, raw)
     return Said(
-        status=str(raw.get("status")),
+        status=text_or_none(raw.get("status")) or "(empty)",
         side=_readable(read_side, raw.get("side")),
         action=_readable(_action, raw.get("action")),
         qty=(working and _readable(read_quantity, raw.get("order_qty"))) or qty,

@@ -83,6 +83,14 @@ class OrdersTable:
             return literal(self._only_profile)
         return null()
 
+    def name_of(self, name: str) -> str:
+        """Return what the table calls a column of ours."""
+        return self._columns[name].name
+
+    def holds_integers(self, name: str) -> bool:
+        """Say whether a column is of whole numbers."""
+        return isinstance(self._kinds.get(name), Integer)
+
     def holds_numbers(self, name: str) -> bool:
         """Say whether the database lets a column hold numbers alone."""
         return isinstance(self._kinds.get(name), (ExactDecimal, Numeric, Integer))
@@ -201,16 +209,24 @@ def _require(columns: Mapping[str, Column[Any]], table: Table, wanted: OrdersMap
         )
 
 
-def require_insertable(connection: Connection, wanted: OrdersMap) -> None:
+def require_text_ids(table: OrdersTable) -> None:
+    """Refuse a table whose order ids are numbers: it cannot take trueup's rows."""
+    name, column = table.table.name, table.name_of("order_id")
+    if table.holds_integers("order_id"):
+        raise ConfigurationError(
+            f"The column {column!r} of {name!r} is an integer, and trueup's rows have text ids (BFILL-…), so that no"
+            " repair could be written.",
+            "Map order_id to a text column. Where there is none, add one, fill it for the old rows too (with"
+            f" CAST({column} AS TEXT), say), and let the bot fill it from now on. Or attach the ledger read-only, with"
+            " [ledger] state_url: that is enough for checks and dry runs.",
+        )
+
+
+def require_insertable(connection: Connection, attached: OrdersTable, wanted: OrdersMap) -> None:
     """Refuse a table that cannot take trueup's rows: text ids, and no other column that demands a value."""
+    require_text_ids(attached)
     table = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
     columns = _columns(table, wanted)
-    if isinstance(columns["order_id"].type, Integer):
-        raise ConfigurationError(
-            f"The column {columns['order_id'].name!r} of {table.name!r} is an integer; trueup's rows have text ids"
-            " (BFILL-…), so no repair can be written.",
-            "Map order_id to a text column of the table, or give it one.",
-        )
     mapped = {column.name for column in columns.values()}
     demanding = [
         column.name
