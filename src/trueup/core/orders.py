@@ -7,7 +7,9 @@ to stays unresolved.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -66,7 +68,15 @@ KNOWN_STATUSES: Mapping[StatusClass, tuple[str, ...]] = MappingProxyType(
 )
 """The words of each class, for people."""
 
-_SIDES = {
+_MEANT: Mapping[str, tuple[str, ...]] = {
+    "closed": ("filled", "canceled"), "done": ("filled", "canceled"), "complete": ("filled",),
+    "completed": ("filled",), "executed": ("filled",), "fully_filled": ("filled",), "finished": ("filled", "canceled"),
+    "partial": ("partially_filled",), "active": ("open",), "live": ("open",), "resting": ("open",),
+    "working": ("open",), "deleted": ("canceled",), "void": ("canceled",), "error": ("failed", "rejected"),
+}  # fmt: skip
+"""What others call them, and what is likely to be meant: a hint for people, never a reading."""
+
+SIDES: Mapping[str, Side] = {
     "buy": Side.BUY, "long": Side.BUY, "buy_to_cover": Side.BUY, "buy_to_open": Side.BUY, "buy_to_close": Side.BUY,
     "sell": Side.SELL, "short": Side.SELL, "sell_short": Side.SELL, "sell_to_close": Side.SELL,
     "sell_to_open": Side.SELL,
@@ -91,9 +101,22 @@ def status_class(status: object) -> StatusClass:
     return StatusClass.DEAD if name in DEAD else StatusClass.UNKNOWN
 
 
+def _unknown(status: object) -> str:
+    """Say that a status is not known, and which known words are nearest to it."""
+    near = ", ".join(_near(word(status))) if status is not None else ""
+    hint = f"nearest known: {near}" if near else f"filled rows are {' or '.join(sorted(FILLED))}"
+    return f"status {status!r} is not known; {hint}"
+
+
+@lru_cache(maxsize=256)
+def _near(name: str) -> tuple[str, ...]:
+    known = sorted(FILLED | WORKING | DEAD)
+    return _MEANT.get(name) or tuple(get_close_matches(name[:100], known, n=3))
+
+
 def read_side(value: object) -> Side:
     """Read a side; ValueError where it is neither a buy nor a sell."""
-    side = _SIDES.get(word(value))
+    side = SIDES.get(word(value))
     if side is None:
         raise ValueError(f"side {value!r} is neither buy nor sell")
     return side
@@ -157,7 +180,7 @@ def read_order(raw: Mapping[str, object]) -> LedgerOrder:
     if status in (StatusClass.WORKING, StatusClass.DEAD):
         return replace(row, said=_said(raw, working=status is StatusClass.WORKING))
     if status is StatusClass.UNKNOWN:
-        return _defective(row, raw, MALFORMED_LEDGER_ROW, f"status {raw.get('status')!r} is not known")
+        return _defective(row, raw, MALFORMED_LEDGER_ROW, _unknown(raw.get("status")))
     try:
         return _filled(row, raw)
     except _Disagree as disagreement:
