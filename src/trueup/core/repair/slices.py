@@ -23,7 +23,7 @@ class Slice:
     repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still
     fill; `defect` that rows of it cannot be read, so that its quantity is unknown. `entry_price` is the
     volume-weighted price of the entries, None where one of them has no price. `fingerprint` changes with every change
-    of the trade's filled or working rows.
+    of the trade's filled or working rows. `newest_id` is the order id of the newest row.
     """
 
     profile_id: str
@@ -43,6 +43,7 @@ class Slice:
     defect: str | None = None
     detail: str = ""
     fingerprint: str = ""
+    newest_id: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -120,6 +121,7 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
         defect=max((row.defect for row in defective if row.defect), default=None),
         detail="; ".join(row.detail for row in defective),
         fingerprint=mark,
+        newest_id=good[-1].order_id if good else "",
     )
 
 
