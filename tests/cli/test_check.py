@@ -40,6 +40,19 @@ def test_says_how_many_rows_have_no_trade_id_and_that_is_no_break(bot: Bot) -> N
     assert (document.code, document.json["rows_without_trade_id"]) == (0, 3)
 
 
+@pytest.mark.parametrize("tag", ["client_order_id", "sub_tag"])
+def test_tags_with_another_prefix_hint_at_the_setting(bot: Bot, tag: str) -> None:
+    sign = "-" if tag == "client_order_id" else ":"
+    tags = [sign.join(("mm", "P1", f"TRD-{n}")) for n in range(2)]
+    bot.sells(*(sold(f"v-{n}", **{tag: text}) for n, text in enumerate(tags)), sold("v-9", **{tag: f"x{sign}y"}))
+    bot.ready(row("TRD-1"))
+    program = Program(bot)
+    assert "set TRUEUP_ORDER_TAG_PREFIX=mm, or" in program("check").out
+    assert program("check", "--format", "json").json["accounts"][0]["likely_tag_prefix"] == "mm"
+    bot.sells(sold("v-1", **{tag: tags[0]}))
+    assert "TRUEUP_ORDER_TAG_PREFIX" not in program("check").out
+
+
 def test_says_what_is_unknown_before_the_breaks(bot: Bot) -> None:
     bot.venue(positions=None, closed_orders=[sold("v-1", client_order_id="bytelyst-p1-TRD-GHOST-exit")])
     bot.ready(row("TRD-GHOST"))

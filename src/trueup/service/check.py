@@ -21,14 +21,15 @@ from trueup.service.gather import (
     tokens_of,
 )
 from trueup.service.progress import Progress, silent
-from trueup.service.unattributed import Unattributed, unattributed
+from trueup.service.unattributed import Unattributed, likely_prefix, unattributed
 
 
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
     """What was found on one account; `unknown` names what could not be compared, with the reason.
 
-    `unattributed` are executions that prove nothing about an open trade: information, and no breaks.
+    `unattributed` are executions that prove nothing about an open trade: information, and no breaks. `likely_prefix`
+    is what many of them have where the prefix of our tags would stand.
     """
 
     gathered: Gathered
@@ -36,6 +37,7 @@ class AccountCheck:
     comparison: Comparison
     profiles: tuple[str, ...]
     unattributed: tuple[Unattributed, ...] = ()
+    likely_prefix: str | None = None
 
     @property
     def unknown(self) -> list[tuple[str, str]]:
@@ -68,6 +70,7 @@ class AccountCheck:
                 {"exchange_order_id": c.exchange_order_id, "why": c.why} for c in self.plan.evidence.conflicts
             ],
             "unmatched": [found.as_json() for found in self.unattributed],
+            "likely_tag_prefix": self.likely_prefix,
             "notes": list(snapshot.notes),
             "error": self.gathered.venue_error.what if self.gathered.venue_error else None,
         }
@@ -160,5 +163,6 @@ def run_check(
         report.unknown_symbols = [s for s in report.unknown_symbols if not knows_symbol(gathered, s)]
         comparison = compare(gathered.facts, plan, app.backfill.policy, tokens, names)
         strays = tuple(unattributed(gathered, plan, app.backfill.policy, tokens, names))
-        report.accounts.append(AccountCheck(gathered, plan, comparison, tuple(sorted(names)), strays))
+        prefix = likely_prefix(strays, gathered.facts.known_profiles, app.backfill.policy.tag_prefix)
+        report.accounts.append(AccountCheck(gathered, plan, comparison, tuple(sorted(names)), strays, prefix))
     return report
