@@ -4,8 +4,10 @@ Nothing of a table that trueup did not create is ever altered; rows that it inse
 values are read raw, since a converting column type would turn floats into rounded decimals and fail on odd text.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -40,6 +42,7 @@ from trueup.ledger.types import ExactDecimal
 _NUMBERS = ("qty", "quantity", "price", "order_qty")
 _TIMES = ("filled_at", "created_at", "updated_at")
 _SPELT = ("status", "side", "action")
+_SAMPLED = 20
 NOTHING_LIKE_IT: Mapping[str, object] = MappingProxyType({})
 _WORDS = (Enum, Uuid)
 """Column types of Postgres that only compare with their own kind: they are compared as text."""
@@ -120,6 +123,8 @@ def _in_form(name: str, value: object, kind: TypeEngine[Any], like: Mapping[str,
     """Return a value in the form that a column of the given type takes, and as the table's own row has it."""
     if name == "timestamp" and isinstance(value, int):
         return _timestamp(value, kind, like.get(name))
+    if name in _TIMES and isinstance(like.get(name), str) and not isinstance(kind, (DateTime, Integer, Numeric)):
+        return _timestamp(read_time(value), kind, like[name])
     if name in _SPELT:
         return _spelt_like(value, like.get(name))
     if name in _TIMES and isinstance(kind, (DateTime, Integer, Numeric)):
@@ -145,10 +150,33 @@ def _timestamp(ms: int, kind: TypeEngine[Any], like: object) -> object:
     if isinstance(kind, DateTime):
         return _moment(ms, kind)
     if isinstance(like, str) and not like.replace(".", "", 1).isdigit():
-        return iso(ms)
+        return _text_like(ms, like.strip())
     seconds = like is not None and Decimal(str(like)) < SECONDS_BELOW
+    if seconds and ms % 1000 and not isinstance(kind, Integer):
+        return plain(Decimal(ms).scaleb(-3))
     value = ms // 1000 if seconds else ms
     return str(value) if isinstance(like, str) else value
+
+
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(?:\.(\d+))?(Z|[+-]\d\d:?\d\d)?")
+
+
+def _text_like(ms: int, like: str) -> str:
+    """Return a time in the table's own form of ISO 8601, with as many decimals as the milliseconds need."""
+    form = _WRITTEN.fullmatch(like)
+    if form is None:
+        return iso(ms)
+    between, fraction, zone = form[1], form[2] or "", form[3] or ""
+    moment, exact = to_datetime(ms), f"{ms % 1000:03d}"
+    digits = exact[: len(fraction)] if not exact[len(fraction) :].strip("0") else exact
+    try:
+        if zone not in ("", "Z"):
+            moment = moment.astimezone(datetime.fromisoformat(like).tzinfo)
+        decimals = f".{digits.ljust(len(fraction), '0')}" if digits else ""
+        text = f"{moment:%Y-%m-%d}{between}{moment:%H:%M:%S}{decimals}{zone}"
+        return text if read_time(text) == ms else iso(ms)
+    except ValueError:
+        return iso(ms)
 
 
 def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
@@ -241,11 +269,12 @@ def require_insertable(connection: Connection, attached: OrdersTable, wanted: Or
 
 
 def sample_row(connection: Connection, table: OrdersTable, profile_id: str, trade_id: str) -> Mapping[str, object]:
-    """Return a trade's row as the table itself writes it: its timestamp and its spelling of status, side and action."""
+    """Return how the table itself writes a trade's rows: their times, and their spelling of status, side and action."""
     where = (table["profile_id"] == profile_id) & (table["trade_id"] == trade_id)
-    wanted = [table[name].label(name) for name in ("timestamp", "status", "side", "action")]
-    found = connection.execute(select(*wanted).where(where).limit(1)).mappings().first()
-    return dict(found) if found is not None else {}
+    names = ("timestamp", *_TIMES, *_SPELT)
+    query = select(*(table[name].label(name) for name in names)).where(where).order_by(table["order_id"])
+    rows = connection.execute(query.limit(_SAMPLED)).mappings().all()
+    return {name: next((row[name] for row in rows if row[name] is not None), None) for name in names}
 
 
 def _spelt_like(value: object, like: object) -> object:
