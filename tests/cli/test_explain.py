@@ -14,6 +14,8 @@ from tests.ledger.bot import Bot, leave, row, sold
 
 from trueup.service.explain import Moment
 from trueup.surfaces.pictures.labels import place, spread
+from trueup.surfaces.pictures.lanes import lanes_of
+from trueup.surfaces.pictures.marks import BOOKED, Mark
 from trueup.surfaces.pictures.time_axis import time_axis
 from trueup.surfaces.story import without_repetitions
 
@@ -218,6 +220,14 @@ class TestTimeAxis:
         axis = time_axis([DAY, 2 * DAY], 0, 100)
         assert (axis.at(0), axis.at(9 * DAY)) == (0, 100)
 
+    def test_the_first_tick_after_a_gap_has_its_date(self) -> None:
+        bursts = [start + n for start in (0, DAY, 100 * DAY) for n in (1, 7, 13)]
+        axis = time_axis(bursts, 0, 900)
+        assert len(axis.breaks) == 2
+        for left in (0, *(cut.right for cut in axis.breaks)):
+            first = next(text for px, text in axis.ticks if px >= left - 1)
+            assert re.match(r"\d+ [A-Z][a-z]{2} ", first), first
+
     def test_several_years_are_told_apart(self) -> None:
         assert all("20" in text for _, text in time_axis([0, 3000 * DAY], 0, 900).ticks if "19" not in text)
         assert time_axis([0, DAY], 0, 900).title == "UTC, 1970"
@@ -234,6 +244,12 @@ class TestLabels:
             spans.setdefault(label.level, []).append((left, left + width))
         for level in spans.values():
             assert all(before[1] < after[0] for before, after in pairwise(sorted(level)))
+
+    def test_the_newest_marks_get_the_labels_where_room_is_short(self) -> None:
+        marks = [Mark(n, BOOKED, f"APPLIED inserted, as planned {n}") for n in range(10)]
+        [lane] = lanes_of(marks, time_axis([0, 9, *(n * DAY for n in range(900, 910))], 0, 800), 880)
+        labelled = {label.text for label in lane.labels}
+        assert labelled == {f"APPLIED inserted, as planned {n}" for n in range(6, 10)}
 
     def test_texts_at_the_same_height_keep_the_first(self) -> None:
         assert [text for _, _, text, _ in spread([(0, 0, "aaa"), (5, 3, "bbb"), (5, 40, "ccc")], 500)] == ["aaa", "ccc"]
