@@ -34,7 +34,7 @@ def _readable(rows: Sequence[LedgerOrder]) -> Check:
         False,
         f"{len(bad)} of {len(rows)} cannot be read; the first: {bad[0].detail}",
         f"Correct what is wrong in the row, or the map of columns where many are. {_UNRESOLVED}",
-        _meaning(bad),
+        _meaning(rows),
     )
 
 
@@ -46,12 +46,12 @@ def _statuses(rows: Sequence[LedgerOrder]) -> Check | None:
     listed = ", ".join(f"{name!r} ({number})" for name, number in sorted(words.items()))
     known = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in KNOWN_STATUSES.items())
     do = f"Let the bot write known words, or map a column that has them. Known are {known}. {_UNRESOLVED}"
-    return Check("statuses", False, f"not known, in {len(unknown)} rows: {listed}", do, _meaning(unknown))
+    return Check("statuses", False, f"not known, in {len(unknown)} rows: {listed}", do, _meaning(rows))
 
 
 def _meaning(rows: Sequence[LedgerOrder]) -> int:
-    """Return what unreadable rows mean: inconclusive where one belongs to a trade, else nothing but a warning."""
-    return 3 if any(row.trade_id is not None for row in rows) else 0
+    """Return what unreadable rows mean: a warning, since each stops its own trade alone; a failure where all are."""
+    return 0 if any(row.status is StatusClass.FILLED and row.defect is None for row in rows) else 3
 
 
 def _names(rows: Sequence[LedgerOrder]) -> Check | None:
