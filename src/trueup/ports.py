@@ -233,6 +233,10 @@ class Ledger(Protocol):
         """Return all rows of a trade, dead ones included, oldest first."""
         ...
 
+    def rows_without_trade(self, profile_ids: Sequence[str]) -> int:
+        """Return how many filled rows of profiles have no trade id, so that no trade counts them."""
+        ...
+
     def rows_booking(self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]) -> list[LedgerOrder]:
         """Return the rows whose order id, exchange order id or client order id is among those given."""
         ...

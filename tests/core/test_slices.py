@@ -33,6 +33,7 @@ def test_a_slice_is_entries_less_exits() -> None:
             NamelessExit(Decimal("0.25"), Decimal(100), at(5)),
             NamelessExit(Decimal("0.5"), Decimal(100), at(7)),
         ),
+        newest_id=rows[2].order_id,
     )  # fmt: skip
     assert (found.signed_open, found.exit_side, found.is_open) == (Decimal("3.25"), "sell", True)
 

@@ -4,8 +4,10 @@ Nothing of a table that trueup did not create is ever altered; rows that it inse
 values are read raw, since a converting column type would turn floats into rounded decimals and fail on odd text.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -40,6 +42,7 @@ from trueup.ledger.types import ExactDecimal
 _NUMBERS = ("qty", "quantity", "price", "order_qty")
 _TIMES = ("filled_at", "created_at", "updated_at")
 _SPELT = ("status", "side", "action")
+_SAMPLED = 20
 NOTHING_LIKE_IT: Mapping[str, object] = MappingProxyType({})
 _WORDS = (Enum, Uuid)
 """Column types of Postgres that only compare with their own kind: they are compared as text."""
@@ -83,6 +86,14 @@ class OrdersTable:
             return literal(self._only_profile)
         return null()
 
+    def name_of(self, name: str) -> str:
+        """Return what the table calls a column of ours."""
+        return self._columns[name].name
+
+    def holds_integers(self, name: str) -> bool:
+        """Say whether a column is of whole numbers."""
+        return isinstance(self._kinds.get(name), Integer)
+
     def holds_numbers(self, name: str) -> bool:
         """Say whether the database lets a column hold numbers alone."""
         return isinstance(self._kinds.get(name), (ExactDecimal, Numeric, Integer))
@@ -112,6 +123,8 @@ def _in_form(name: str, value: object, kind: TypeEngine[Any], like: Mapping[str,
     """Return a value in the form that a column of the given type takes, and as the table's own row has it."""
     if name == "timestamp" and isinstance(value, int):
         return _timestamp(value, kind, like.get(name))
+    if name in _TIMES and isinstance(like.get(name), str) and not isinstance(kind, (DateTime, Integer, Numeric)):
+        return _timestamp(read_time(value), kind, like[name])
     if name in _SPELT:
         return _spelt_like(value, like.get(name))
     if name in _TIMES and isinstance(kind, (DateTime, Integer, Numeric)):
@@ -137,10 +150,33 @@ def _timestamp(ms: int, kind: TypeEngine[Any], like: object) -> object:
     if isinstance(kind, DateTime):
         return _moment(ms, kind)
     if isinstance(like, str) and not like.replace(".", "", 1).isdigit():
-        return iso(ms)
+        return _text_like(ms, like.strip())
     seconds = like is not None and Decimal(str(like)) < SECONDS_BELOW
+    if seconds and ms % 1000 and not isinstance(kind, Integer):
+        return plain(Decimal(ms).scaleb(-3))
     value = ms // 1000 if seconds else ms
     return str(value) if isinstance(like, str) else value
+
+
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(?:\.(\d+))?(Z|[+-]\d\d:?\d\d)?")
+
+
+def _text_like(ms: int, like: str) -> str:
+    """Return a time in the table's own form of ISO 8601, with as many decimals as the milliseconds need."""
+    form = _WRITTEN.fullmatch(like)
+    if form is None:
+        return iso(ms)
+    between, fraction, zone = form[1], form[2] or "", form[3] or ""
+    moment, exact = to_datetime(ms), f"{ms % 1000:03d}"
+    digits = exact[: len(fraction)] if not exact[len(fraction) :].strip("0") else exact
+    try:
+        if zone not in ("", "Z"):
+            moment = moment.astimezone(datetime.fromisoformat(like).tzinfo)
+        decimals = f".{digits.ljust(len(fraction), '0')}" if digits else ""
+        text = f"{moment:%Y-%m-%d}{between}{moment:%H:%M:%S}{decimals}{zone}"
+        return text if read_time(text) == ms else iso(ms)
+    except ValueError:
+        return iso(ms)
 
 
 def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
@@ -201,16 +237,24 @@ def _require(columns: Mapping[str, Column[Any]], table: Table, wanted: OrdersMap
         )
 
 
-def require_insertable(connection: Connection, wanted: OrdersMap) -> None:
+def require_text_ids(table: OrdersTable) -> None:
+    """Refuse a table whose order ids are numbers: it cannot take trueup's rows."""
+    name, column = table.table.name, table.name_of("order_id")
+    if table.holds_integers("order_id"):
+        raise ConfigurationError(
+            f"The column {column!r} of {name!r} is an integer, and trueup's rows have text ids (BFILL-…), so that no"
+            " repair could be written.",
+            "Map order_id to a text column. Where there is none, add one, fill it for the old rows too (with"
+            f" CAST({column} AS TEXT), say), and let the bot fill it from now on. Or attach the ledger read-only, with"
+            " [ledger] state_url: that is enough for checks and dry runs.",
+        )
+
+
+def require_insertable(connection: Connection, attached: OrdersTable, wanted: OrdersMap) -> None:
     """Refuse a table that cannot take trueup's rows: text ids, and no other column that demands a value."""
+    require_text_ids(attached)
     table = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
     columns = _columns(table, wanted)
-    if isinstance(columns["order_id"].type, Integer):
-        raise ConfigurationError(
-            f"The column {columns['order_id'].name!r} of {table.name!r} is an integer; trueup's rows have text ids"
-            " (BFILL-…), so no repair can be written.",
-            "Map order_id to a text column of the table, or give it one.",
-        )
     mapped = {column.name for column in columns.values()}
     demanding = [
         column.name
@@ -225,11 +269,12 @@ def require_insertable(connection: Connection, wanted: OrdersMap) -> None:
 
 
 def sample_row(connection: Connection, table: OrdersTable, profile_id: str, trade_id: str) -> Mapping[str, object]:
-    """Return a trade's row as the table itself writes it: its timestamp and its spelling of status, side and action."""
+    """Return how the table itself writes a trade's rows: their times, and their spelling of status, side and action."""
     where = (table["profile_id"] == profile_id) & (table["trade_id"] == trade_id)
-    wanted = [table[name].label(name) for name in ("timestamp", "status", "side", "action")]
-    found = connection.execute(select(*wanted).where(where).limit(1)).mappings().first()
-    return dict(found) if found is not None else {}
+    names = ("timestamp", *_TIMES, *_SPELT)
+    query = select(*(table[name].label(name) for name in names)).where(where).order_by(table["order_id"])
+    rows = connection.execute(query.limit(_SAMPLED)).mappings().all()
+    return {name: next((row[name] for row in rows if row[name] is not None), None) for name in names}
 
 
 def _spelt_like(value: object, like: object) -> object:

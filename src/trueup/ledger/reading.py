@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Text, cast, select
+from sqlalchemy import Connection, Select, Text, cast, func, or_, select
 
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, read_order, text_or_none
-from trueup.ledger import schema
+from trueup.ledger import schema, statuses
 from trueup.ledger.attach import OrdersTable
 from trueup.ledger.blanks import ID_COLUMNS, any_padded
 from trueup.ledger.slices import living_rows, maybe_open
+from trueup.ledger.statuses import among
 from trueup.ledger.tables import Store, fits
 from trueup.ports import Profile
 
@@ -66,7 +67,12 @@ class Reader:
             if profile_ids is not None:
                 query = query.where(table["profile_id"].in_(profile_ids))
             rows = read_rows(connection, query)
-        return sorted(rows, key=lambda row: (row.time_ms or 0, row.order_id))
+        return sorted(rows, key=lambda row: (row.time_ms or (row.said and row.said.time_ms) or 0, row.order_id))
+
+    def rows_without_trade(self, profile_ids: Sequence[str]) -> int:
+        """Return how many filled rows of profiles have no trade id, so that no trade counts them."""
+        with self._store.books.reading() as connection:
+            return rows_without_trade(connection, self._store.orders(connection), profile_ids)
 
     def rows_booking(self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]) -> list[LedgerOrder]:
         """Return the rows whose order id, exchange order id or client order id is among those given."""
@@ -85,6 +91,14 @@ def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[
         return []
     trades = connection.scalars(maybe_open(connection, table, profile_ids)).all()
     return [row for part in chunks(trades) for row in read_rows(connection, living_rows(table, profile_ids, part))]
+
+
+def rows_without_trade(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> int:
+    """Return how many filled rows of profiles have no trade id, so that no trade counts them."""
+    blank = or_(table["trade_id"].is_(None), func.trim(cast(table["trade_id"], Text)) == "")
+    filled = among(table["status"], statuses.FILLED)
+    query = select(func.count()).select_from(table.table).where(blank, filled, table["profile_id"].in_(profile_ids))
+    return int(connection.scalar(query) or 0)
 
 
 def rows_booking(

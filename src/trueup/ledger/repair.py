@@ -246,7 +246,7 @@ def _switch(
             else sample_row(connection, table, request.profile.profile_id, str(row["trade_id"]))
         )
         status = table.theirs("status", "canceled" if revert else "filled", like)
-        values = status | table.theirs("updated_at", request.now)
+        values = status | table.theirs("updated_at", request.now, like)
         changed = connection.execute(update(table.table).where(table["order_id"] == order_id).values(values))
         if changed.rowcount != 1:
             raise Refused(f"Row {order_id} is not in the ledger any more.", "See `trueup audit export`.")

@@ -220,6 +220,15 @@ class BackfillReport:
     unknown_symbols: list[str] = field(default_factory=list)
 
     @property
+    def plan_refused(self) -> str:
+        """Return why the plan that was asked for is refused; empty where none was, or it is this one."""
+        if self.plan_expected is None:
+            return ""
+        if self.plan_expected and self.plan_hash.startswith(self.plan_expected.strip().lower()):
+            return f"{self.plan_expected} is only the beginning of the plan hash; give all of it"
+        return f"the plan is not {self.plan_expected} any more, or was never that"
+
+    @property
     def exit_code(self) -> int:
         """Return 3 where a needed feed failed, 1 where something remains or was refused, else 0."""
         worst = max((entry.exit_code for entry in self.profiles.values()), default=0)
@@ -258,6 +267,7 @@ class BackfillReport:
             "error": str(self.unrecorded) if self.unrecorded is not None else None,
             "plan_refused": self.plan_expected is not None,
             "plan_expected": self.plan_expected,
+            "plan_refusal": self.plan_refused or None,
         }
 
     def as_json(self) -> dict[str, object]:

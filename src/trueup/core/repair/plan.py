@@ -121,8 +121,12 @@ BEGINNING = -(10**15)
 """Before every time: a feed that reaches back to the beginning."""
 
 
-OLDER_THAN_THE_TRADE = Holding(unknown="the venue was read before the trade's newest row")
-"""What a snapshot says about a trade that moved after it: nothing."""
+def older_than(trade: Slice) -> Holding:
+    """Return what a snapshot says about a trade that moved after it: nothing."""
+    return Holding(
+        unknown=f"the venue was read before the trade's newest row, {trade.newest_id} of {iso(trade.newest_ms)}; if"
+        " that is hours ahead, its time may be a local one without a zone, which is read as UTC"
+    )
 
 
 def _attributions(
@@ -163,7 +167,7 @@ def _decisions(
         situation = Situation(
             trade=trade,
             assigned=found.assigned.get(key, []),
-            holding=held[trade.token, trade.symbol] if trade.newest_ms <= latest else OLDER_THAN_THE_TRADE,
+            holding=held[trade.token, trade.symbol] if trade.newest_ms <= latest else older_than(trade),
             orders_complete=reach is not None and reach <= trade.newest_ms - policy.grace_ms,
             conflict=key in found.blocked,
             doubtful=key in doubtful[trade.token],

@@ -47,7 +47,8 @@ class Slice:
     repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still
     fill; `defect` that rows of it cannot be read, so that its quantity is unknown. `entry_price` is the
     volume-weighted price of the entries, None where one of them has no price. `fingerprint` changes with every change
-    of the trade's filled or working rows. `nameless` are its exits that name no order of the venue.
+    of the trade's filled or working rows. `nameless` are its exits that name no order of the venue. `newest_id` is the
+    order id of the newest row.
     """
 
     profile_id: str
@@ -68,6 +69,7 @@ class Slice:
     detail: str = ""
     fingerprint: str = ""
     nameless: tuple[NamelessExit, ...] = ()
+    newest_id: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -150,6 +152,7 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
             for row in exits
             if not row.exchange_order_id and not row.client_order_id
         ),
+        newest_id=good[-1].order_id if good else "",
     )
 
 
