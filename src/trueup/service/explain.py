@@ -21,7 +21,7 @@ from trueup.ports import Profile
 from trueup.service.app import App
 from trueup.service.backfill_report import coverage_json
 from trueup.service.gather import Gathered, by_account, gather
-from trueup.service.unattributed import SEVERAL_TRADES, UNMATCHED
+from trueup.service.unattributed import MAYBE_BOOKED, SEVERAL_TRADES, UNMATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +180,7 @@ def _venue_moments(found: Attribution, trade: tuple[str, str]) -> list[Moment]:
     """Return the evidence that was given to the trade or could have been, and what became of it."""
     moments = [_evidence(item.evidence, f"assigned by {item.method}") for item in found.assigned.get(trade, [])]
     moments += [_evidence(row, SEVERAL_TRADES) for row, names in found.conflicts if trade in names]
+    moments += [_evidence(row, MAYBE_BOOKED) for row, name in found.doubtful if name == trade]
     moments += [_evidence(row, UNMATCHED) for row, owner in found.unassigned if owner in (None, trade[0])]
     moments += [_evidence(row, f"out of scope: {reading.counts_for(trade[0]).value}") for row, reading in found.dropped]
     return moments

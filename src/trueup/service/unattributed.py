@@ -15,6 +15,7 @@ from trueup.service.gather import Gathered
 
 UNMATCHED = "unmatched"
 SEVERAL_TRADES = "quarantined: it names several trades"
+MAYBE_BOOKED = "quarantined: an exit without an id may have booked it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ def _untaken(found: Attribution, profiles: Collection[str]) -> Iterator[Unattrib
     for row, trades in found.conflicts:
         if any(profile in profiles for profile, _ in trades):
             yield Unattributed(row, SEVERAL_TRADES)
+    for row, (profile, _) in found.doubtful:
+        if profile in profiles:
+            yield Unattributed(row, MAYBE_BOOKED)
     for row, reading in found.dropped:
         if reading.owner is None or reading.owner in profiles:
             yield Unattributed(row, _scope(reading))

@@ -41,7 +41,8 @@ class Attribution:
 
     `assigned` is oldest first per trade; `conflicts` are rows that name different open trades, `blocked` the trades
     that such a row could have proven; `unassigned` are rows in scope that no trade took, with the profile that they
-    belong to (None is any); `dropped` counts the rows out of scope.
+    belong to (None is any); `dropped` counts the rows out of scope. `doubtful` are rows that an exit without an id may
+    have booked already, with the trade of that exit.
     """
 
     assigned: dict[TradeKey, list[Assigned]] = field(default_factory=lambda: defaultdict(list))
@@ -49,6 +50,7 @@ class Attribution:
     blocked: set[TradeKey] = field(default_factory=set)
     unassigned: list[tuple[Evidence, str | None]] = field(default_factory=list)
     dropped: list[tuple[Evidence, Reading]] = field(default_factory=list)
+    doubtful: list[tuple[Evidence, TradeKey]] = field(default_factory=list)
 
 
 def attribute(
@@ -133,7 +135,10 @@ class _Walk:
         for row in self.rows:
             trade = choose(row)
             if trade is not None and trade in self.trades and self._takes(row.evidence, trade):
-                self._give(row, trade, method)
+                if self._may_be_booked(row.evidence, trade):
+                    self.result.doubtful.append((row.evidence, trade))
+                else:
+                    self._give(row, trade, method)
             else:
                 still.append(row)
         self.rows = still
@@ -173,7 +178,8 @@ class _Walk:
         owned = row.owner in (None, trade[0])
         since = self.trades[trade].newest_ms - self.policy.grace_ms
         seen = self.reach_ms is not None and self.reach_ms <= since
-        return owned and seen and row.names.may_be(trade) and row.evidence.booked_to <= {trade}
+        free = row.evidence.booked_to <= {trade} and not self._may_be_booked(row.evidence, trade)
+        return owned and seen and free and row.names.may_be(trade)
 
     def _fits(self, row: Evidence, key: TradeKey) -> bool:
         return row.side is self.trades[key].exit_side and self._in_time(row, self.trades[key])
@@ -183,6 +189,13 @@ class _Walk:
 
     def _takes(self, row: Evidence, key: TradeKey) -> bool:
         return self._fits(row, key) and (self.left[key] > NOTHING or self.trades[key].defect is not None)
+
+    def _may_be_booked(self, row: Evidence, key: TradeKey) -> bool:
+        """Say whether an exit of the trade that names no order may be the booking of this execution."""
+        return any(
+            exit_.may_book(row.filled, row.price, row.time_ms, self.policy.grace_ms)
+            for exit_ in self.trades[key].nameless
+        )
 
     def _give(self, row: _Row, trade: TradeKey, method: str) -> None:
         self.left[trade] -= row.evidence.qty

@@ -53,6 +53,7 @@ class Situation:
     holding: Holding
     orders_complete: bool
     conflict: bool
+    doubtful: bool
     unmatched: int
     policy: BackfillPolicy
     excess: Excess
@@ -204,6 +205,13 @@ REMAINDER_CASES: tuple[Case, ...] = (
         Outcome.NO_GO,
         "evidence names this trade and another one",
         "A row that names two open trades proves neither.",
+    ),
+    Case(
+        "evidence_may_be_booked",
+        lambda s: s.doubtful,
+        Outcome.NO_GO,
+        "an exit of the trade that names no order is like an execution that would prove this one",
+        "The bot may have booked that execution without its id; booked again, it would count twice.",
     ),
     Case(
         OVERSHOOT,

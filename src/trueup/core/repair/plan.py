@@ -156,6 +156,7 @@ def _decisions(
     reach, as_of = order_feed_reach(facts.snapshot), iso(facts.snapshot.as_of_ms)
     decisions: dict[str, list[Decision]] = defaultdict(list)
     ids: set[str] = set()
+    doubtful = {token: {key for _, key in found.doubtful} for token, found in attributions.items()}
     for trade in sorted(trades, key=attrgetter("newest_ms", "profile_id", "trade_id", "token")):
         found = attributions[trade.token]
         key = (trade.profile_id, trade.trade_id)
@@ -165,6 +166,7 @@ def _decisions(
             holding=held[trade.token, trade.symbol] if trade.newest_ms <= latest else OLDER_THAN_THE_TRADE,
             orders_complete=reach is not None and reach <= trade.newest_ms - policy.grace_ms,
             conflict=key in found.blocked,
+            doubtful=key in doubtful[trade.token],
             unmatched=counted[trade.token].unmatched(trade.profile_id),
             policy=policy,
             excess=excess,

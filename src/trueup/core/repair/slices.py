@@ -15,6 +15,30 @@ REPAIR_PREFIX = "BFILL-"
 
 
 @dataclass(frozen=True, slots=True)
+class NamelessExit:
+    """An EXIT row that names no order of the venue: base quantity, quote price (None is unknown), epoch milliseconds.
+
+    Which execution it books cannot be told by an id, so that its likeness speaks.
+    """
+
+    qty: Decimal
+    price: Decimal | None
+    time_ms: int
+
+    def may_book(self, qty: Decimal, price: Decimal | None, time_ms: int, grace_ms: int) -> bool:
+        """Say whether the row may be the booking of an execution: quantity and price alike, times within the grace.
+
+        A price that either of them does not know is no difference.
+        """
+        alike = self.price is None or price is None or abs(self.price - price) <= price * _SAME_PRICE
+        return self.qty == qty and alike and abs(self.time_ms - time_ms) <= grace_ms
+
+
+_SAME_PRICE = Decimal("0.0001")
+"""Bots and venues round the average of several fills differently."""
+
+
+@dataclass(frozen=True, slots=True)
 class Slice:
     """One trade's books: quantities in base units, times in epoch milliseconds.
 
@@ -23,7 +47,7 @@ class Slice:
     repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still
     fill; `defect` that rows of it cannot be read, so that its quantity is unknown. `entry_price` is the
     volume-weighted price of the entries, None where one of them has no price. `fingerprint` changes with every change
-    of the trade's filled or working rows.
+    of the trade's filled or working rows. `nameless` are its exits that name no order of the venue.
     """
 
     profile_id: str
@@ -43,6 +67,7 @@ class Slice:
     defect: str | None = None
     detail: str = ""
     fingerprint: str = ""
+    nameless: tuple[NamelessExit, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -120,6 +145,11 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
         defect=max((row.defect for row in defective if row.defect), default=None),
         detail="; ".join(row.detail for row in defective),
         fingerprint=mark,
+        nameless=tuple(
+            NamelessExit(row.qty, row.price or None, row.time_ms or 0)
+            for row in exits
+            if not row.exchange_order_id and not row.client_order_id
+        ),
     )
 
 
