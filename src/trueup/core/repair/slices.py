@@ -7,7 +7,7 @@ from decimal import Decimal
 from hashlib import sha256
 
 from trueup.core.decimals import NOTHING, exactly, plain
-from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
+from trueup.core.orders import MALFORMED_LEDGER_ROW, Action, LedgerOrder, Side, StatusClass
 from trueup.core.symbols import Symbols
 
 REPAIR_PREFIX = "BFILL-"
@@ -45,9 +45,10 @@ class Slice:
     `open_qty` is what is still open, negative where more was exited than entered. `token` is the symbol's token.
     `bot_newest_ms` is the newest row that the bot itself wrote: the rows of our repairs are left out, so that a
     repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still
-    fill; `defect` that rows of it cannot be read, so that its quantity is unknown. `entry_price` is the
-    volume-weighted price of the entries, None where one of them has no price. `fingerprint` changes with every change
-    of the trade's filled or working rows. `nameless` are its exits that name no order of the venue.
+    fill; `defect` that its rows cannot be read or do not say what it is, so that its quantity is unknown.
+    `entry_price` is the volume-weighted price of the entries, None where one of them has no price. `fingerprint`
+    changes with every change of the trade's filled or working rows. `nameless` are its exits that name no order of the
+    venue.
     """
 
     profile_id: str
@@ -127,6 +128,10 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
     entered = sum((row.qty for row in entries), Decimal(0))
     left = sum((row.qty for row in exits), Decimal(0))
     first = (entries or good or defective)[0]
+    defect = max((row.defect for row in defective if row.defect), default=None)
+    details = [row.detail for row in defective]
+    if abs(entered - left) > NOTHING and _first_is_unclear(good):
+        defect, details = defect or MALFORMED_LEDGER_ROW, [*details, FIRST_UNCLEAR]
     return Slice(
         profile_id=first.profile_id,
         trade_id=first.trade_id or "",
@@ -142,8 +147,8 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
         opened_ms=min((row.time_ms or 0 for row in entries or good), default=0),
         entry_price=average_price(entries),
         working=working,
-        defect=max((row.defect for row in defective if row.defect), default=None),
-        detail="; ".join(row.detail for row in defective),
+        defect=defect,
+        detail="; ".join(details),
         fingerprint=mark,
         nameless=tuple(
             NamelessExit(row.qty, row.price or None, row.time_ms or 0)
@@ -163,16 +168,31 @@ def _entry_side(rows: list[LedgerOrder]) -> Side | None:
         if row.action is Action.ENTRY:
             return row.side
     for row in rows:
-        if row.action is Action.EXIT and row.side:
+        if said_action(row) is Action.EXIT and row.side:
             return row.side.opposite
     return rows[0].side if rows else None
 
 
+FIRST_UNCLEAR = "buys and sells stand at the trade's first moment, and no row says which of them is the entry"
+
+
+def _first_is_unclear(rows: list[LedgerOrder]) -> bool:
+    """Say whether rows in time, none of which says what it does, begin with both sides at one moment."""
+    if any(said_action(row) is not None for row in rows):
+        return False
+    return len({row.side for row in rows if row.time_ms == rows[0].time_ms}) > 1
+
+
+def said_action(row: LedgerOrder) -> Action | None:
+    """Return what a row says that it does; a row of our repairs is an exit, also where the table has no action."""
+    if row.action is None and row.order_id.startswith(REPAIR_PREFIX):
+        return Action.EXIT
+    return row.action
+
+
 def action_of(row: LedgerOrder, entry_side: Side) -> Action:
     """Return what a row does to its trade: as it says, else by its side against the trade's entry side."""
-    if row.action is not None:
-        return row.action
-    return Action.ENTRY if row.side is entry_side else Action.EXIT
+    return said_action(row) or (Action.ENTRY if row.side is entry_side else Action.EXIT)
 
 
 @exactly
