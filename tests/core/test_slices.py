@@ -220,3 +220,17 @@ def test_a_trade_of_which_either_reading_leaves_nothing_is_closed() -> None:
 def test_a_row_of_our_repairs_is_an_exit_in_a_table_without_actions() -> None:
     found = only(row(order_id="z"), row(qty="0.4", side="sell", minute=-1, order_id="BFILL-1"))
     assert (found.entry_side, found.entry_qty, found.exit_qty, found.defect) == ("buy", 1, Decimal("0.4"), None)
+
+
+def test_a_trade_whose_rows_may_be_of_one_market_in_two_spellings_is_unresolved() -> None:
+    rows = [entry("A", symbol="BTC/USDT:USDT"), leave("A", symbol="BTCUSDT"), entry("B", symbol="BTCUSDT")]
+    found = slices(*rows)
+    assert [(s.trade_id, s.symbol, s.defect, s.detail) for s in found] == [
+        ("A", "BTCUSDT", "malformed_ledger_row",
+         "rows of the trade are spelt BTCUSDT and BTC/USDT:USDT, which may be one market"),
+        ("A", "BTC/USDT:USDT", "malformed_ledger_row",
+         "rows of the trade are spelt BTC/USDT:USDT and BTCUSDT, which may be one market"),
+        ("B", "BTCUSDT", None, ""),
+    ]  # fmt: skip
+    spot_and_swap = slices(entry("A", symbol="BTC/USDT:USDT"), entry("A", symbol="BTC/USDT"))
+    assert [s.defect for s in spot_and_swap] == [None, None]

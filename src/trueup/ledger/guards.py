@@ -100,7 +100,7 @@ def stale_trades(
     client_ids = {booking.row.client_order_id for booking in proven if booking.row.client_order_id}
     index = booked_here(connection, table, exchange_ids, client_ids, symbols, elsewhere=elsewhere)
     stale = {booking.row.trade_id for booking in bookings if marks[booking.row.trade_id] != booking.fingerprint}
-    stale |= {booking.row.trade_id for booking in proven if _booked(index, booking, symbols) != booking.booked_before}
+    stale |= {booking.row.trade_id for booking in proven if _booked(index, booking) != booking.booked_before}
     return tuple(sorted(stale))
 
 
@@ -127,6 +127,6 @@ def booked_here(
     )
 
 
-def _booked(index: BookedIndex, booking: Booking, symbols: Symbols) -> Decimal:
+def _booked(index: BookedIndex, booking: Booking) -> Decimal:
     row = booking.row
-    return index.of(symbols.token(row.symbol), row.side, row.exchange_order_id, row.client_order_id).qty
+    return index.of(row.symbol, row.side, row.exchange_order_id, row.client_order_id).qty

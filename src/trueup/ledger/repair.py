@@ -218,9 +218,9 @@ def _refuse_booked(connection: Connection, table: OrdersTable, request: UndoRequ
     )
     for row in rows:
         before = read_decimal(str(_metadata(row).get("bookedBefore") or "0"))
-        token = request.symbols.token(str(row["symbol"]))
+        symbol = str(row["symbol"])
         client_id = _text(row["exchange_client_order_id"])
-        booked = max(index.of(token, side, str(row["exchange_order_id"]), client_id).qty for side in Side)
+        booked = max(index.of(symbol, side, str(row["exchange_order_id"]), client_id).qty for side in Side)
         if booked > before:
             raise Refused(
                 f"Batch {request.batch_id} is not put back: exchange order {row['exchange_order_id']} was booked"

@@ -256,7 +256,7 @@ def _left_to_book(
     venue does not list any more may be part of what its heir carries forward.
     """
     entries = {
-        key: booked.of(row.token, row.side, row.exchange_order_id, row.client_order_id) for key, row in rows.items()
+        key: booked.of(row.symbol, row.side, row.exchange_order_id, row.client_order_id) for key, row in rows.items()
     }
     rest = {key: row.qty - entries[key].qty if entries[key].rows else row.qty for key, row in rows.items()}
     for key in _newest_first(chains, rows):
@@ -281,7 +281,7 @@ def _booked_of_unlisted(key: OrderKey, rows: dict[OrderKey, Evidence], chains: C
     old = chains.before.get(key)
     if old is None or old in rows:
         return _ZERO
-    return booked.of(old[0], rows[key].side, old[1], None).qty
+    return booked.of(rows[key].symbol, rows[key].side, old[1], None).qty
 
 
 def _still_to_book(
@@ -297,8 +297,7 @@ def _still_to_book(
     for key, row in rows.items():
         qty, entry = left[key]
         if entry.unknown:
-            why = "a ledger row that books it cannot be read"
-            conflicts[key] = Conflict(row.exchange_order_id, row.symbol, why)
+            conflicts[key] = Conflict(row.exchange_order_id, row.symbol, entry.unknown)
         elif qty <= NOTHING:
             done += 1
         elif row.time_ms < now_ms - policy.lookback_ms:

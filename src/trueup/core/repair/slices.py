@@ -1,7 +1,7 @@
 """Open slices: what the ledger believes is still open of each trade (entries less exits)."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -108,15 +108,27 @@ def _trade_slices(rows: list[LedgerOrder], symbols: Symbols) -> list[Slice]:
         if row.status is not StatusClass.WORKING and row.symbol and (row.defect or row.qty > NOTHING):
             by_token[symbols.token(row.symbol)].append(row)
     mark = fingerprint(rows)
+    doubts = _spellings_of_one_market(by_token, symbols) if len(by_token) > 1 else {}
     return [
         piece
         for token in sorted(by_token)
-        if (piece := _slice(by_token[token] + nameless, token, working, mark)) is not None
+        if (piece := _slice(by_token[token] + nameless, token, working, mark, doubts.get(token, ""))) is not None
     ]
 
 
-def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Slice | None:
-    """Return one slice of the rows of one trade and symbol."""
+def _spellings_of_one_market(by_token: Mapping[str, list[LedgerOrder]], symbols: Symbols) -> dict[str, str]:
+    """Return the tokens of one trade whose rows may be of the market of another one of its tokens, with the reason."""
+    spelt = {row.symbol for rows in by_token.values() for row in rows if row.symbol}
+    found = {name: symbols.namesakes(name, spelt) for name in sorted(spelt)}
+    return {
+        symbols.token(name): f"rows of the trade are spelt {name} and {meant[0]}, which may be one market"
+        for name, meant in found.items()
+        if meant
+    }
+
+
+def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str, doubt: str) -> Slice | None:
+    """Return one slice of the rows of one trade and symbol; `doubt` is why they may not say what is open of it."""
     good = sorted((row for row in rows if row.defect is None), key=_by_time)
     defective = sorted((row for row in rows if row.defect is not None), key=lambda row: row.order_id)
     entry_side = _entry_side(good)
@@ -129,9 +141,8 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
     left = sum((row.qty for row in exits), Decimal(0))
     first = (entries or good or defective)[0]
     defect = max((row.defect for row in defective if row.defect), default=None)
-    details = [row.detail for row in defective]
     if abs(entered - left) > NOTHING and _first_is_unclear(good):
-        defect, details = defect or MALFORMED_LEDGER_ROW, [*details, FIRST_UNCLEAR]
+        doubt = "; ".join(filter(None, (doubt, FIRST_UNCLEAR)))
     return Slice(
         profile_id=first.profile_id,
         trade_id=first.trade_id or "",
@@ -147,8 +158,8 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
         opened_ms=min((row.time_ms or 0 for row in entries or good), default=0),
         entry_price=average_price(entries),
         working=working,
-        defect=defect,
-        detail="; ".join(details),
+        defect=defect or (MALFORMED_LEDGER_ROW if doubt else None),
+        detail="; ".join(filter(None, (*(row.detail for row in defective), doubt))),
         fingerprint=mark,
         nameless=tuple(
             NamelessExit(row.qty, row.price or None, row.time_ms or 0)
