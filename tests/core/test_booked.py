@@ -38,7 +38,7 @@ def test_a_row_books_the_order_that_it_names(named: dict[str, str]) -> None:
         {"exchange_order_id": "X2"},
         {"exchange_order_id": "X2", "client_order_id": "c-1"},
         {"client_order_id": "C-1"},
-        {"client_order_id": "c-1", "side": "buy"},
+        {"client_order_id": "c-1", "side": "buy", "action": "ENTRY"},
         {"client_order_id": "c-1", "symbol": "ETH/USD"},
         {"exchange_order_id": "X1", "symbol": "ETH/USD"},
         {"exchange_order_id": "X1", "status": "canceled"},
@@ -176,7 +176,7 @@ def test_a_row_without_a_symbol_that_names_the_client_order_id_leaves_the_order_
     rows = [entry(), leave("TRD-2", symbol=None, client_order_id="c-1")]
     world = World(rows=rows, orders=[order(trade_id="TRD-1", client_order_id="c-1")])
     assert (left(world), [c.why for c in world.plan().evidence.conflicts]) == ({}, [WITHOUT_SYMBOL])
-    assert left(world.having(orders=[order("X2", client_order_id="c-1", side="buy")])) == {"X2": Decimal(1)}
+    assert left(world.having(orders=[order("X2", client_order_id="c-2")])) == {"X2": Decimal(1)}
 
 
 @pytest.mark.parametrize("named", [{"exchange_order_id": "X1"}, {"client_order_id": "c-1"}])
@@ -200,3 +200,9 @@ def test_an_order_that_is_booked_under_another_market_is_another_order() -> None
         orders=[order(symbol="BTC/USDT")],
     )
     assert left(world, "BTCUSDT") == {"X1": Decimal(1)}
+
+
+@pytest.mark.parametrize("side", ["long", "buy", "sell"])
+def test_an_exit_books_by_its_client_order_id_also_where_it_has_the_side_of_the_position(side: str) -> None:
+    rows = [entry(qty="2", side="long"), leave(side=side, client_order_id="bytelyst-p1-TRD-1-exit")]
+    assert World(rows=rows, orders=[order(client_order_id="bytelyst-p1-TRD-1-exit")]).booked() == []

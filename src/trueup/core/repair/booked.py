@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trueup.core.decimals import exactly
-from trueup.core.orders import LedgerOrder, Side, StatusClass
+from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
 from trueup.core.symbols import Symbols
 
 
@@ -103,8 +103,8 @@ def booked_index(rows: Iterable[LedgerOrder], applied: Iterable[Applied], symbol
     """Index what the ledger's filled rows and our audit have booked of exchange orders.
 
     A row books the order that its `order_id` or `exchange_order_id` names; a row without an exchange order id also
-    the order of its client order id, on either side where its own side cannot be read. A row that our audit applied
-    counts once, also where somebody changed or removed it since.
+    the order of its client order id (`_sides` says on which side). A row that our audit applied counts once, also
+    where somebody changed or removed it since.
     """
     by_order: dict[str, _ByToken] = defaultdict(lambda: defaultdict(Booked))
     by_client: dict[tuple[Side, str], _ByToken] = defaultdict(lambda: defaultdict(Booked))
@@ -115,7 +115,7 @@ def booked_index(rows: Iterable[LedgerOrder], applied: Iterable[Applied], symbol
         token = symbols.token(row.symbol) if row.symbol is not None else ANY_SYMBOL
         entries = [by_order[name][token] for name in {row.order_id, row.exchange_order_id} if name]
         if row.client_order_id and not row.exchange_order_id:
-            entries += [by_client[side, row.client_order_id][token] for side in ([row.side] if row.side else Side)]
+            entries += [by_client[side, row.client_order_id][token] for side in _sides(row)]
         row_id = row.order_id if row.order_id and row.order_id not in seen else f"{row.order_id} row {number}"
         seen.add(row.order_id)
         for entry in entries:
@@ -127,3 +127,12 @@ def booked_index(rows: Iterable[LedgerOrder], applied: Iterable[Applied], symbol
         entry.add(item.order_id, item.qty, item.profile_id, item.trade_id)
         entry.symbols.add(item.symbol)
     return BookedIndex(symbols, dict(by_order), dict(by_client))
+
+
+def _sides(row: LedgerOrder) -> Iterable[Side]:
+    """Return the sides of the venue's orders that a row may have booked by its client order id.
+
+    Some bots write the side of the position into its exit (long), so that an exit may be of either side, as is a row
+    whose own side cannot be read.
+    """
+    return Side if row.side is None or row.action is Action.EXIT else (row.side,)
