@@ -206,3 +206,9 @@ def test_an_order_that_is_booked_under_another_market_is_another_order() -> None
 def test_an_exit_books_by_its_client_order_id_also_where_it_has_the_side_of_the_position(side: str) -> None:
     rows = [entry(qty="2", side="long"), leave(side=side, client_order_id="bytelyst-p1-TRD-1-exit")]
     assert World(rows=rows, orders=[order(client_order_id="bytelyst-p1-TRD-1-exit")]).booked() == []
+
+
+def test_a_client_order_id_of_our_grammar_is_one_in_any_case() -> None:
+    rows = [entry(qty="2"), leave(client_order_id="bytelyst-p1-TRD-1-exit")]
+    world = World(rows=rows, orders=[order(client_order_id="BYTELYST-P1-trd-1-EXIT")])
+    assert (left(world), left(world.under(tag_prefix="acme"))) == ({}, {"X1": Decimal(1)})

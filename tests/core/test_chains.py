@@ -6,7 +6,7 @@ import pytest
 from tests.core.test_booked import left
 from tests.core.world import World, fill, leave, order
 
-from trueup.core.repair.booked import booked_index
+from trueup.core.repair.booked import BookedIndex
 from trueup.core.repair.chains import Chains
 from trueup.core.repair.evidence import evidence_of
 from trueup.core.repair.policy import BackfillPolicy
@@ -169,5 +169,5 @@ def test_what_was_booked_of_a_predecessor_that_is_not_listed_is_not_booked_again
 
 
 def test_what_a_replacing_order_filled_is_its_own_executions() -> None:
-    found = evidence_of(chain("0.4", "1").snapshot, booked_index([], [], Symbols()), BackfillPolicy()).rows["BTCUSD"]
+    found = evidence_of(chain("0.4", "1").snapshot, BookedIndex(), BackfillPolicy()).rows["BTCUSD"]
     assert [(row.filled, row.qty) for row in found] == [(Decimal("0.4"),) * 2, (Decimal("0.6"),) * 2]

@@ -6,11 +6,10 @@ from decimal import Decimal
 import pytest
 from tests.core.world import NOW, World, at, entry, fill, leave, order
 
-from trueup.core.repair.booked import booked_index
+from trueup.core.repair.booked import BookedIndex
 from trueup.core.repair.evidence import Conflict, Disagreement, Evidence, EvidenceBook, evidence_of
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.snapshot import Malformed
-from trueup.core.symbols import Symbols
 
 
 def book(world: World) -> EvidenceBook:
@@ -145,7 +144,7 @@ def test_fills_of_orders_that_are_set_aside_are_set_aside_too() -> None:
     unread = replace(
         snapshot, malformed=(Malformed("orders", "orders[0]", "no side", "X1"), Malformed("orders", "", ""))
     )
-    found = evidence_of(unread, booked_index([], [], Symbols()), BackfillPolicy())
+    found = evidence_of(unread, BookedIndex(), BackfillPolicy())
     assert [row.exchange_order_id for row in found.rows["BTCUSD"]] == ["X2"]
 
 

@@ -57,3 +57,24 @@ def test_padded_ids_of_an_attached_table_count_too(bot: Bot, kind: str) -> None:
     bot.sells(sold("X1", "0.3", trade_id="TRD-1"))
     assert decisions(only(run(app, apply=True)))[0] == NO_PROOF[0]
     assert len(bot.db.table("deals")) == 5
+
+
+@pytest.mark.parametrize("spelt", ["bytelyst-p1-TRD-1-exit", " ByteLyst-p1-trd-1-EXIT\t"])
+def test_a_row_with_a_tag_in_another_case_has_booked_the_order_of_that_tag(bot: Bot, spelt: str) -> None:
+    app = bot.ready(row("TRD-1"), row("TRD-2"), leave("TRD-2", client_order_id=spelt))
+    bot.sells(sold("X1", client_order_id="BYTELYST-P1-TRD-1-EXIT"))
+    assert decisions(only(run(app, apply=True))) == NO_PROOF
+
+
+def test_a_row_with_the_tag_in_another_case_that_came_after_the_plan_stops_the_repair(bot: Bot) -> None:
+    app = bot.ready(row("TRD-1"))
+    bot.sells(sold("X1", client_order_id="BYTELYST-P1-TRD-1-EXIT"))
+    record = app.journal.record
+
+    def somebody_books_it(drafts: object) -> object:
+        app.journal.record = record
+        bot.db.orders(leave("TRD-2", client_order_id="bytelyst-p1-trd-1-exit"))
+        return record(drafts)
+
+    app.journal.record = somebody_books_it
+    assert decisions(only(run(app, apply=True))) == [("TRD-1", "NO_GO", "slice_changed")]

@@ -224,6 +224,7 @@ def _batch(app: App, item: _Work, batch_id: str, drafts: Sequence[AuditDraft]) -
         lease=item.lease,
         bookings=bookings,
         symbols=item.gathered.account.symbols,
+        tag_prefix=app.backfill.policy.tag_prefix,
         now=iso(app.clock.now_ms()),
         require_pause=pause,
         elsewhere=item.gathered.facts.known_profiles - {profile.profile_id for profile in item.gathered.profiles},

@@ -106,7 +106,7 @@ def gather(app: App, account_name: str) -> Gathered:
     exchange_ids |= {order.replaces for order in snapshot.orders if order.replaces}
     client_ids = {order.client_order_id for order in snapshot.orders if order.client_order_id and order.qty > 0}
     elsewhere = profiles_elsewhere(app, everybody, account)
-    booked = app.ledger.rows_booking(exchange_ids, client_ids)
+    booked = app.ledger.rows_booking(exchange_ids, client_ids, app.backfill.policy.tag_prefix)
     applied = app.journal.applied(exchange_ids) if app.journal.audit_exists() else []
     ids = [profile.profile_id for profile in here]
     audited = app.journal.audit_exists()
@@ -114,7 +114,10 @@ def gather(app: App, account_name: str) -> Gathered:
         snapshot=snapshot,
         slices=tuple(slices),
         booked=booked_index(
-            _not_of(booked, elsewhere), [item for item in applied if item.profile_id not in elsewhere], account.symbols
+            _not_of(booked, elsewhere),
+            [item for item in applied if item.profile_id not in elsewhere],
+            account.symbols,
+            app.backfill.policy.tag_prefix,
         ),
         known_profiles=frozenset(profile.profile_id for profile in everybody),
         managed={profile.profile_id: _managed(profile, account) for profile in here},

@@ -12,6 +12,7 @@ from decimal import Decimal
 from trueup.core.decimals import exactly
 from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
 from trueup.core.symbols import Symbols
+from trueup.core.tags import comparable
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,13 @@ _ByToken = dict[str, Booked]
 
 @dataclass(frozen=True, slots=True)
 class BookedIndex:
-    """What was booked, by exchange order id, or client order id where that is all a row has; then by symbol token."""
+    """What was booked, by exchange order id, or client order id where that is all a row has; then by symbol token.
+
+    Client order ids are compared as the tags of `tag_prefix` are: what attributes an order must find its booking.
+    """
 
     symbols: Symbols = field(default_factory=Symbols)
+    tag_prefix: str = ""
     by_order: dict[str, _ByToken] = field(default_factory=dict)
     by_client: dict[tuple[Side, str], _ByToken] = field(default_factory=dict)
 
@@ -82,7 +87,8 @@ class BookedIndex:
         A row whose spelling of the symbol may mean the same market, or that has no symbol, leaves it unknown.
         """
         first = self._under(symbol, self.by_order.get(exchange_order_id))
-        second = self._under(symbol, self.by_client.get((side, client_order_id)) if client_order_id else None)
+        client = comparable(self.tag_prefix, client_order_id) if client_order_id else None
+        second = self._under(symbol, self.by_client.get((side, client)) if client else None)
         return first.with_all_of(second) if first.symbols and second.symbols else first if first.symbols else second
 
     def _under(self, symbol: str, found: _ByToken | None) -> Booked:
@@ -99,7 +105,9 @@ class BookedIndex:
 
 
 @exactly
-def booked_index(rows: Iterable[LedgerOrder], applied: Iterable[Applied], symbols: Symbols) -> BookedIndex:
+def booked_index(
+    rows: Iterable[LedgerOrder], applied: Iterable[Applied], symbols: Symbols, tag_prefix: str
+) -> BookedIndex:
     """Index what the ledger's filled rows and our audit have booked of exchange orders.
 
     A row books the order that its `order_id` or `exchange_order_id` names; a row without an exchange order id also
@@ -115,7 +123,8 @@ def booked_index(rows: Iterable[LedgerOrder], applied: Iterable[Applied], symbol
         token = symbols.token(row.symbol) if row.symbol is not None else ANY_SYMBOL
         entries = [by_order[name][token] for name in {row.order_id, row.exchange_order_id} if name]
         if row.client_order_id and not row.exchange_order_id:
-            entries += [by_client[side, row.client_order_id][token] for side in _sides(row)]
+            client = comparable(tag_prefix, row.client_order_id)
+            entries += [by_client[side, client][token] for side in _sides(row)]
         row_id = row.order_id if row.order_id and row.order_id not in seen else f"{row.order_id} row {number}"
         seen.add(row.order_id)
         for entry in entries:
@@ -126,7 +135,7 @@ def booked_index(rows: Iterable[LedgerOrder], applied: Iterable[Applied], symbol
         entry = by_order[item.exchange_order_id][symbols.token(item.symbol)]
         entry.add(item.order_id, item.qty, item.profile_id, item.trade_id)
         entry.symbols.add(item.symbol)
-    return BookedIndex(symbols, dict(by_order), dict(by_client))
+    return BookedIndex(symbols, tag_prefix, dict(by_order), dict(by_client))
 
 
 def _sides(row: LedgerOrder) -> Iterable[Side]:
