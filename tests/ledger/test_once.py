@@ -78,3 +78,9 @@ def test_a_row_with_the_tag_in_another_case_that_came_after_the_plan_stops_the_r
 
     app.journal.record = somebody_books_it
     assert decisions(only(run(app, apply=True))) == [("TRD-1", "NO_GO", "slice_changed")]
+
+
+def test_what_was_booked_under_the_heir_of_a_replaced_order_is_not_booked_again(bot: Bot) -> None:
+    app = bot.ready(row("TRD-1", "2"), leave("TRD-1", "1", 12, exchange_order_id="X2"))
+    bot.sells(sold("X1", "0.4", trade_id="TRD-1", status="replaced", replaced_by="X2"))
+    assert decisions(only(run(app, apply=True))) == NO_PROOF

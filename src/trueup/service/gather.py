@@ -103,7 +103,7 @@ def gather(app: App, account_name: str) -> Gathered:
     snapshot, error = _snapshot(app, account, _scope(app, here, slices))
     exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
     exchange_ids |= {fill.order_id for fill in snapshot.fills}
-    exchange_ids |= {order.replaces for order in snapshot.orders if order.replaces}
+    exchange_ids |= {name for order in snapshot.orders for name in (order.replaces, order.replaced_by) if name}
     client_ids = {order.client_order_id for order in snapshot.orders if order.client_order_id and order.qty > 0}
     elsewhere = profiles_elsewhere(app, everybody, account)
     booked = app.ledger.rows_booking(exchange_ids, client_ids, app.backfill.policy.tag_prefix)
