@@ -84,3 +84,20 @@ def test_what_was_booked_under_the_heir_of_a_replaced_order_is_not_booked_again(
     app = bot.ready(row("TRD-1", "2"), leave("TRD-1", "1", 12, exchange_order_id="X2"))
     bot.sells(sold("X1", "0.4", trade_id="TRD-1", status="replaced", replaced_by="X2"))
     assert decisions(only(run(app, apply=True))) == NO_PROOF
+
+
+@pytest.mark.parametrize("section", ["open_orders", "closed_orders"])
+def test_what_is_booked_by_client_order_id_counts_where_only_the_fills_say_that_the_order_executed(
+    bot: Bot, section: str
+) -> None:
+    tag = {"client_order_id": "bytelyst-p1-TRD-1-exit"}
+    app = bot.ready(row("TRD-1", "2"), leave("TRD-1", "1", 10, **tag), row("TRD-9"))
+    fill = {"id": "F1", "order_id": "X1", "symbol": "BTC/USD", "side": "sell", "qty": "1", "price": "110",
+            "filled_at": sold("X1")["filled_at"]}  # fmt: skip
+    sections = {"open_orders": [], "closed_orders": [sold("X9", trade_id="TRD-9")]}
+    sections[section].append(sold("X1", "0", status="new", **tag))
+    bot.venue(fills=[fill], **sections)
+    assert decisions(only(run(app, apply=True))) == [
+        *NO_PROOF,
+        ("TRD-9", "APPLIED", "inserted"),
+    ]

@@ -101,10 +101,7 @@ def gather(app: App, account_name: str) -> Gathered:
     rows = app.ledger.open_trade_rows([profile.profile_id for profile in here])
     slices = slices_of(rows, account.symbols)
     snapshot, error = _snapshot(app, account, _scope(app, here, slices))
-    exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
-    exchange_ids |= {fill.order_id for fill in snapshot.fills}
-    exchange_ids |= {name for order in snapshot.orders for name in (order.replaces, order.replaced_by) if name}
-    client_ids = {order.client_order_id for order in snapshot.orders if order.client_order_id and order.qty > 0}
+    exchange_ids, client_ids = _executed_ids(snapshot)
     elsewhere = profiles_elsewhere(app, everybody, account)
     booked = app.ledger.rows_booking(exchange_ids, client_ids, app.backfill.policy.tag_prefix)
     applied = app.journal.applied(exchange_ids) if app.journal.audit_exists() else []
@@ -125,6 +122,21 @@ def gather(app: App, account_name: str) -> Gathered:
         settled=tuple(_settled(app, account, ids)) if audited else (),
     )
     return Gathered(account, here, facts, error)
+
+
+def _executed_ids(snapshot: Snapshot) -> tuple[set[str], set[str]]:
+    """Return the exchange order ids and the client order ids of the orders that executed or stand in a chain.
+
+    An order executed if it says so or if a fill does.
+    """
+    exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
+    exchange_ids |= {fill.order_id for fill in snapshot.fills}
+    exchange_ids |= {name for order in snapshot.orders for name in (order.replaces, order.replaced_by) if name}
+    return exchange_ids, {
+        order.client_order_id
+        for order in snapshot.orders
+        if order.client_order_id and (order.id in exchange_ids or order.replaces or order.replaced_by)
+    }
 
 
 def _scope(app: App, profiles: Iterable[Profile], slices: Iterable[Slice]) -> ReadScope:
