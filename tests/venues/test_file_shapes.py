@@ -21,6 +21,7 @@ from tests.venues.exports import (
     native_order,
     read,
     read_folder,
+    unknown_by_token,
     write,
 )
 
@@ -104,7 +105,7 @@ class TestLists:
 
     def test_a_malformed_position_in_a_list_is_unknown_and_not_flat(self, tmp_path: Path) -> None:
         snapshot = read(tmp_path, [alpaca_position(), alpaca_position(symbol="ETHUSD", qty="x")])
-        assert snapshot.unknown_symbols.keys() == {"ETHUSD"}
+        assert unknown_by_token(snapshot).keys() == {"ETHUSD"}
         assert read(tmp_path, [alpaca_position(), 5]).feed(Feed.POSITIONS).state is FeedState.PARTIAL
 
 
@@ -152,7 +153,7 @@ class TestNames:
     def test_tell_a_list_whose_rows_do_not(self, tmp_path: Path) -> None:
         snapshot = read(tmp_path, [{"symbol": "BTC/USD"}, None], "positions.json")
         assert snapshot.feed(Feed.POSITIONS).state is FeedState.PARTIAL
-        assert snapshot.unknown_symbols.keys() == {"BTCUSD"}
+        assert unknown_by_token(snapshot).keys() == {"BTCUSD"}
         assert len(read(tmp_path, [{"id": "x"}], "fills.json").malformed) == 1
 
     def test_give_way_to_the_rows(self, tmp_path: Path) -> None:
