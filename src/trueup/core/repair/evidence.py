@@ -90,13 +90,13 @@ def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy)
         for row in rows
         if row.time_ms > latest
     ]
-    orders, order_conflicts = _orders(snapshot, latest)
+    unread = {row.row_id for row in snapshot.malformed if row.row_id}
+    unread |= {order.id for order in snapshot.orders if order.time_ms > latest}
+    orders, order_conflicts = _orders(snapshot, latest, unread)
     fills, fill_conflicts = _fills(snapshot, latest)
     chains = Chains(snapshot.orders, snapshot.symbols)
     set_aside = {**order_conflicts, **fill_conflicts, **_sides_differ(orders, fills)}
     set_aside |= _unclear_chains(chains, set_aside, orders, fills)
-    unread = {row.row_id for row in snapshot.malformed if row.row_id}
-    unread |= {order.id for order in snapshot.orders if order.time_ms > latest}
     fills = {key: found for key, found in fills.items() if key[1] not in unread}
     executed: dict[OrderKey, Evidence] = {}
     differences: list[Disagreement] = []
@@ -117,8 +117,13 @@ def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy)
     )
 
 
-def _orders(snapshot: Snapshot, latest: int) -> tuple[dict[OrderKey, VenueOrder], dict[OrderKey, Conflict]]:
-    """Return the venue's orders once each, and those that it lists with different content."""
+def _orders(
+    snapshot: Snapshot, latest: int, unread: set[str]
+) -> tuple[dict[OrderKey, VenueOrder], dict[OrderKey, Conflict]]:
+    """Return the venue's orders once each, and those that it lists with different content.
+
+    `unread` are the ids of orders of which a listing cannot be used; another listing of such an order differs from it.
+    """
     orders: dict[OrderKey, VenueOrder] = {}
     conflicts: dict[OrderKey, Conflict] = {}
     for order in snapshot.orders:
@@ -126,6 +131,8 @@ def _orders(snapshot: Snapshot, latest: int) -> tuple[dict[OrderKey, VenueOrder]
             continue
         key = (snapshot.symbols.token(order.symbol), order.id)
         first = orders.setdefault(key, order)
+        if order.id in unread:
+            conflicts[key] = Conflict(order.id, order.symbol, "another listing of this order cannot be read")
         if first is not order and first != order:
             orders[key] = min(first, order, key=repr)
             conflicts[key] = Conflict(order.id, order.symbol, "the venue lists this order twice, differently")
