@@ -198,12 +198,17 @@ class TestOrderLists:
         assert [order.working for order in snapshot.orders] == [True, True]
         assert snapshot.malformed[0].feed == "open_orders"
 
-    @pytest.mark.parametrize("status", ["filled", "canceled", "expired", "replaced", "done_for_day", None])
+    @pytest.mark.parametrize("status", ["filled", "canceled", "expired", "replaced", "rejected", None])
     def test_one_that_is_over_makes_it_the_closed_orders(self, tmp_path: Path, status: str | None) -> None:
         rows = [self.WORKING, alpaca_order(status=status)]
         snapshot = read(tmp_path, rows)
         assert snapshot.coverage == {Feed.CLOSED_ORDERS: COMPLETE}
         assert [order.working for order in snapshot.orders] == [True, False]
+
+    @pytest.mark.parametrize("status", ["done_for_day", "calculated", "stopped", "Suspended"])
+    def test_orders_that_only_rest_do_not_make_it_the_closed_orders(self, tmp_path: Path, status: str) -> None:
+        rows = [self.WORKING, alpaca_order(status=status, filled_qty="0", filled_avg_price=None)]
+        assert read(tmp_path, rows, "orders.json").coverage == {Feed.OPEN_ORDERS: COMPLETE}
 
     def test_a_partly_filled_order_of_a_mixed_list_may_still_fill(self, tmp_path: Path) -> None:
         rows = [alpaca_order(), alpaca_order(status="partially_filled", filled_qty="0.1")]
