@@ -234,3 +234,12 @@ def test_a_trade_whose_rows_may_be_of_one_market_in_two_spellings_is_unresolved(
     ]  # fmt: skip
     spot_and_swap = slices(entry("A", symbol="BTC/USDT:USDT"), entry("A", symbol="BTC/USDT"))
     assert [s.defect for s in spot_and_swap] == [None, None]
+
+
+def test_trades_whose_ids_differ_in_blanks_alone_may_be_one() -> None:
+    rows = [entry("A"), leave("A "), entry("B "), entry("A", profile_id="p2", order_id="2"), entry("C")]
+    why = "the profile has trades whose ids differ in blanks alone: 'A', 'A '"
+    assert [(s.profile_id, s.trade_id, s.defect, s.detail) for s in slices(*rows)] == [
+        ("p1", "A", "malformed_ledger_row", why), ("p1", "A ", "malformed_ledger_row", why), ("p1", "B ", None, ""),
+        ("p1", "C", None, ""), ("p2", "A", None, ""),
+    ]  # fmt: skip

@@ -101,3 +101,9 @@ def test_what_is_booked_by_client_order_id_counts_where_only_the_fills_say_that_
         *NO_PROOF,
         ("TRD-9", "APPLIED", "inserted"),
     ]
+
+
+def test_an_exit_whose_trade_id_has_a_blank_too_many_leaves_its_trade_unresolved(bot: Bot) -> None:
+    app = bot.ready(row("TRD-1"), leave("TRD-1 ", "1", 10))
+    bot.sells(sold("X1", trade_id="TRD-1"))
+    assert {found[1:] for found in decisions(only(run(app, apply=True)))} == {("NO_GO", "malformed_ledger_row")}

@@ -97,10 +97,26 @@ def slices_of(rows: Iterable[LedgerOrder], symbols: Symbols) -> list[Slice]:
     for row in rows:
         if row.trade_id is not None and row.status is not StatusClass.DEAD:
             trades[row.profile_id, row.trade_id].append(row)
-    return [piece for key in sorted(trades) for piece in _trade_slices(trades[key], symbols)]
+    twins = _names_with_blanks(trades)
+    return [piece for key in sorted(trades) for piece in _trade_slices(trades[key], symbols, twins.get(key, ""))]
 
 
-def _trade_slices(rows: list[LedgerOrder], symbols: Symbols) -> list[Slice]:
+def _names_with_blanks(trades: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the trades of a profile whose ids differ in the blanks around them alone, with what is wrong about it."""
+    padded = {(profile, trade.strip()) for profile, trade in trades if trade != trade.strip()}
+    spelt: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for profile, trade in trades if padded else ():
+        if (profile, trade.strip()) in padded:
+            spelt[profile, trade.strip()].append((profile, trade))
+    return {
+        key: "the profile has trades whose ids differ in blanks alone: " + ", ".join(repr(k[1]) for k in sorted(keys))
+        for keys in spelt.values()
+        if len(keys) > 1
+        for key in keys
+    }
+
+
+def _trade_slices(rows: list[LedgerOrder], symbols: Symbols, doubt: str) -> list[Slice]:
     working = any(row.status is StatusClass.WORKING for row in rows)
     nameless = [row for row in rows if row.defect and not row.symbol]
     by_token: dict[str, list[LedgerOrder]] = defaultdict(list)
@@ -112,7 +128,7 @@ def _trade_slices(rows: list[LedgerOrder], symbols: Symbols) -> list[Slice]:
     return [
         piece
         for token in sorted(by_token)
-        if (piece := _slice(by_token[token] + nameless, token, working, mark, doubts.get(token, ""))) is not None
+        if (piece := _slice(by_token[token] + nameless, token, working, mark, doubts.get(token, doubt))) is not None
     ]
 
 
