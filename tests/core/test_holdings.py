@@ -224,3 +224,12 @@ def test_a_position_that_cannot_be_read_leaves_every_spelling_of_its_market_unkn
     )
     assert unread.having(legs=[leg("0", ours)]).booked()
     assert world.having(unknown_symbols={"ETH/USDT": "no"}).booked()
+
+
+@pytest.mark.parametrize("held", [{"DO": "5"}, {"DOT": "5"}])
+def test_a_symbol_that_the_venue_spells_out_in_two_ways_is_unknown_in_any_order(held: dict[str, str]) -> None:
+    two = [order("X1", symbol="DOT/USD", trade_id="TRD-1"), order("X2", symbol="DO/TUSD")]
+    for orders in (two, two[::-1]):
+        world = World(rows=[entry(symbol="DOTUSD")], orders=orders, balances={"USD": "1", **held})
+        assert world.says() == ["TRD-1: NO_GO venue_position_unknown"]
+        assert world.having(balances={"USD": "1"}).booked()

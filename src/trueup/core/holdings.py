@@ -48,7 +48,7 @@ class Holdings:
         unread = reversed(list(snapshot.unknown_symbols.items()))
         self._unknown = {self._symbols.token(name): why for name, why in unread}
         self._earning = _earning_by_asset(snapshot)
-        self._spelt = _spelling_by_token(snapshot)
+        self._spelt = _spellings_by_token(snapshot)
 
     @property
     def coverage(self) -> Coverage:
@@ -90,7 +90,8 @@ class Holdings:
         assets = self._symbols.base_assets(symbol)
         if len(assets) == 1:
             return assets
-        return self._symbols.base_assets(self._spelt.get(self._symbols.token(symbol), symbol)) or assets
+        spelt = self._spelt.get(self._symbols.token(symbol), set())
+        return tuple(sorted({asset for name in spelt for asset in self._symbols.base_assets(name)})) or assets
 
     def _of_balance(self, symbol: str) -> Holding:
         assets = self.balance_assets(symbol)
@@ -123,10 +124,10 @@ def _earning_by_asset(snapshot: Snapshot) -> dict[str, list[str]]:
     return dict(found)
 
 
-def _spelling_by_token(snapshot: Snapshot) -> dict[str, str]:
-    """Return how the venue's own orders spell each symbol with a separator."""
-    spelt: dict[str, str] = {}
+def _spellings_by_token(snapshot: Snapshot) -> dict[str, set[str]]:
+    """Return how the venue's own orders spell each symbol with a separator; one token may be DOT/USD and DO/TUSD."""
+    spelt: dict[str, set[str]] = defaultdict(set)
     for symbol in dict.fromkeys([row.symbol for row in snapshot.orders] + [row.symbol for row in snapshot.fills]):
         if any(separator in symbol for separator in "/-_"):
-            spelt.setdefault(snapshot.symbols.token(symbol), symbol)
-    return spelt
+            spelt[snapshot.symbols.token(symbol)].add(symbol)
+    return dict(spelt)
