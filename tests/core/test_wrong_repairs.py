@@ -206,3 +206,17 @@ def test_trades_that_moved_after_the_venue_was_read_make_no_excess(newer: list[L
     explained = world.under(flatness="explained")
     assert "TRD-A: SKIP_ACTIVE_POSITION would_overshoot_venue:0" in explained.says()
     assert explained.having(rows=explained.rows[:1]).booked()
+
+
+@pytest.mark.parametrize("minute", [5, 15])
+@pytest.mark.parametrize("policy", ["flat", "explained"])
+def test_evidence_that_was_taken_back_does_not_hide_other_evidence(minute: int, policy: str) -> None:
+    taken_back = order("X1", "1", minute, trade_id="TRD-1")
+    world = World(rows=[entry()], orders=[taken_back], reverted=frozenset({("p1", "TRD-1", "X1")})).under(
+        flatness=policy
+    )
+    assert world.says() == ["TRD-1: NO_GO reverted_by_operator X1"]
+    more = world.having(orders=[taken_back, order("X2", "0.4", 10, trade_id="TRD-1")])
+    assert sorted(more.says()) == ["TRD-1: 0.4 of X2 by trade_id", "TRD-1: NO_GO reverted_by_operator X1"]
+    whole = world.having(orders=[taken_back, order("X2", "1", 10, sub_tag="bytelyst:p1:TRD-1")])
+    assert whole.says() == ["TRD-1: 1 of X2 by sub_tag"]

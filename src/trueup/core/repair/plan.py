@@ -137,7 +137,15 @@ def _attributions(
         settled[past.token].append(past)
     reach = order_feed_reach(facts.snapshot)
     return {
-        token: attribute(evidence.rows.get(token, []), by_token[token], settled[token], reader, policy, reach)
+        token: attribute(
+            evidence.rows.get(token, []),
+            by_token[token],
+            settled[token],
+            reader,
+            policy,
+            reach,
+            reverted=facts.reverted,
+        )
         for token in sorted(by_token)
     }
 
@@ -171,8 +179,9 @@ def _decisions(
             policy=policy,
             excess=excess,
             as_of=as_of,
+            reverted=facts.reverted,
         )
-        decisions[trade.profile_id] += decide(situation, facts.reverted, ids)
+        decisions[trade.profile_id] += decide(situation, ids)
     return decisions
 
 
