@@ -166,7 +166,7 @@ class World:
         return AccountFacts(
             snapshot=self.snapshot,
             slices=tuple(slices_of(self.rows, self.fresh_symbols)),
-            booked=booked_index(self.rows, self.applied, self.fresh_symbols),
+            booked=booked_index(self.rows, self.applied, self.fresh_symbols, self.policy.tag_prefix),
             known_profiles=frozenset(self.profiles),
             managed=self.managed,
             reverted=self.reverted,

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Select, Text, cast, func, or_, select
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, read_order, text_or_none
+from trueup.core.tags import comparable, is_tagged
 from trueup.ledger import schema, statuses
 from trueup.ledger.attach import OrdersTable
-from trueup.ledger.blanks import ID_COLUMNS, any_padded
+from trueup.ledger.blanks import ID_COLUMNS, any_padded, in_lower_case
 from trueup.ledger.slices import living_rows, maybe_open
 from trueup.ledger.statuses import among
 from trueup.ledger.tables import Store, fits
@@ -74,10 +75,13 @@ class Reader:
         with self._store.books.reading() as connection:
             return rows_without_trade(connection, self._store.orders(connection), profile_ids)
 
-    def rows_booking(self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]) -> list[LedgerOrder]:
+    def rows_booking(
+        self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str], tag_prefix: str
+    ) -> list[LedgerOrder]:
         """Return the rows whose order id, exchange order id or client order id is among those given."""
         with self._store.books.reading() as connection:
-            return rows_booking(connection, self._store.orders(connection), exchange_order_ids, client_order_ids)
+            table = self._store.orders(connection)
+            return rows_booking(connection, table, exchange_order_ids, client_order_ids, tag_prefix)
 
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         """Return which of the order ids the ledger has already."""
@@ -102,27 +106,39 @@ def rows_without_trade(connection: Connection, table: OrdersTable, profile_ids: 
 
 
 def rows_booking(
-    connection: Connection, table: OrdersTable, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]
+    connection: Connection,
+    table: OrdersTable,
+    exchange_order_ids: Iterable[str],
+    client_order_ids: Iterable[str],
+    tag_prefix: str,
 ) -> list[LedgerOrder]:
-    """Return the rows that name one of the exchange orders, each once, whatever blanks stand around the ids."""
+    """Return the rows that name one of the exchange orders, each once, whatever blanks stand around the ids.
+
+    Client order ids with the tag prefix are found in any case, as tags are compared.
+    """
     orders, clients = frozenset(exchange_order_ids), frozenset(client_order_ids)
     if not orders and not clients:
         return []
     wanted = {"order_id": orders, "exchange_order_id": orders, "client_order_id": clients}
-    spelt = _padded_spellings(connection, table, wanted)
+    spelt = _padded_spellings(connection, table, wanted, tag_prefix)
+    asked = [(table[name], values | spelt[name]) for name, values in wanted.items() if name in table]
+    tags = frozenset(comparable(tag_prefix, name) for name in clients if is_tagged(tag_prefix, name))
+    if tags and "client_order_id" in table:
+        asked.append((in_lower_case(table["client_order_id"], connection.dialect.name), tags))
     found: Counter[LedgerOrder] = Counter()
-    for name, values in wanted.items():
+    for column, values in asked:
         named: Counter[LedgerOrder] = Counter()
-        for part in chunks(sorted(values | spelt[name])) if name in table else ():
-            named.update(read_rows(connection, select(*table.selected()).where(table[name].in_(part))))
+        for part in chunks(sorted(values)):
+            named.update(read_rows(connection, select(*table.selected()).where(column.in_(part))))
         found |= named
     return list(found.elements())
 
 
 def _padded_spellings(
-    connection: Connection, table: OrdersTable, wanted: Mapping[str, frozenset[str]]
+    connection: Connection, table: OrdersTable, wanted: Mapping[str, frozenset[str]], tag_prefix: str
 ) -> Mapping[str, set[str]]:
     """Return by column how the table spells the wanted ids with blanks around them."""
+    tags = {comparable(tag_prefix, name) for name in wanted["client_order_id"]}
     names = [name for name in ID_COLUMNS if name in table]
     dialect = connection.dialect.name
     # Postgres compares patterns with text alone; on a text column the cast is none, and the index still serves.
@@ -133,7 +149,8 @@ def _padded_spellings(
     with connection.execute(query.execution_options(yield_per=2000)) as result:
         for row in result:
             for name, value in zip(names, row, strict=True):
-                if isinstance(value, str) and value.strip() != value and value.strip() in wanted[name]:
+                bare = value.strip() if isinstance(value, str) else value
+                if bare != value and (bare in wanted[name] or comparable(tag_prefix, bare) in tags):
                     found[name].add(value)
     return found
 

@@ -80,7 +80,7 @@ class Repairs:
 def _book(connection: Connection, table: OrdersTable, batch: RepairBatch) -> RepairResult:
     hold_lease(connection, batch.lease)
     require_pause(connection, batch.require_pause)
-    stale = stale_trades(connection, table, batch.profile.profile_id, batch.bookings, batch.symbols, batch.elsewhere)
+    stale = stale_trades(connection, table, batch)
     if stale:
         return RepairResult(stale=stale)
     rows = {booking.row.order_id: booking.row for booking in batch.bookings}
@@ -214,13 +214,14 @@ def _refuse_booked(connection: Connection, table: OrdersTable, request: UndoRequ
     exchange_ids = {str(row["exchange_order_id"]) for row in rows}
     client_ids = {str(row["exchange_client_order_id"]) for row in rows if row["exchange_client_order_id"]}
     index = booked_here(
-        connection, table, exchange_ids, client_ids, request.symbols, elsewhere=request.elsewhere, without=own
-    )
+        connection, table, exchange_ids, client_ids, request.symbols, request.tag_prefix,
+        elsewhere=request.elsewhere, without=own,
+    )  # fmt: skip
     for row in rows:
         before = read_decimal(str(_metadata(row).get("bookedBefore") or "0"))
-        token = request.symbols.token(str(row["symbol"]))
+        symbol = str(row["symbol"])
         client_id = _text(row["exchange_client_order_id"])
-        booked = max(index.of(token, side, str(row["exchange_order_id"]), client_id).qty for side in Side)
+        booked = max(index.of(symbol, side, str(row["exchange_order_id"]), client_id).qty for side in Side)
         if booked > before:
             raise Refused(
                 f"Batch {request.batch_id} is not put back: exchange order {row['exchange_order_id']} was booked"

@@ -101,12 +101,9 @@ def gather(app: App, account_name: str) -> Gathered:
     rows = app.ledger.open_trade_rows([profile.profile_id for profile in here])
     slices = slices_of(rows, account.symbols)
     snapshot, error = _snapshot(app, account, _scope(app, here, slices))
-    exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
-    exchange_ids |= {fill.order_id for fill in snapshot.fills}
-    exchange_ids |= {order.replaces for order in snapshot.orders if order.replaces}
-    client_ids = {order.client_order_id for order in snapshot.orders if order.client_order_id and order.qty > 0}
+    exchange_ids, client_ids = _executed_ids(snapshot)
     elsewhere = profiles_elsewhere(app, everybody, account)
-    booked = app.ledger.rows_booking(exchange_ids, client_ids)
+    booked = app.ledger.rows_booking(exchange_ids, client_ids, app.backfill.policy.tag_prefix)
     applied = app.journal.applied(exchange_ids) if app.journal.audit_exists() else []
     ids = [profile.profile_id for profile in here]
     audited = app.journal.audit_exists()
@@ -114,7 +111,10 @@ def gather(app: App, account_name: str) -> Gathered:
         snapshot=snapshot,
         slices=tuple(slices),
         booked=booked_index(
-            _not_of(booked, elsewhere), [item for item in applied if item.profile_id not in elsewhere], account.symbols
+            _not_of(booked, elsewhere),
+            [item for item in applied if item.profile_id not in elsewhere],
+            account.symbols,
+            app.backfill.policy.tag_prefix,
         ),
         known_profiles=frozenset(profile.profile_id for profile in everybody),
         managed={profile.profile_id: _managed(profile, account) for profile in here},
@@ -122,6 +122,21 @@ def gather(app: App, account_name: str) -> Gathered:
         settled=tuple(_settled(app, account, ids)) if audited else (),
     )
     return Gathered(account, here, facts, error)
+
+
+def _executed_ids(snapshot: Snapshot) -> tuple[set[str], set[str]]:
+    """Return the exchange order ids and the client order ids of the orders that executed or stand in a chain.
+
+    An order executed if it says so or if a fill does.
+    """
+    exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
+    exchange_ids |= {fill.order_id for fill in snapshot.fills}
+    exchange_ids |= {name for order in snapshot.orders for name in (order.replaces, order.replaced_by) if name}
+    return exchange_ids, {
+        order.client_order_id
+        for order in snapshot.orders
+        if order.client_order_id and (order.id in exchange_ids or order.replaces or order.replaced_by)
+    }
 
 
 def _scope(app: App, profiles: Iterable[Profile], slices: Iterable[Slice]) -> ReadScope:

@@ -38,6 +38,7 @@ def _undo(app: App, batch_id: str, reason: str, wait_seconds: float, *, back: bo
             profile=profile,
             lease=lease,
             symbols=account.symbols,
+            tag_prefix=app.backfill.policy.tag_prefix,
             actor=app.actor,
             reason=reason.strip(),
             now=iso(app.clock.now_ms()),

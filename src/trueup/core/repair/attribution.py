@@ -7,7 +7,7 @@ to one profile while another could claim it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -60,12 +60,16 @@ def attribute(
     reader: TagReader,
     policy: BackfillPolicy,
     reach_ms: int | None,
+    *,
+    reverted: Collection[tuple[str, str, str]] = (),
 ) -> Attribution:
     """Attribute one symbol's evidence to the account's open trades of that symbol.
 
     `settled` are the symbol's trades that trueup repaired: evidence that was undecided then stays undecided, so that
     a second pass over an unchanged world changes nothing. `reach_ms` is the time from which on the order feed is
-    complete, None where it is not: nothing is guessed beyond it. Runs in the caller's exact context; costs n log n.
+    complete, None where it is not: nothing is guessed beyond it. What an operator took back (`reverted`: profile, trade
+    and exchange order ids) is given to its trade only where no other evidence names the trade. Runs in the caller's
+    exact context; costs n log n.
     """
     past = list(settled)
     walk = _Walk(list(trades), policy, reach_ms, max((trade.as_of_ms for trade in past), default=None))
@@ -79,7 +83,9 @@ def attribute(
         names = ever if walk.was_weighed(row) else now_open
         walk.add(_Row(row, reading.owner, names.named_by(row, reading)))
     for method in NAMED_PASSES:
-        walk.run(method, partial(_named, method))
+        walk.run(method, partial(_named, method, reverted))
+    for method in NAMED_PASSES if reverted else ():
+        walk.run(method, partial(_named, method, ()))
     if policy.heuristic_match and not any(trade.defect for trade in walk.trades.values()):
         walk.by_quantity()
         walk.run(SINGLE_OPEN_TRADE, walk.single)
@@ -93,9 +99,11 @@ class _Row:
     names: Names
 
 
-def _named(method: str, row: _Row) -> TradeKey | None:
+def _named(method: str, reverted: Collection[tuple[str, str, str]], row: _Row) -> TradeKey | None:
     """Return the trade that an identifier names; what is left of an order follows its earlier part, not a short tag."""
     trade = row.names.by(method)
+    if trade is not None and (*trade, row.evidence.exchange_order_id) in reverted:
+        return None
     short = method == "sub_tag" and trade is not None and not row.names.spells_out(trade)
     return None if short and not row.evidence.booked_to <= {trade} else trade
 

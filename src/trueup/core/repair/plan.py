@@ -141,7 +141,15 @@ def _attributions(
         settled[past.token].append(past)
     reach = order_feed_reach(facts.snapshot)
     return {
-        token: attribute(evidence.rows.get(token, []), by_token[token], settled[token], reader, policy, reach)
+        token: attribute(
+            evidence.rows.get(token, []),
+            by_token[token],
+            settled[token],
+            reader,
+            policy,
+            reach,
+            reverted=facts.reverted,
+        )
         for token in sorted(by_token)
     }
 
@@ -154,9 +162,9 @@ def _decisions(
     held = {key: holdings.of(key[1]) for key in {(t.token, t.symbol) for t in trades}}
     unknown = {token for (token, _), holding in held.items() if holding.unknown is not None}
     venue = {token: holding.signed for (token, _), holding in held.items() if token not in unknown}
-    excess = excess_of(ledger_positions(facts.slices), venue)
-    counted = {token: _Counted(attributions[token]) for token in {trade.token for trade in trades}}
     latest = facts.snapshot.as_of_ms + policy.grace_ms
+    excess = excess_of(ledger_positions(facts.slices, latest), venue)
+    counted = {token: _Counted(attributions[token]) for token in {trade.token for trade in trades}}
     reach, as_of = order_feed_reach(facts.snapshot), iso(facts.snapshot.as_of_ms)
     decisions: dict[str, list[Decision]] = defaultdict(list)
     ids: set[str] = set()
@@ -175,8 +183,9 @@ def _decisions(
             policy=policy,
             excess=excess,
             as_of=as_of,
+            reverted=facts.reverted,
         )
-        decisions[trade.profile_id] += decide(situation, facts.reverted, ids)
+        decisions[trade.profile_id] += decide(situation, ids)
     return decisions
 
 

@@ -252,7 +252,7 @@ def _doubt_symbol(draft: _Draft, row: object, why: str) -> None:
         draft.cover(Feed.POSITIONS, FeedState.PARTIAL, why)
         return
     for spelling in (symbol, symbol.partition(":")[0]):
-        draft.unknown_symbols.setdefault(draft.symbols.token(spelling), why)
+        draft.unknown_symbols.setdefault(spelling, why)
 
 
 def _read_balances(draft: _Draft, section: Section) -> None:
