@@ -29,7 +29,7 @@ def test_a_slice_is_entries_less_exits() -> None:
         profile_id="p1", trade_id="TRD-1", symbol="BTC/USD", token="BTCUSD", user_id="u1", entry_side=Side.BUY,
         entry_qty=Decimal(4), exit_qty=Decimal("0.75"), open_qty=Decimal("3.25"), newest_ms=at(7), bot_newest_ms=at(7),
         opened_ms=at(1), entry_price=Decimal(175), working=False, defect=None, detail="", fingerprint=fingerprint(rows),
-        nameless=tuple(NamelessExit(Decimal(qty), Decimal(100), at(minute)) for qty, minute in (("0.25", 5), ("0.5", 7))),
+        nameless=tuple(NamelessExit(Decimal(qty), Decimal(100), at(m)) for qty, m in (("0.25", 5), ("0.5", 7))),
     )  # fmt: skip
     assert (found.signed_open, found.exit_side, found.is_open) == (Decimal("3.25"), "sell", True)
 

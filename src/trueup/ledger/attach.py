@@ -34,6 +34,7 @@ from sqlalchemy.types import NullType, TypeEngine
 from trueup.core.decimals import plain
 from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.times import SECONDS_BELOW, iso, read_time, to_datetime
+from trueup.ledger.numbers import EVERY_DECIMAL, NumberForm, number_form
 from trueup.ledger.schema import ORDER_COLUMNS, REQUIRED_ORDER_COLUMNS, orders
 from trueup.ledger.types import ExactDecimal
 
@@ -63,11 +64,13 @@ class OrdersTable:
         columns: Mapping[str, Column[Any]],
         kinds: Mapping[str, TypeEngine[Any]],
         only_profile: str | None,
+        dialect: str,
     ) -> None:
         self.table = table
         self._columns = dict(columns)
         self._kinds = dict(kinds)
         self._only_profile = only_profile
+        self._forms = {name: number_form(kinds[name], dialect) for name in _NUMBERS if name in kinds}
         self.is_native = table is orders
 
     def __contains__(self, name: str) -> bool:
@@ -90,6 +93,10 @@ class OrdersTable:
     def holds_decimals(self, name: str) -> bool:
         """Say whether a column on Postgres holds exact numbers."""
         return self.holds_numbers(name) and not isinstance(self._kinds.get(name), Float)
+
+    def form(self, name: str) -> NumberForm:
+        """Return how a column of numbers holds them."""
+        return self._forms.get(name, EVERY_DECIMAL)
 
     def selected(self) -> list[ColumnElement[Any]]:
         """Return all columns under our names."""
@@ -145,7 +152,7 @@ def _timestamp(ms: int, kind: TypeEngine[Any], like: object) -> object:
 
 def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
     """Find the orders table and its columns; ConfigurationError names what is missing and the nearest name."""
-    found = inspect(connection)
+    found, dialect = inspect(connection), connection.dialect.name
     if not found.has_table(wanted.table):
         known = nearest(wanted.table, found.get_table_names())
         raise ConfigurationError(
@@ -153,13 +160,14 @@ def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
         )
     if wanted.table == orders.name and not wanted.columns and _is_native(connection):
         native = {name: orders.c[name] for name in ORDER_COLUMNS}
-        return OrdersTable(orders, native, {name: column.type for name, column in native.items()}, None)
+        return OrdersTable(orders, native, {name: column.type for name, column in native.items()}, None, dialect)
     reflected = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
     theirs = _columns(reflected, wanted)
     _require(theirs, reflected, wanted)
     raw = Table(wanted.table, MetaData(), *(Column(column.name, NullType()) for column in reflected.c))
     columns = {name: raw.c[column.name] for name, column in theirs.items()}
-    return OrdersTable(raw, columns, {name: column.type for name, column in theirs.items()}, wanted.only_profile)
+    kinds = {name: column.type for name, column in theirs.items()}
+    return OrdersTable(raw, columns, kinds, wanted.only_profile, dialect)
 
 
 def _is_native(connection: Connection) -> bool:
