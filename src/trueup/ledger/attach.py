@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Numeric,
+    String,
     Table,
     Text,
     Uuid,
@@ -34,6 +35,8 @@ from sqlalchemy.types import NullType, TypeEngine
 from trueup.core.decimals import plain
 from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.times import SECONDS_BELOW, iso, read_time, to_datetime
+from trueup.ledger.blanks import ID_COLUMNS
+from trueup.ledger.ids import require_ids
 from trueup.ledger.numbers import EVERY_DECIMAL, NumberForm, number_form
 from trueup.ledger.schema import ORDER_COLUMNS, REQUIRED_ORDER_COLUMNS, orders
 from trueup.ledger.types import ExactDecimal
@@ -98,6 +101,10 @@ class OrdersTable:
         """Return how a column of numbers holds them."""
         return self._forms.get(name, EVERY_DECIMAL)
 
+    def kind(self, name: str) -> TypeEngine[Any] | None:
+        """Return a column's type as the database has it, None where the table lacks it."""
+        return self._kinds.get(name)
+
     def selected(self) -> list[ColumnElement[Any]]:
         """Return all columns under our names."""
         return [self[name].label(name) for name in ORDER_COLUMNS]
@@ -136,10 +143,6 @@ def _moment(ms: int, kind: TypeEngine[Any]) -> object:
     return moment if kind.timezone else moment.replace(tzinfo=None)
 
 
-def _is_text(kind: TypeEngine[Any]) -> bool:
-    return kind.python_type is str
-
-
 def _timestamp(ms: int, kind: TypeEngine[Any], like: object) -> object:
     if isinstance(kind, DateTime):
         return _moment(ms, kind)
@@ -167,19 +170,22 @@ def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
     raw = Table(wanted.table, MetaData(), *(Column(column.name, NullType()) for column in reflected.c))
     columns = {name: raw.c[column.name] for name, column in theirs.items()}
     kinds = {name: column.type for name, column in theirs.items()}
+    require_ids(connection, columns, kinds)
     return OrdersTable(raw, columns, kinds, wanted.only_profile, dialect)
 
 
 def _is_native(connection: Connection) -> bool:
-    """Say whether the table has our columns with types that hold decimals exactly."""
+    """Say whether the table has our columns with types that hold ids and decimals exactly."""
     found = {column["name"]: column["type"] for column in inspect(connection).get_columns(orders.name)}
-    if set(ORDER_COLUMNS) - set(found):
+    if set(ORDER_COLUMNS) - set(found) or not all(isinstance(found[name], String) for name in ID_COLUMNS):
         return False
     if connection.dialect.name == "postgresql":
         exact = all(isinstance(found[name], Numeric) and not isinstance(found[name], Float) for name in _NUMBERS)
         times = all(isinstance(found[name], DateTime) and getattr(found[name], "timezone", False) for name in _TIMES)
         return exact and times and isinstance(found["timestamp"], Integer)
-    return all(_is_text(found[name]) for name in _NUMBERS + _TIMES) and isinstance(found["timestamp"], Integer)
+    return all(isinstance(found[name], String) for name in _NUMBERS + _TIMES) and isinstance(
+        found["timestamp"], Integer
+    )
 
 
 def _columns(table: Table, wanted: OrdersMap) -> dict[str, Column[Any]]:

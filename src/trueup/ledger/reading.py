@@ -14,6 +14,7 @@ from trueup.core.orders import LedgerOrder, read_order, text_or_none
 from trueup.ledger import schema
 from trueup.ledger.attach import OrdersTable
 from trueup.ledger.blanks import ID_COLUMNS, any_padded
+from trueup.ledger.ids import require_kept, require_read_as_written
 from trueup.ledger.slices import living_rows, maybe_open
 from trueup.ledger.tables import Store, fits
 from trueup.ports import Profile
@@ -31,7 +32,12 @@ def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
 
 def read_rows(connection: Connection, query: Select[Any]) -> list[LedgerOrder]:
     """Run a query of orders under our names and read its rows strictly."""
-    return [read_order(dict(row)) for row in connection.execute(query).mappings()]
+    return [_read(dict(raw)) for raw in connection.execute(query).mappings()]
+
+
+def _read(raw: dict[str, object]) -> LedgerOrder:
+    require_read_as_written(raw)
+    return read_order(raw)
 
 
 class Reader:
@@ -95,6 +101,8 @@ def rows_booking(
     if not orders and not clients:
         return []
     wanted = {"order_id": orders, "exchange_order_id": orders, "client_order_id": clients}
+    for name, values in wanted.items():
+        require_kept(table.kind(name), name, values)
     spelt = _padded_spellings(connection, table, wanted)
     found: Counter[LedgerOrder] = Counter()
     for name, values in wanted.items():

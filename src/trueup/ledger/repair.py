@@ -24,7 +24,7 @@ from trueup.ledger.derived import rematerialise
 from trueup.ledger.guards import booked_here, hold_lease, require_pause, stale_trades, trade_rows
 from trueup.ledger.reading import existing_ids
 from trueup.ledger.tables import Store
-from trueup.ledger.written import differences, of_audit
+from trueup.ledger.written import differences, of_audit, of_exit
 from trueup.ports import RepairBatch, RepairResult, UndoRequest, UndoResult
 
 INSERTED = "inserted"
@@ -120,6 +120,13 @@ def _insert(connection: Connection, table: OrdersTable, rows: Sequence[ExitRow],
             f"The orders table did not take {len(missing)} row(s), {min(missing)} first: another of its constraints"
             " keeps them out. Nothing was written.",
             "Look at the table's unique constraints.",
+        )
+    other = differences(connection, table, [of_exit(row) for row in rows], StatusClass.FILLED)
+    if other:
+        raise ConfigurationError(
+            f"The orders table keeps {min(other)} otherwise than it was written: {other[min(other)]}. Nothing was"
+            " written.",
+            "Look at the types of the table's columns and at its triggers.",
         )
 
 
