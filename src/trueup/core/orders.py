@@ -99,6 +99,7 @@ class LedgerOrder:
 
     `order_id` is empty where the row has none. `qty` is what executed, for filled rows alone. `defect` is the reason
     why the row cannot be used (`quantity_columns_disagree`, `malformed_ledger_row`) and `detail` says it in words.
+    `cut` is how much of the quantity a row of our own may have lost to the column that holds it.
     """
 
     order_id: str
@@ -118,6 +119,7 @@ class LedgerOrder:
     source: str | None = None
     defect: str | None = None
     detail: str = ""
+    cut: Decimal = Decimal(0)
 
 
 def read_order(raw: Mapping[str, object]) -> LedgerOrder:

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.types import NullType, TypeEngine
 
-from trueup.core.decimals import plain
+from trueup.core.decimals import NOTHING, plain
 from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.times import SECONDS_BELOW, iso, read_time, to_datetime
 from trueup.ledger.blanks import ID_COLUMNS
@@ -41,7 +41,8 @@ from trueup.ledger.numbers import EVERY_DECIMAL, NumberForm, number_form
 from trueup.ledger.schema import ORDER_COLUMNS, REQUIRED_ORDER_COLUMNS, orders
 from trueup.ledger.types import ExactDecimal
 
-_NUMBERS = ("qty", "quantity", "price", "order_qty")
+_QUANTITIES = ("qty", "quantity", "order_qty")
+_NUMBERS = (*_QUANTITIES, "price")
 _TIMES = ("filled_at", "created_at", "updated_at")
 _SPELT = ("status", "side", "action")
 NOTHING_LIKE_IT: Mapping[str, object] = MappingProxyType({})
@@ -73,6 +74,7 @@ class OrdersTable:
         self._columns = dict(columns)
         self._kinds = dict(kinds)
         self._only_profile = only_profile
+        self._dialect = dialect
         self._forms = {name: number_form(kinds[name], dialect) for name in _NUMBERS if name in kinds}
         self.is_native = table is orders
 
@@ -101,6 +103,10 @@ class OrdersTable:
         """Return how a column of numbers holds them."""
         return self._forms.get(name, EVERY_DECIMAL)
 
+    def cut(self, qty: Decimal) -> Decimal:
+        """Return what the table's column may have cut from a quantity of ours, at most."""
+        return max(self.form(name).cut(qty) for name in ("qty", "quantity"))
+
     def kind(self, name: str) -> TypeEngine[Any] | None:
         """Return a column's type as the database has it, None where the table lacks it."""
         return self._kinds.get(name)
@@ -112,10 +118,26 @@ class OrdersTable:
     def to_theirs(self, row: Mapping[str, object], like: Mapping[str, object] = NOTHING_LIKE_IT) -> dict[str, object]:
         """Return a row by their column names and in their forms; `like` is a row as the table itself writes it."""
         return {
-            column.name: _in_form(name, row.get(name), self._kinds[name], like)
+            column.name: self._quantity(name, row[name])
+            if name in _QUANTITIES
+            else _in_form(name, row.get(name), self._kinds[name], like)
             for name, column in self._columns.items()
             if row.get(name) is not None
         }
+
+    def _quantity(self, name: str, value: object) -> object:
+        """Return a quantity as its column holds it, never more than it is; refused where too much would be cut."""
+        kind, form = self._kinds[name], self.form(name)
+        if not isinstance(value, Decimal) or isinstance(kind, ExactDecimal):
+            return value
+        held = form.held(value)
+        if held <= 0 or (form.places is not None and value - held > NOTHING):
+            raise ConfigurationError(
+                f"The column {self._columns[name].name!r} holds {form.places or 0} decimal places:"
+                f" {plain(value)} cannot be written to it.",
+                "Give the column as many places as the venue's quantities have.",
+            )
+        return float(held) if self._dialect == "sqlite" and form.bits is not None else plain(held)
 
     def theirs(self, name: str, value: object, like: Mapping[str, object] = NOTHING_LIKE_IT) -> dict[str, object]:
         """Return the assignment of one column, empty where the table lacks it."""
@@ -130,7 +152,7 @@ def _in_form(name: str, value: object, kind: TypeEngine[Any], like: Mapping[str,
         return _spelt_like(value, like.get(name))
     if name in _TIMES and isinstance(kind, (DateTime, Integer, Numeric)):
         return _moment(read_time(value), kind)
-    if name in _NUMBERS and isinstance(value, Decimal) and not isinstance(kind, ExactDecimal):
+    if name == "price" and isinstance(value, Decimal) and not isinstance(kind, ExactDecimal):
         return plain(value)
     return value
 

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, Select, Text, cast, select
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, read_order, text_or_none
+from trueup.core.repair.slices import REPAIR_PREFIX
 from trueup.ledger import schema
 from trueup.ledger.attach import OrdersTable
 from trueup.ledger.blanks import ID_COLUMNS, any_padded
@@ -30,14 +32,15 @@ def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield part
 
 
-def read_rows(connection: Connection, query: Select[Any]) -> list[LedgerOrder]:
+def read_rows(connection: Connection, table: OrdersTable, query: Select[Any]) -> list[LedgerOrder]:
     """Run a query of orders under our names and read its rows strictly."""
-    return [_read(dict(raw)) for raw in connection.execute(query).mappings()]
+    return [_read(table, dict(raw)) for raw in connection.execute(query).mappings()]
 
 
-def _read(raw: dict[str, object]) -> LedgerOrder:
+def _read(table: OrdersTable, raw: dict[str, object]) -> LedgerOrder:
     require_read_as_written(raw)
-    return read_order(raw)
+    row = read_order(raw)
+    return replace(row, cut=table.cut(row.qty)) if row.order_id.startswith(REPAIR_PREFIX) else row
 
 
 class Reader:
@@ -71,7 +74,7 @@ class Reader:
             query = select(*table.selected()).where(table["trade_id"] == trade_id)
             if profile_ids is not None:
                 query = query.where(table["profile_id"].in_(profile_ids))
-            rows = read_rows(connection, query)
+            rows = read_rows(connection, table, query)
         return sorted(rows, key=lambda row: (row.time_ms or 0, row.order_id))
 
     def rows_booking(self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]) -> list[LedgerOrder]:
@@ -90,7 +93,9 @@ def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[
     if not profile_ids:
         return []
     trades = connection.scalars(maybe_open(connection, table, profile_ids)).all()
-    return [row for part in chunks(trades) for row in read_rows(connection, living_rows(table, profile_ids, part))]
+    return [
+        row for part in chunks(trades) for row in read_rows(connection, table, living_rows(table, profile_ids, part))
+    ]
 
 
 def rows_booking(
@@ -108,7 +113,7 @@ def rows_booking(
     for name, values in wanted.items():
         named: Counter[LedgerOrder] = Counter()
         for part in chunks(sorted(values | spelt[name])) if name in table else ():
-            named.update(read_rows(connection, select(*table.selected()).where(table[name].in_(part))))
+            named.update(read_rows(connection, table, select(*table.selected()).where(table[name].in_(part))))
         found |= named
     return list(found.elements())
 

@@ -47,7 +47,8 @@ class Slice:
     repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still
     fill; `defect` that rows of it cannot be read, so that its quantity is unknown. `entry_price` is the
     volume-weighted price of the entries, None where one of them has no price. `fingerprint` changes with every change
-    of the trade's filled or working rows. `nameless` are its exits that name no order of the venue.
+    of the trade's filled or working rows. `nameless` are its exits that name no order of the venue. `cut` is what the
+    ledger's columns may have cut from our own exits: no more than that is not open.
     """
 
     profile_id: str
@@ -68,11 +69,17 @@ class Slice:
     detail: str = ""
     fingerprint: str = ""
     nameless: tuple[NamelessExit, ...] = ()
+    cut: Decimal = Decimal(0)
+
+    @property
+    def holds_something(self) -> bool:
+        """Say whether more than nothing is open."""
+        return self.open_qty > max(NOTHING, self.cut)
 
     @property
     def is_open(self) -> bool:
         """Say whether the trade is a candidate: something is open, or its rows cannot be read."""
-        return self.open_qty > NOTHING or self.defect is not None
+        return self.holds_something or self.defect is not None
 
     @property
     def exit_side(self) -> Side:
@@ -150,6 +157,7 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
             for row in exits
             if not row.exchange_order_id and not row.client_order_id
         ),
+        cut=sum((row.cut for row in exits), Decimal(0)),
     )
 
 
