@@ -196,12 +196,16 @@ def average_price(rows: Iterable[LedgerOrder]) -> Decimal | None:
 
 
 def fingerprint(rows: Iterable[LedgerOrder], without: frozenset[str] = frozenset()) -> str:
-    """Return a digest of a trade's filled and working rows, leaving out some by their order ids."""
+    """Return a digest of a trade's filled and working rows, leaving out some by their order ids.
+
+    Times are part of it: they say which side entered, and which evidence is too old.
+    """
     parts = sorted(
         "|".join(
             (
                 row.order_id, row.status, row.side or "", row.action or "", plain(row.qty),
                 plain(row.price) if row.price is not None else "", row.symbol or "", row.defect or "",
+                str(row.time_ms),
             )
         )
         for row in rows
