@@ -34,7 +34,7 @@ from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.core.decimals import NOTHING, plain
 from trueup.core.errors import ConfigurationError, nearest
-from trueup.core.times import SECONDS_BELOW, iso, read_time, to_datetime
+from trueup.core.times import MICROSECONDS_FROM, NANOSECONDS_FROM, SECONDS_BELOW, iso, read_time, to_datetime
 from trueup.ledger.blanks import ID_COLUMNS
 from trueup.ledger.ids import require_ids
 from trueup.ledger.numbers import EVERY_DECIMAL, NumberForm, number_form
@@ -148,31 +148,31 @@ def _in_form(name: str, value: object, kind: TypeEngine[Any], like: Mapping[str,
     """Return a value in the form that a column of the given type takes, and as the table's own row has it."""
     if name == "timestamp" and isinstance(value, int):
         return _timestamp(value, kind, like.get(name))
+    if name in _TIMES and isinstance(kind, (DateTime, Integer, Numeric, Float)):
+        numbers = (like[at] for at in (name, "timestamp") if isinstance(like.get(at), (int, float, Decimal)))
+        return _timestamp(read_time(value), kind, next(numbers, None))
     if name in _SPELT:
         return _spelt_like(value, like.get(name))
-    if name in _TIMES and isinstance(kind, (DateTime, Integer, Numeric)):
-        return _moment(read_time(value), kind)
     if name == "price" and isinstance(value, Decimal) and not isinstance(kind, ExactDecimal):
         return plain(value)
     return value
 
 
-def _moment(ms: int, kind: TypeEngine[Any]) -> object:
-    """Return a time as a column of times or numbers takes it."""
-    if not isinstance(kind, DateTime):
-        return ms
-    moment = to_datetime(ms)
-    return moment if kind.timezone else moment.replace(tzinfo=None)
-
-
 def _timestamp(ms: int, kind: TypeEngine[Any], like: object) -> object:
     if isinstance(kind, DateTime):
-        return _moment(ms, kind)
+        moment = to_datetime(ms)
+        return moment if kind.timezone else moment.replace(tzinfo=None)
     if isinstance(like, str) and not like.replace(".", "", 1).isdigit():
         return iso(ms)
-    seconds = like is not None and Decimal(str(like)) < SECONDS_BELOW
-    value = ms // 1000 if seconds else ms
+    value = _in_unit(ms, Decimal(str(like))) if like is not None else ms
     return str(value) if isinstance(like, str) else value
+
+
+def _in_unit(ms: int, like: Decimal) -> int:
+    """Return a time in the unit of another one, which its size tells: seconds to nanoseconds."""
+    if like < SECONDS_BELOW:
+        return ms // 1000
+    return ms * 10**6 if like >= NANOSECONDS_FROM else ms * 1000 if like >= MICROSECONDS_FROM else ms
 
 
 def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
@@ -261,9 +261,9 @@ def require_insertable(connection: Connection, wanted: OrdersMap) -> None:
 
 
 def sample_row(connection: Connection, table: OrdersTable, profile_id: str, trade_id: str) -> Mapping[str, object]:
-    """Return a trade's row as the table itself writes it: its timestamp and its spelling of status, side and action."""
+    """Return a trade's row as the table itself writes it: its times and its spelling of status, side and action."""
     where = (table["profile_id"] == profile_id) & (table["trade_id"] == trade_id)
-    wanted = [table[name].label(name) for name in ("timestamp", "status", "side", "action")]
+    wanted = [table[name].label(name) for name in ("timestamp", *_TIMES, *_SPELT)]
     found = connection.execute(select(*wanted).where(where).limit(1)).mappings().first()
     return dict(found) if found is not None else {}
 
