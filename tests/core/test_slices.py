@@ -175,6 +175,7 @@ def test_a_fingerprint_changes_with_every_row_that_counts() -> None:
         [entry(side="sell"), base[1]], [entry(action=None), base[1]], [entry(order_id="other"), base[1]],
         [entry(symbol="BTCUSD"), base[1]], [entry(symbol=None), base[1]], [entry(qty="x"), base[1]],
         [entry(status="new"), base[1]], [base[0]], [*base, working()], [*base, entry(status="odd", order_id="z")],
+        [entry(minute=1, order_id=base[0].order_id), base[1]],
     ]  # fmt: skip
     marks = [fingerprint(rows) for rows in (base, *changed)]
     assert len(set(marks)) == len(marks)

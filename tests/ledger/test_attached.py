@@ -1,5 +1,7 @@
 """Somebody else's orders table: attached by a map, never altered, repaired in its own forms."""
 
+from decimal import Decimal
+
 import pytest
 from sqlalchemy import inspect
 from tests.ledger.attached import BOTH, COLUMNS, POSTGRES, SQLITE, TRADES, Form, schema_of
@@ -76,6 +78,26 @@ def test_theirs_is_attached_read_repaired_taken_back_and_never_altered(world: Bo
 def form_of(found: dict[str, object]) -> tuple[type, ...]:
     kinds = tuple(type(found[name]) for name in ("amount", "at", "state"))
     return tuple(float if kind is int and name == 0 else kind for name, kind in enumerate(kinds))
+
+
+@pytest.mark.parametrize(
+    ("unit", "known"), [(1000, True), (1000, False), (1, True), (Decimal("0.001"), True), (Decimal("0.000001"), False)]
+)
+@pytest.mark.parametrize("kind", ["BIGINT", "NUMERIC(30,3)", "DOUBLE PRECISION"])
+def test_times_in_columns_of_numbers_are_in_the_unit_of_the_tables_own(
+    bot: Bot, kind: str, unit: int | Decimal, known: bool
+) -> None:
+    Form(at="BIGINT", more=(f"filled_at {kind}", f"created_at {kind}")).attach(bot)
+    bot.db.run(f"UPDATE deals SET at = {int(at(0) / unit)} WHERE deal = 'TRD-1'")
+    if known:
+        bot.db.run("UPDATE deals SET filled_at = at, created_at = at")
+    app = bot.init()
+    pause(app)
+    bot.sells(sold("X1", "0.3", trade_id="TRD-1"))
+    assert len(only(run(app, apply=True)).inserted) == 1
+    [added] = [found for found in bot.db.table("deals") if found["id"].startswith("BFILL-")]
+    assert added["at"] == added["filled_at"] == int(at(10) / unit)
+    assert abs(float(added["created_at"]) * float(unit) / app.clock.now_ms() - 1) < 0.01
 
 
 def test_a_column_that_must_be_filled_and_has_no_default_refuses_the_repair_and_keeps_everything(bot: Bot) -> None:

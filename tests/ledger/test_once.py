@@ -2,7 +2,7 @@
 
 import pytest
 from tests.ledger.attached import Form
-from tests.ledger.bot import Bot, decisions, leave, only, pause, row, run, sold
+from tests.ledger.bot import Bot, at, decisions, leave, only, pause, row, run, sold
 
 from trueup.service.undo import reapply, revert
 
@@ -35,6 +35,21 @@ def test_a_padded_row_that_came_after_the_plan_stops_the_repair(bot: Bot, name: 
     app.journal.record = somebody_books_it
     assert decisions(only(run(app, apply=True))) == [("TRD-1", "NO_GO", "slice_changed")]
     assert [found for found in bot.db.table("orders") if found["order_id"].startswith("BFILL-")] == []
+
+
+def test_a_time_that_was_corrected_after_the_plan_stops_the_repair(bot: Bot) -> None:
+    app = bot.ready(row("TRD-1"))
+    bot.sells(sold("X1", trade_id="TRD-1"))
+    record = app.journal.record
+
+    def somebody_corrects_it(drafts: object) -> object:
+        app.journal.record = record
+        bot.db.run("UPDATE orders SET timestamp = :t", {"t": at(200)})
+        return record(drafts)
+
+    app.journal.record = somebody_corrects_it
+    assert decisions(only(run(app, apply=True))) == [("TRD-1", "NO_GO", "slice_changed")]
+    assert len(bot.db.table("orders")) == 1
 
 
 def test_a_padded_row_that_booked_the_order_since_keeps_a_reverted_repair_back(bot: Bot) -> None:

@@ -150,7 +150,8 @@ class LedgerOrder:
 
     `order_id` is empty where the row has none. `qty` is what executed, for filled rows alone. `defect` is the reason
     why the row cannot be used (`quantity_columns_disagree`, `malformed_ledger_row`) and `detail` says it in words.
-    `said` is what a row says that is not filled or cannot be used.
+    `said` is what a row says that is not filled or cannot be used. `cut` is how much of the quantity a row of our own
+    may have lost to the column that holds it.
     """
 
     order_id: str
@@ -171,6 +172,7 @@ class LedgerOrder:
     defect: str | None = None
     detail: str = ""
     said: Said | None = field(default=None, compare=False)
+    cut: Decimal = Decimal(0)
 
 
 def read_order(raw: Mapping[str, object]) -> LedgerOrder:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -11,10 +12,12 @@ from sqlalchemy import Connection, Select, Text, cast, func, or_, select
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, read_order, text_or_none
+from trueup.core.repair.slices import REPAIR_PREFIX
 from trueup.core.tags import comparable, is_tagged
 from trueup.ledger import schema, statuses
 from trueup.ledger.attach import OrdersTable
 from trueup.ledger.blanks import ID_COLUMNS, any_padded, in_lower_case
+from trueup.ledger.ids import require_kept, require_read_as_written
 from trueup.ledger.slices import living_rows, maybe_open
 from trueup.ledger.statuses import among
 from trueup.ledger.tables import Store, fits
@@ -31,9 +34,15 @@ def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield part
 
 
-def read_rows(connection: Connection, query: Select[Any]) -> list[LedgerOrder]:
+def read_rows(connection: Connection, table: OrdersTable, query: Select[Any]) -> list[LedgerOrder]:
     """Run a query of orders under our names and read its rows strictly."""
-    return [read_order(dict(row)) for row in connection.execute(query).mappings()]
+    return [_read(table, dict(raw)) for raw in connection.execute(query).mappings()]
+
+
+def _read(table: OrdersTable, raw: dict[str, object]) -> LedgerOrder:
+    require_read_as_written(raw)
+    row = read_order(raw)
+    return replace(row, cut=table.cut(row.qty)) if row.order_id.startswith(REPAIR_PREFIX) else row
 
 
 class Reader:
@@ -67,7 +76,7 @@ class Reader:
             query = select(*table.selected()).where(table["trade_id"] == trade_id)
             if profile_ids is not None:
                 query = query.where(table["profile_id"].in_(profile_ids))
-            rows = read_rows(connection, query)
+            rows = read_rows(connection, table, query)
         return sorted(rows, key=lambda row: (row.time_ms or (row.said and row.said.time_ms) or 0, row.order_id))
 
     def rows_without_trade(self, profile_ids: Sequence[str]) -> int:
@@ -94,7 +103,9 @@ def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[
     if not profile_ids:
         return []
     trades = connection.scalars(maybe_open(connection, table, profile_ids)).all()
-    return [row for part in chunks(trades) for row in read_rows(connection, living_rows(table, profile_ids, part))]
+    return [
+        row for part in chunks(trades) for row in read_rows(connection, table, living_rows(table, profile_ids, part))
+    ]
 
 
 def rows_without_trade(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> int:
@@ -120,6 +131,8 @@ def rows_booking(
     if not orders and not clients:
         return []
     wanted = {"order_id": orders, "exchange_order_id": orders, "client_order_id": clients}
+    for name, values in wanted.items():
+        require_kept(table.kind(name), name, values)
     spelt = _padded_spellings(connection, table, wanted, tag_prefix)
     asked = [(table[name], values | spelt[name]) for name, values in wanted.items() if name in table]
     tags = frozenset(comparable(tag_prefix, name) for name in clients if is_tagged(tag_prefix, name))
@@ -129,7 +142,7 @@ def rows_booking(
     for column, values in asked:
         named: Counter[LedgerOrder] = Counter()
         for part in chunks(sorted(values)):
-            named.update(read_rows(connection, select(*table.selected()).where(column.in_(part))))
+            named.update(read_rows(connection, table, select(*table.selected()).where(column.in_(part))))
         found |= named
     return list(found.elements())
 

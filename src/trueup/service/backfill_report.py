@@ -42,7 +42,9 @@ class Validation:
 @exactly
 def still_open(slices: Iterable[Slice], plan: ProfilePlan, result: RepairResult) -> Validation:
     """Compare what is open after a repair with what the plan left open."""
-    now_open = {(s.trade_id, s.token): s.open_qty for s in slices if s.open_qty > STILL_OPEN}
+    found = {(s.trade_id, s.token): s for s in slices}
+    now_open = {key: s.open_qty for key, s in found.items() if s.holds_something and s.open_qty > STILL_OPEN}
+    cut = {key: s.cut for key, s in found.items()}
     inserted = set(result.inserted)
     expected: dict[tuple[str, str], Decimal] = {}
     for decision in plan.decisions:
@@ -52,7 +54,7 @@ def still_open(slices: Iterable[Slice], plan: ProfilePlan, result: RepairResult)
             expected[key] = expected.get(key, trade.open_qty) - row.qty
     unexpected = {
         trade for (trade, token), left in expected.items()
-        if abs(now_open.get((trade, token), Decimal(0)) - left) > STILL_OPEN
+        if abs(now_open.get((trade, token), Decimal(0)) - left) > STILL_OPEN + cut.get((trade, token), 0)
     }  # fmt: skip
     listed = tuple((trade, plain(qty)) for (trade, _), qty in sorted(now_open.items()))
     return Validation(listed, tuple(sorted(unexpected)))

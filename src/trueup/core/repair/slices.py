@@ -48,7 +48,8 @@ class Slice:
     fill; `defect` that its rows cannot be read or do not say what it is, so that its quantity is unknown.
     `entry_price` is the volume-weighted price of the entries, None where one of them has no price. `fingerprint`
     changes with every change of the trade's filled or working rows. `nameless` are its exits that name no order of the
-    venue. `newest_id` is the order id of the newest row.
+    venue. `newest_id` is the order id of the newest row. `cut` is what the ledger's columns may have cut from our own
+    exits: no more than that is not open.
     """
 
     profile_id: str
@@ -70,11 +71,17 @@ class Slice:
     fingerprint: str = ""
     nameless: tuple[NamelessExit, ...] = ()
     newest_id: str = ""
+    cut: Decimal = Decimal(0)
+
+    @property
+    def holds_something(self) -> bool:
+        """Say whether more than nothing is open."""
+        return self.open_qty > max(NOTHING, self.cut)
 
     @property
     def is_open(self) -> bool:
         """Say whether the trade is a candidate: something is open, or its rows cannot be read."""
-        return self.open_qty > NOTHING or self.defect is not None
+        return self.holds_something or self.defect is not None
 
     @property
     def exit_side(self) -> Side:
@@ -184,6 +191,7 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str, doubt:
             if not row.exchange_order_id and not row.client_order_id
         ),
         newest_id=good[-1].order_id if good else "",
+        cut=sum((row.cut for row in exits), Decimal(0)),
     )
 
 
@@ -237,12 +245,16 @@ def average_price(rows: Iterable[LedgerOrder]) -> Decimal | None:
 
 
 def fingerprint(rows: Iterable[LedgerOrder], without: frozenset[str] = frozenset()) -> str:
-    """Return a digest of a trade's filled and working rows, leaving out some by their order ids."""
+    """Return a digest of a trade's filled and working rows, leaving out some by their order ids.
+
+    Times are part of it: they say which side entered, and which evidence is too old.
+    """
     parts = sorted(
         "|".join(
             (
                 row.order_id, row.status, row.side or "", row.action or "", plain(row.qty),
                 plain(row.price) if row.price is not None else "", row.symbol or "", row.defect or "",
+                str(row.time_ms),
             )
         )
         for row in rows
