@@ -16,9 +16,7 @@ from sqlalchemy.types import NullType, TypeEngine
 from trueup.core.errors import ConfigurationError
 from trueup.ledger.blanks import ID_COLUMNS
 
-_DO = (
-    "Make it a column of text (CREATE TABLE … AS, or a view, keeps the old one), with the ids as the venue writes them."
-)
+_DO = "Change the column to text, with the ids as the venue writes them; trueup alters no table of yours."
 _BEYOND = 2**63
 
 
