@@ -250,6 +250,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def trades_spelt(self, profile_ids: Sequence[str], names: Iterable[str]) -> frozenset[tuple[str, str]]:
+        """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
+        ...
+
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         """Return which of the order ids the ledger has already."""
         ...

@@ -220,3 +220,10 @@ def test_evidence_that_was_taken_back_does_not_hide_other_evidence(minute: int, 
     assert sorted(more.says()) == ["TRD-1: 0.4 of X2 by trade_id", "TRD-1: NO_GO reverted_by_operator X1"]
     whole = world.having(orders=[taken_back, order("X2", "1", 10, sub_tag="bytelyst:p1:TRD-1")])
     assert whole.says() == ["TRD-1: 1 of X2 by sub_tag"]
+
+
+def test_a_sub_tag_that_is_the_whole_id_of_a_closed_trade_is_not_short_for_an_open_one() -> None:
+    world = World(rows=[entry("TRD-BTC-10")], orders=[order(sub_tag="bytelyst:p1:TRD-BTC-1")])
+    assert world.says() == ["TRD-BTC-10: 1 of X1 by sub_tag"]
+    assert world.having(spelt=frozenset({("p1", "trd-btc-1")})).booked() == []
+    assert world.having(spelt=frozenset({("p2", "trd-btc-1")})).booked()

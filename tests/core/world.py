@@ -117,6 +117,7 @@ class World:
     applied: Sequence[Applied] = ()
     reverted: frozenset[tuple[str, str, str]] = frozenset()
     settled: tuple[SettledTrade, ...] = ()
+    spelt: frozenset[tuple[str, str]] = frozenset()
     profiles: Sequence[str] = ("p1", "p2")
     managed: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     policy: BackfillPolicy = field(default_factory=BackfillPolicy)
@@ -171,6 +172,7 @@ class World:
             managed=self.managed,
             reverted=self.reverted,
             settled=self.settled,
+            spelt=self.spelt,
         )
 
     def plan(self, **wanted: frozenset[str]) -> AccountPlan:

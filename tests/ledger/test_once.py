@@ -122,3 +122,11 @@ def test_an_exit_whose_trade_id_has_a_blank_too_many_leaves_its_trade_unresolved
     app = bot.ready(row("TRD-1"), leave("TRD-1 ", "1", 10))
     bot.sells(sold("X1", trade_id="TRD-1"))
     assert {found[1:] for found in decisions(only(run(app, apply=True)))} == {("NO_GO", "malformed_ledger_row")}
+
+
+@pytest.mark.parametrize("tag", ["TRD-BTC-1", "trd-btc-1"])
+def test_the_order_of_a_trade_that_was_closed_by_hand_is_not_booked_to_one_with_a_longer_id(bot: Bot, tag: str) -> None:
+    app = bot.ready(row("TRD-BTC-1"), leave("TRD-BTC-1", "1", 5), row("TRD-BTC-10", "1", 3))
+    bot.sells(sold("X1", sub_tag=f"bytelyst:p1:{tag}"))
+    [(_, decision, reason)] = decisions(only(run(app, apply=True)))
+    assert (decision, reason) == NO_PROOF[0][1:]

@@ -92,6 +92,17 @@ class Reader:
             table = self._store.orders(connection)
             return rows_booking(connection, table, exchange_order_ids, client_order_ids, tag_prefix)
 
+    def trades_spelt(self, profile_ids: Sequence[str], names: Iterable[str]) -> frozenset[tuple[str, str]]:
+        """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
+        found: set[tuple[str, str]] = set()
+        with self._store.books.reading() as connection:
+            table = self._store.orders(connection)
+            spelt = in_lower_case(table["trade_id"], connection.dialect.name)
+            for part in chunks(sorted(names)):
+                query = select(table["profile_id"], spelt).where(spelt.in_(part), table["profile_id"].in_(profile_ids))
+                found |= {(str(profile), str(name)) for profile, name in connection.execute(query.distinct())}
+        return frozenset(found)
+
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         """Return which of the order ids the ledger has already."""
         with self._store.books.reading() as connection:

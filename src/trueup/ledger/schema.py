@@ -56,6 +56,7 @@ Index(
     postgresql_where=any_padded(_ORDER_IDS, "postgresql"),
 )
 Index("idx_orders_lower_client_order_id", func.lower(orders.c.client_order_id))
+Index("idx_orders_lower_trade_id", func.lower(orders.c.trade_id))
 
 positions = Table(
     "positions",

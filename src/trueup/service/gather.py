@@ -1,5 +1,6 @@
 """Gathering: everything that a decision about an account depends on, read before anything is decided."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from trueup.core.repair.plan import AccountFacts
 from trueup.core.repair.slices import Slice, slices_of
 from trueup.core.snapshot import Snapshot, unreadable
 from trueup.core.symbols import Symbols
+from trueup.core.tags import TagReader
 from trueup.ports import Profile, ReadScope
 from trueup.service.app import Account, App
 
@@ -120,6 +122,7 @@ def gather(app: App, account_name: str) -> Gathered:
         managed={profile.profile_id: _managed(profile, account) for profile in here},
         reverted=app.journal.reverted(ids) if audited else frozenset(),
         settled=tuple(_settled(app, account, ids)) if audited else (),
+        spelt=app.ledger.trades_spelt(ids, _short_tags(app, everybody, snapshot, slices)),
     )
     return Gathered(account, here, facts, error)
 
@@ -137,6 +140,16 @@ def _executed_ids(snapshot: Snapshot) -> tuple[set[str], set[str]]:
         for order in snapshot.orders
         if order.client_order_id and (order.id in exchange_ids or order.replaces or order.replaced_by)
     }
+
+
+def _short_tags(app: App, profiles: Iterable[Profile], snapshot: Snapshot, slices: Iterable[Slice]) -> set[str]:
+    """Return the names in sub-tags that only begin an open trade's id: each may be the whole id of a closed trade."""
+    reader = TagReader(app.backfill.policy.tag_prefix, (profile.profile_id for profile in profiles))
+    tags = (reader.sub_tag(text) for text in {order.sub_tag for order in snapshot.orders})
+    said = {name for tag in tags if tag is not None for name in tag.trades}
+    names = sorted({piece.trade_id.lower() for piece in slices if piece.is_open})
+    found = ((name, bisect_right(names, name)) for name in said)
+    return {name for name, after in found if after < len(names) and names[after].startswith(name)}
 
 
 def _scope(app: App, profiles: Iterable[Profile], slices: Iterable[Slice]) -> ReadScope:

@@ -62,19 +62,21 @@ def attribute(
     reach_ms: int | None,
     *,
     reverted: Collection[tuple[str, str, str]] = (),
+    spelt: frozenset[TradeKey] = frozenset(),
 ) -> Attribution:
     """Attribute one symbol's evidence to the account's open trades of that symbol.
 
     `settled` are the symbol's trades that trueup repaired: evidence that was undecided then stays undecided, so that
     a second pass over an unchanged world changes nothing. `reach_ms` is the time from which on the order feed is
     complete, None where it is not: nothing is guessed beyond it. What an operator took back (`reverted`: profile, trade
-    and exchange order ids) is given to its trade only where no other evidence names the trade. Runs in the caller's
-    exact context; costs n log n.
+    and exchange order ids) is given to its trade only where no other evidence names the trade. `spelt` are trades that
+    the ledger knows, in lower case. Runs in the caller's exact context; costs n log n.
     """
     past = list(settled)
     walk = _Walk(list(trades), policy, reach_ms, max((trade.as_of_ms for trade in past), default=None))
-    now_open = TradeNames(walk.trades)
-    ever = TradeNames([*walk.trades, *((trade.profile_id, trade.trade_id) for trade in past)]) if past else now_open
+    now_open = TradeNames(walk.trades, spelt)
+    repaired = [(trade.profile_id, trade.trade_id) for trade in past]
+    ever = TradeNames([*walk.trades, *repaired], spelt) if past else now_open
     for row in sorted(rows, key=attrgetter("time_ms", "exchange_order_id"), reverse=True):
         reading = read_scope(row, reader, policy)
         if reading.scope is not Scope.KEPT:

@@ -52,8 +52,8 @@ class AccountFacts:
 
     `known_profiles` are the ids of all profiles, of any account; `managed` the tokens that each profile of this
     account manages (None is every symbol); `slices` the slices of all profiles of the account; `reverted` the
-    profile, trade and exchange order ids of rows that an operator took back;
-    `settled` the trades that trueup repaired.
+    profile, trade and exchange order ids of rows that an operator took back; `settled` the trades that trueup repaired;
+    `spelt` the profile and the lower-case id of trades, open or not, of which a sub-tag is the whole id.
     """
 
     snapshot: Snapshot
@@ -63,6 +63,7 @@ class AccountFacts:
     managed: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     reverted: frozenset[tuple[str, str, str]] = frozenset()
     settled: tuple[SettledTrade, ...] = ()
+    spelt: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ def _attributions(
             policy,
             reach,
             reverted=facts.reverted,
+            spelt=facts.spelt,
         )
         for token in sorted(by_token)
     }

@@ -1,4 +1,4 @@
-"""An index of client order ids in lower case, since tags are compared in any case."""
+"""Indexes of client order ids and trade ids in lower case, since tags are compared in any case."""
 
 from alembic import op
 from sqlalchemy import inspect, text
@@ -10,8 +10,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the index."""
+    """Create the indexes."""
     connection = op.get_bind()
     if not inspect(connection).has_table("orders"):
         return  # somebody dropped it; it is made anew with all of its indexes
-    connection.execute(text("CREATE INDEX idx_orders_lower_client_order_id ON orders (lower(client_order_id))"))
+    for column in ("client_order_id", "trade_id"):
+        connection.execute(text(f"CREATE INDEX idx_orders_lower_{column} ON orders (lower({column}))"))
