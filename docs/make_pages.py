@@ -1,4 +1,4 @@
-"""Write the pages that are printed from the program's own tables: the decision table and the flags.
+"""Write the pages that are printed from the program's own tables: the decision table, the flags, the ledger's words.
 
 python docs/make_pages.py          write them
 python docs/make_pages.py --check  say which are not current, and exit 1
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from trueup.core.orders import KNOWN_STATUSES, SIDES, Action, Side, StatusClass
 from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Case
 from trueup.settings import FLAGS
 
@@ -87,6 +88,60 @@ recon_exit_backfill_profile_allowlist = ["trend", "swing"]
 `trueup doctor` lists every setting that is not at its default, and where it is from.
 """
 
+BEFORE_STATUSES = """\
+# What trueup reads of a ledger row
+
+This is for a bot whose own orders table is attached. A row that says something else than what stands here cannot be
+read: its trade is left unresolved, with the reason, and no repair touches it. `trueup doctor` reads the newest rows and
+those of open trades, and tells what it cannot read.
+
+## Statuses
+
+Capitals, and whether `-`, `_` or blanks stand between words, make no difference: `Partially Filled` is
+`partially_filled`.
+
+"""
+
+AFTER_STATUSES = """
+**A dead row counts as nothing executed, whatever quantity it has.** An order that was canceled after a part of it was
+executed must be written as `partially_filled` or `filled`, with the executed quantity; otherwise its executions are
+taken for missing ones and may be booked again.
+
+On a filled row the quantity is what was executed, not what was ordered.
+
+## Actions and sides
+
+"""
+
+AFTER_SIDES = """
+Where `action` is empty, the side tells: the side of the trade's entry enters, the other side leaves.
+
+## Times
+
+`timestamp`, else `filled_at`, else `created_at`, is the time of a row. It may be
+
+- a number since 1970: seconds, milliseconds, microseconds or nanoseconds, told apart by their size;
+- ISO 8601 text, with `T` or a blank: `2026-01-02T03:04:05.678Z`, `2026-01-02 03:04:05+01:00`, `2026-01-02 03:04:05`;
+- a column of times of the database.
+
+**A time without a zone is UTC.** A bot that writes local time makes its rows look hours older or newer than they are:
+then they do not match what the venue says.
+
+## Quantities and prices
+
+- A number, or a number as text: `0.5`, `"0.5"`. Floats are read by their shortest form.
+- A negative quantity is refused: the side says which way an order went.
+- `qty` and `quantity` are the same; where both are set and differ, the row cannot be read.
+- A filled row needs a quantity; a price that is missing or cannot be read blocks nothing.
+
+## Ids
+
+- `order_id` must be a text column, with an id of its own in each row: trueup's rows have text ids (`BFILL-…`).
+- `exchange_order_id` or `client_order_id` is what recognises an execution that the bot has booked already. Without
+  either, it could be booked a second time.
+- `trade_id` ties the rows of a trade together. Filled rows without one are left out, and counted.
+"""
+
 
 def decision_table() -> str:
     """Return the page of the decision table."""
@@ -104,6 +159,29 @@ def flags() -> str:
             for flag in FLAGS]  # fmt: skip
     table = _table(("flag", "default", "allowed", "what it does"), rows)
     return GENERATED.format(source="trueup.settings.FLAGS") + BEFORE_FLAGS + table + BACKFILL_EXAMPLE
+
+
+def ledger_rows() -> str:
+    """Return the page of what a ledger row may say."""
+    meanings = {
+        StatusClass.FILLED: "executed, wholly or in part", StatusClass.WORKING: "may still execute; blocks its trade",
+        StatusClass.DEAD: "over, and nothing was executed",
+    }  # fmt: skip
+    statuses = [(kind.value, ", ".join(f"`{name}`" for name in KNOWN_STATUSES[kind]), meanings[kind])
+                for kind in KNOWN_STATUSES]  # fmt: skip
+    words = [("action", ", ".join(f"`{action.value}`" for action in Action), "in capitals or not")]
+    words += [
+        (f"side: {side.value}", ", ".join(f"`{name}`" for name, meant in SIDES.items() if meant is side),
+         "compared as statuses are")
+        for side in Side
+    ]  # fmt: skip
+    return "".join(
+        (
+            GENERATED.format(source="trueup.core.orders"), BEFORE_STATUSES,
+            _table(("class", "words", "what it means"), statuses), AFTER_STATUSES,
+            _table(("column", "words", ""), words), AFTER_SIDES,
+        )
+    )  # fmt: skip
 
 
 def _cases(cases: Iterable[Case]) -> str:
@@ -125,7 +203,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
 
 
-PAGES = {"decision-table.md": decision_table, "flags.md": flags}
+PAGES = {"decision-table.md": decision_table, "flags.md": flags, "ledger-rows.md": ledger_rows}
 
 
 def stale() -> list[str]:

@@ -71,7 +71,8 @@ class RepairBatch:
     """The bookings of one profile that are made in one transaction, under a lease.
 
     `require_pause` are the scopes of which one must pause trading at that moment, empty where none needs to;
-    `elsewhere` are the profiles of other accounts, whose exchange order ids mean other orders.
+    `elsewhere` are the profiles of other accounts, whose exchange order ids mean other orders; client order ids with
+    the `tag_prefix` are the same in any case.
     """
 
     batch_id: str
@@ -79,6 +80,7 @@ class RepairBatch:
     lease: Lease
     bookings: tuple[Booking, ...]
     symbols: Symbols
+    tag_prefix: str
     now: str
     require_pause: tuple[str, ...] = ()
     elsewhere: frozenset[str] = frozenset()
@@ -88,13 +90,15 @@ class RepairBatch:
 class UndoRequest:
     """The wish to take a batch back, or to put it in force again; `now` is ISO 8601 with Z.
 
-    `elsewhere` are the profiles of other accounts, whose exchange order ids mean other orders.
+    `elsewhere` are the profiles of other accounts, whose exchange order ids mean other orders; client order ids with
+    the `tag_prefix` are the same in any case.
     """
 
     batch_id: str
     profile: Profile
     lease: Lease
     symbols: Symbols
+    tag_prefix: str
     actor: str
     reason: str
     now: str
@@ -282,8 +286,21 @@ class Ledger(Protocol):
         """Return all rows of a trade, dead ones included, oldest first."""
         ...
 
-    def rows_booking(self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]) -> list[LedgerOrder]:
-        """Return the rows whose order id, exchange order id or client order id is among those given."""
+    def rows_without_trade(self, profile_ids: Sequence[str]) -> int:
+        """Return how many filled rows of profiles have no trade id, so that no trade counts them."""
+        ...
+
+    def rows_booking(
+        self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str], tag_prefix: str
+    ) -> list[LedgerOrder]:
+        """Return the rows whose order id, exchange order id or client order id is among those given.
+
+        A client order id with the tag prefix is the same in any case. A superset is allowed.
+        """
+        ...
+
+    def trades_spelt(self, profile_ids: Sequence[str], names: Iterable[str]) -> frozenset[tuple[str, str]]:
+        """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
         ...
 
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:

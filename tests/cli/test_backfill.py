@@ -83,9 +83,21 @@ class TestApply:
         proven("backfill", "run", "--apply")
         answer = proven("backfill", "run", "--apply", "--plan", plan)
         assert answer.code == 1
-        assert f"REFUSED: the plan is not {plan} any more" in answer.out
+        said = f"REFUSED: the plan is not {plan} any more, or was never that. Nothing was booked"
+        assert answer.out.startswith(said)
+        assert answer.out.count(said) == 2
         assert "plan REFUSED: nothing booked, nothing recorded; 0 rows would be proposed now" in answer.out
         assert next_command(answer.out) == ["backfill", "run", "--dry-run"]
+
+    @pytest.mark.parametrize("cut", [slice(12), slice(63)])
+    def test_says_of_a_shortened_hash_that_it_is_one(self, proven: Program, cut: slice) -> None:
+        short = plan_of(proven)[cut]
+        answer = proven("backfill", "run", "--apply", "--plan", short)
+        assert answer.code == 1
+        assert answer.out.startswith(f"REFUSED: {short} is only the beginning of the plan hash; give all of it.")
+        assert "any more" not in answer.out
+        document = proven("backfill", "run", "--apply", "--plan", short, "--format", "json").json
+        assert document["summary"]["plan_refusal"].endswith("give all of it")
 
     def test_says_what_a_refused_plan_would_have_booked(self, proven: Program) -> None:
         answer = proven("backfill", "run", "--apply", "--plan", "0" * 64)

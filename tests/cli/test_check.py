@@ -27,6 +27,32 @@ def test_is_0_on_books_that_agree(bot: Bot) -> None:
     assert answer.out.splitlines()[-1] == "OK: 0 breaks, 0 unknown"
 
 
+def test_says_how_many_rows_have_no_trade_id_and_that_is_no_break(bot: Bot) -> None:
+    bot.venue()
+    bot.profiles.append({"id": "p2"})
+    others = [row(None, order_id="o3", status="new"), row(None, order_id="o4", profile_id="p2")]
+    bot.ready(row(None, order_id="o1"), row("  ", order_id="o2", status="Partially Filled"), *others)
+    program = Program(bot)
+    answer = program("check", "--profile", "p1")
+    assert answer.code == 0
+    assert "note: 2 filled rows without a trade id are left out\n" in answer.out
+    document = program("check", "--format", "json")
+    assert (document.code, document.json["rows_without_trade_id"]) == (0, 3)
+
+
+@pytest.mark.parametrize("tag", ["client_order_id", "sub_tag"])
+def test_tags_with_another_prefix_hint_at_the_setting(bot: Bot, tag: str) -> None:
+    sign = "-" if tag == "client_order_id" else ":"
+    tags = [sign.join(("mm", "P1", f"TRD-{n}")) for n in range(2)]
+    bot.sells(*(sold(f"v-{n}", **{tag: text}) for n, text in enumerate(tags)), sold("v-9", **{tag: f"x{sign}y"}))
+    bot.ready(row("TRD-1"))
+    program = Program(bot)
+    assert "set TRUEUP_ORDER_TAG_PREFIX=mm, or" in program("check").out
+    assert program("check", "--format", "json").json["accounts"][0]["likely_tag_prefix"] == "mm"
+    bot.sells(sold("v-1", **{tag: tags[0]}))
+    assert "TRUEUP_ORDER_TAG_PREFIX" not in program("check").out
+
+
 def test_says_what_is_unknown_before_the_breaks(bot: Bot) -> None:
     bot.venue(positions=None, closed_orders=[sold("v-1", client_order_id="bytelyst-p1-TRD-GHOST-exit")])
     bot.ready(row("TRD-GHOST"))

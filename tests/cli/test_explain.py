@@ -14,6 +14,8 @@ from tests.ledger.bot import Bot, leave, row, sold
 
 from trueup.service.explain import Moment
 from trueup.surfaces.pictures.labels import place, spread
+from trueup.surfaces.pictures.lanes import lanes_of
+from trueup.surfaces.pictures.marks import BOOKED, Mark
 from trueup.surfaces.pictures.time_axis import time_axis
 from trueup.surfaces.story import without_repetitions
 
@@ -41,6 +43,57 @@ class TestText:
         out = Program(bot)("explain", "TRD-ODD").out
         assert "what is open is not known" in out
         assert "quantity_columns_disagree" in out
+
+    def test_each_row_stands_at_its_own_time_with_what_it_says(self, bot: Bot) -> None:
+        bot.ready(
+            row("TRD-1", "3", 0),
+            leave("TRD-1", "2", 20, order_id="odd", quantity="1"),
+            leave("TRD-1", "3", 30, order_id="dead", status="canceled"),
+            leave("TRD-1", "0", 40, order_id="waits", status="open", order_qty=3),
+            leave("TRD-1", "1", 50),
+        )
+        told = Program(bot)("explain", "TRD-1", "--format", "json").json["timeline"]
+        told = [entry for entry in told if entry["source"] == "ledger"]
+        assert [(entry["at"][11:16], entry["id"], entry["qty"], entry["price"]) for entry in told] == [
+            ("03:00", "p1/TRD-1/ENTRY/filled/0", "3", "100"),
+            ("03:20", "odd", None, "100"),
+            ("03:30", "dead", "3", "100"),
+            ("03:40", "waits", "3", "100"),
+            ("03:50", "p1/TRD-1/EXIT/filled/50", "1", "100"),
+        ]
+        assert [entry["what"] for entry in told[1:4]] == [
+            "EXIT sell, unreadable: order odd: qty is 2 and quantity is 1", "EXIT sell canceled", "EXIT sell open",
+        ]  # fmt: skip
+
+    def test_a_reverted_exit_stands_after_its_entry(self, proven: Program) -> None:
+        batch = proven("backfill", "run", "--apply", "--format", "json").json["profiles"][0]["batch_id"]
+        proven("backfill", "revert", batch, "--reason", "wrong")
+        told = proven("explain", "TRD-GHOST", "--format", "json").json["timeline"]
+        rows = [(entry["at"][11:16], entry["what"]) for entry in told if entry["source"] == "ledger"]
+        assert rows == [("03:00", "ENTRY buy filled"), ("03:10", "EXIT sell canceled")]
+
+    def test_a_row_without_a_time_says_so_and_stands_nowhere(self, bot: Bot, tmp_path: Path) -> None:
+        bot.venue()
+        bot.ready(row("TRD-1", timestamp=None))
+        out = Program(bot)("explain", "TRD-1").out
+        assert re.search("^unknown +ledger +ENTRY buy, unreadable: .* its time cannot be read", out, re.MULTILINE)
+        told = Program(bot)("explain", "TRD-1", "--format", "json").json["timeline"]
+        assert [entry["at"] for entry in told] == [None]
+        said = TestPlot._svg(TestPlot(), Program(bot), tmp_path, "TRD-1")
+        assert "1970" not in said
+        assert "years" not in said
+
+    def test_of_a_working_entry_shows_the_row_and_the_venues_order(self, bot: Bot, tmp_path: Path) -> None:
+        order = sold("v-1", "0", side="buy", status="new", client_order_id="c-1", filled_avg_price=None)
+        bot.venue(open_orders=[{**order, "filled_at": None, "submitted_at": order["filled_at"]}])
+        bot.ready(row("TRD-1", status="open", client_order_id="c-1"))
+        program = Program(bot)
+        out = program("explain", "TRD-1").out
+        assert out.startswith("trade TRD-1  BTC/USD  profile p1")
+        assert "nothing of this trade is open, and an order of it is still working" in out
+        assert re.search(r"03:00:00Z +ledger +ENTRY buy open +1 +100 ", out)
+        assert re.search(r"03:10:00Z +venue +buy order new .* v-1 +nothing executed", out)
+        assert "order, nothing executed" in TestPlot._svg(TestPlot(), program, tmp_path, "TRD-1")
 
     def test_of_what_was_taken_back_says_who_may_put_it_back(self, proven: Program) -> None:
         batch = proven("backfill", "run", "--apply", "--format", "json").json["profiles"][0]["batch_id"]
@@ -167,6 +220,14 @@ class TestTimeAxis:
         axis = time_axis([DAY, 2 * DAY], 0, 100)
         assert (axis.at(0), axis.at(9 * DAY)) == (0, 100)
 
+    def test_the_first_tick_after_a_gap_has_its_date(self) -> None:
+        bursts = [start + n for start in (0, DAY, 100 * DAY) for n in (1, 7, 13)]
+        axis = time_axis(bursts, 0, 900)
+        assert len(axis.breaks) == 2
+        for left in (0, *(cut.right for cut in axis.breaks)):
+            first = next(text for px, text in axis.ticks if px >= left - 1)
+            assert re.match(r"\d+ [A-Z][a-z]{2} ", first), first
+
     def test_several_years_are_told_apart(self) -> None:
         assert all("20" in text for _, text in time_axis([0, 3000 * DAY], 0, 900).ticks if "19" not in text)
         assert time_axis([0, DAY], 0, 900).title == "UTC, 1970"
@@ -183,6 +244,12 @@ class TestLabels:
             spans.setdefault(label.level, []).append((left, left + width))
         for level in spans.values():
             assert all(before[1] < after[0] for before, after in pairwise(sorted(level)))
+
+    def test_the_newest_marks_get_the_labels_where_room_is_short(self) -> None:
+        marks = [Mark(n, BOOKED, f"APPLIED inserted, as planned {n}") for n in range(10)]
+        [lane] = lanes_of(marks, time_axis([0, 9, *(n * DAY for n in range(900, 910))], 0, 800), 880)
+        labelled = {label.text for label in lane.labels}
+        assert labelled == {f"APPLIED inserted, as planned {n}" for n in range(6, 10)}
 
     def test_texts_at_the_same_height_keep_the_first(self) -> None:
         assert [text for _, _, text, _ in spread([(0, 0, "aaa"), (5, 3, "bbb"), (5, 40, "ccc")], 500)] == ["aaa", "ccc"]

@@ -49,8 +49,9 @@ class TestInit:
 
 
 class TestDoctor:
-    def test_finds_all_well(self, program: Program) -> None:
-        answer = program("doctor")
+    def test_finds_all_well(self, bot: Bot) -> None:
+        bot.ready(row("TRD-GHOST", client_order_id="c-1"))
+        answer = Program(bot)("doctor")
         assert answer.code == 0
         assert answer.out.splitlines()[-1] == "All is well."
         assert "FAIL" not in answer.out
@@ -67,7 +68,7 @@ class TestDoctor:
         assert set(answer.json) == {"checks", "exit_code"}
         assert (answer.code, answer.json["exit_code"]) == (3, 3)
         failed = [check for check in answer.json["checks"] if not check["ok"]]
-        assert [check["name"] for check in failed] == ["venue of main"]
+        assert [check["name"] for check in failed] == ["ids of executions", "venue of main"]
         assert all(set(check) == {"name", "ok", "found", "do"} for check in answer.json["checks"])
 
     @pytest.mark.parametrize("terminal", [True, False])
@@ -77,7 +78,7 @@ class TestDoctor:
         monkeypatch.setenv("COLUMNS", "80")
         monkeypatch.setenv("TERM", "xterm")
         bot.venue(positions=[{"symbol": "BTC/USD", "qty": "n/a"}])
-        bot.ready(row("TRD-GHOST"))
+        bot.ready(row("TRD-GHOST", client_order_id="c-1"))
         bot.profiles = [{"id": "renamed"}]
         out = re.sub(r"\x1b\[[0-9;]*m", "", Program(bot)("doctor", terminal=terminal).out)
         lines = out.partition("\nSettings that")[0].splitlines()

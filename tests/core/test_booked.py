@@ -6,6 +6,7 @@ import pytest
 from tests.core.world import World, applied, entry, fill, leave, order, row, working
 
 from trueup.core.orders import Side
+from trueup.core.repair.booked import WITHOUT_SYMBOL
 from trueup.core.repair.evidence import evidence_of
 
 
@@ -37,7 +38,7 @@ def test_a_row_books_the_order_that_it_names(named: dict[str, str]) -> None:
         {"exchange_order_id": "X2"},
         {"exchange_order_id": "X2", "client_order_id": "c-1"},
         {"client_order_id": "C-1"},
-        {"client_order_id": "c-1", "side": "buy"},
+        {"client_order_id": "c-1", "side": "buy", "action": "ENTRY"},
         {"client_order_id": "c-1", "symbol": "ETH/USD"},
         {"exchange_order_id": "X1", "symbol": "ETH/USD"},
         {"exchange_order_id": "X1", "status": "canceled"},
@@ -169,3 +170,45 @@ def test_two_rows_of_one_id_both_book_the_order() -> None:
     rows = [entry(), *(leave("TRD-2", "0.3", minute, order_id="7", exchange_order_id="X1") for minute in (1, 2))]
     [row] = World(rows=rows, orders=[order(trade_id="TRD-1")]).booked()
     assert row.qty == Decimal("0.4")
+
+
+def test_a_row_without_a_symbol_that_names_the_client_order_id_leaves_the_order_unknown() -> None:
+    rows = [entry(), leave("TRD-2", symbol=None, client_order_id="c-1")]
+    world = World(rows=rows, orders=[order(trade_id="TRD-1", client_order_id="c-1")])
+    assert (left(world), [c.why for c in world.plan().evidence.conflicts]) == ({}, [WITHOUT_SYMBOL])
+    assert left(world.having(orders=[order("X2", client_order_id="c-2")])) == {"X2": Decimal(1)}
+
+
+@pytest.mark.parametrize("named", [{"exchange_order_id": "X1"}, {"client_order_id": "c-1"}])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("BTC/USDT:USDT", "BTCUSDT"), ("BTCUSDT", "BTC/USDT:USDT"), ("BTC-USDT-SWAP", "BTC/USDT:USDT")]
+)
+def test_an_order_that_is_booked_under_a_spelling_which_may_mean_its_market_proves_nothing(
+    ours: str, theirs: str, named: dict[str, str]
+) -> None:
+    world = World(rows=[leave(symbol=theirs, **named)], orders=[order(symbol=ours, client_order_id="c-1")])
+    book = world.plan().evidence
+    assert (book.rows, [c.why for c in book.conflicts]) == (
+        {},
+        [f"the ledger books it under {theirs}, which may mean {ours}"],
+    )
+
+
+def test_an_order_that_is_booked_under_another_market_is_another_order() -> None:
+    world = World(
+        rows=[leave(symbol="BTC/USDT:USDT", exchange_order_id="X1"), leave(symbol="ETH/USDT", exchange_order_id="X1")],
+        orders=[order(symbol="BTC/USDT")],
+    )
+    assert left(world, "BTCUSDT") == {"X1": Decimal(1)}
+
+
+@pytest.mark.parametrize("side", ["long", "buy", "sell"])
+def test_an_exit_books_by_its_client_order_id_also_where_it_has_the_side_of_the_position(side: str) -> None:
+    rows = [entry(qty="2", side="long"), leave(side=side, client_order_id="bytelyst-p1-TRD-1-exit")]
+    assert World(rows=rows, orders=[order(client_order_id="bytelyst-p1-TRD-1-exit")]).booked() == []
+
+
+def test_a_client_order_id_of_our_grammar_is_one_in_any_case() -> None:
+    rows = [entry(qty="2"), leave(client_order_id="bytelyst-p1-TRD-1-exit")]
+    world = World(rows=rows, orders=[order(client_order_id="BYTELYST-P1-trd-1-EXIT")])
+    assert (left(world), left(world.under(tag_prefix="acme"))) == ({}, {"X1": Decimal(1)})

@@ -7,7 +7,8 @@ import pytest
 from tests.core.world import FAILED, GRACE, NOW, PARTIAL, World, entry, fill, leave, leg, order, short
 
 from trueup.core.breaks import Break, BreakKind, Comparison, compare
-from trueup.core.repair.plan import OLDER_THAN_THE_TRADE, Wanted, plan_account
+from trueup.core.repair.plan import Wanted, plan_account
+from trueup.core.times import iso
 
 BTC = frozenset({"BTCUSD"})
 BOTH = frozenset({"p1", "p2"})
@@ -228,7 +229,13 @@ def test_positions_are_of_the_symbols_that_a_wanted_profile_holds_or_nobody() ->
 def test_a_trade_that_moved_after_the_snapshot_is_not_compared() -> None:
     assert kinds(World(rows=[entry(minute=NOW + GRACE)])) == ["ghost_position"]
     late = World(rows=[entry(minute=NOW + GRACE + 1 / 60_000)])
-    assert compared(late) == Comparison((), (("BTC/USD TRD-1", OLDER_THAN_THE_TRADE.unknown),))
+    [(name, why)] = compared(late).unknown
+    assert (compared(late).breaks, name) == ((), "BTC/USD TRD-1")
+    [newest] = late.facts.slices
+    row = f"{newest.newest_id} of {iso(newest.newest_ms)}"
+    assert why.startswith(f"the venue was read before the trade's newest row, {row};")
+    assert newest.newest_id
+    assert "without a zone, which is read as UTC" in why
 
 
 def shared(rows: list[object], balance: str = "2", **facts: object) -> World:

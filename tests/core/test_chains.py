@@ -1,15 +1,18 @@
 """Replaced orders: what of a chain's quantities is whose, and how bookings run along a chain."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from tests.core.test_booked import left
-from tests.core.world import World, fill, leave, order
+from tests.core.world import World, entry, fill, leave, order
 
-from trueup.core.repair.booked import booked_index
+from trueup.core.repair.booked import UNREADABLE, BookedIndex
 from trueup.core.repair.chains import Chains
 from trueup.core.repair.evidence import evidence_of
 from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.snapshot import VenueOrder
 from trueup.core.symbols import Symbols
 
 
@@ -87,8 +90,8 @@ def test_fills_prove_what_an_order_executed_whatever_its_chain() -> None:
 def test_the_same_link_said_twice_is_one_link_and_links_are_of_one_symbol() -> None:
     listed_twice = [order("A", "0.4", replaced_by="B"), order("B", "1", replaces="A"), order("B", "1", replaces="A")]
     assert unclear(World(orders=listed_twice)) == []
-    other = order("C", "1", replaces="A", symbol="ETH/USD")
-    world = World(orders=[*listed_twice, other])
+    others = [order("A", "0", symbol="ETH/USD"), order("C", "1", replaces="A", symbol="ETH/USD")]
+    world = World(orders=[*listed_twice, *others])
     assert (unclear(world), left(world), left(world, "ETHUSD")) == ([], quantities(A="0.4", B="0.6"), quantities(C="1"))
 
 
@@ -120,9 +123,7 @@ def test_fills_tell_what_an_order_executed_itself() -> None:
     assert left(chain("0.4", "1", fills=[fill("F1", "B", "1", 20)])) == quantities(A="0.4", B="1")
 
 
-def test_a_predecessor_that_is_not_listed_or_of_another_symbol_takes_nothing() -> None:
-    assert left(World(orders=[order("B", "1", replaces="A")])) == quantities(B="1")
-    assert left(World(orders=[order("A", "0.4", symbol="ETH/USD"), order("B", "1", replaces="A")])) == quantities(B="1")
+def test_a_predecessor_that_executed_nothing_takes_nothing() -> None:
     assert left(World(orders=[order("A", "0"), order("B", "1", replaces="A")])) == quantities(B="1")
 
 
@@ -163,11 +164,69 @@ def test_circles_prove_nothing_and_end() -> None:
     assert left(circle) == quantities(A="1", B="1")
 
 
-def test_what_was_booked_of_a_predecessor_that_is_not_listed_is_not_booked_again_under_its_heir() -> None:
-    world = World(rows=[leave(qty="0.4", exchange_order_id="A")], orders=[order("B", "1", replaces="A")])
-    assert left(world) == quantities(B="0.6")
+def test_an_order_that_replaced_one_which_is_not_listed_may_carry_forward_what_nobody_knows() -> None:
+    forgotten = World(orders=[order("B", "1", 20, replaces="A"), order("C", "1.5", 30, replaces="B"), order("Z")])
+    assert (left(forgotten), unclear(forgotten)) == (quantities(Z="1"), ["B", "C"])
+    elsewhere = World(orders=[order("A", "0.4", symbol="ETH/USD"), order("B", "1", replaces="A")])
+    assert (left(elsewhere), unclear(elsewhere)) == ({}, ["B"])
+    executed_nothing = World(orders=[order("B", "0", replaces="A")])
+    assert (left(executed_nothing), unclear(executed_nothing)) == ({}, [])
+    assert left(forgotten.having(fills=[fill("F1", "B", "0.3", 20)])) == quantities(B="0.3", Z="1")
+
+
+@pytest.mark.parametrize("depth", ["X3", "X2", "X1"])
+def test_a_chain_whose_beginning_the_venue_has_forgotten_is_not_booked_again(depth: str) -> None:
+    rows = [entry(qty="2"), *(leave(qty="0.3", minute=n, exchange_order_id=f"X{n}") for n in (1, 2, 3))]
+    world = World(rows=rows, orders=[order("X3", "0.9", trade_id="TRD-1", replaces="X2")])
+    assert world.booked() == []
+    assert world.having(rows=[rows[0], *(row for row in rows if row.exchange_order_id == depth)]).booked() == []
+
+
+HEIRLESS = order("X1", "0.4", 10, trade_id="TRD-1", replaced_by="X2", status="replaced")
+
+
+@pytest.mark.parametrize(
+    "heirs", [(), (order("X2", "1", 12, replaces="X1"), order("X2", "0.9", 12, replaces="X1")), (order("X2", "0"),)]
+)
+def test_what_was_booked_under_an_heir_that_shows_no_execution_books_its_predecessor(
+    heirs: Sequence[VenueOrder],
+) -> None:
+    world = World(rows=[entry(qty="2"), leave(exchange_order_id="X2")], orders=[HEIRLESS, *heirs])
+    assert left(world) == {}
+    assert left(world.having(rows=[leave(qty="0.1", exchange_order_id="X2")])) == quantities(X1="0.3")
+    by_client = [leave(client_order_id="c-2")]
+    named = [replace(heir, client_order_id="c-2") for heir in heirs]
+    assert left(world.having(rows=by_client, orders=[HEIRLESS, *named])) == ({} if heirs else quantities(X1="0.4"))
+
+
+def test_a_chain_runs_through_an_order_that_the_venue_does_not_list() -> None:
+    world = World(orders=[HEIRLESS, order("X3", "1", 20, replaces="X2")])
+    assert (left(world), unclear(world)) == (quantities(X1="0.4", X3="0.6"), [])
+    assert left(world.having(rows=[leave(qty="0.3", exchange_order_id="X2")])) == quantities(X1="0.1", X3="0.3")
+    assert left(world.having(rows=[leave(qty="0.7", exchange_order_id="X3")])) == quantities(X1="0.3")
+    assert left(world.having(rows=[leave(qty="1.1", exchange_order_id="X3")])) == {}
+
+
+@pytest.mark.parametrize("named", ["X2", "X3"])
+def test_a_booking_that_cannot_be_read_leaves_the_orders_before_it_unknown(named: str) -> None:
+    world = World(rows=[leave(qty="abc", exchange_order_id=named)])
+    orders = [HEIRLESS, order("X3", "1", 20, replaces="X2"), order("X4", "1.2", 30, replaces="X3")]
+    for listed in (orders, [*orders, order("X2", "0.4", 15)]):
+        book = world.having(orders=listed).plan().evidence
+        assert [(c.exchange_order_id, c.why) for c in book.conflicts if c.exchange_order_id == "X1"] == [
+            ("X1", UNREADABLE)
+        ]
+        assert [found.exchange_order_id for found in book.rows["BTCUSD"]] == (
+            ["X4"] if len(listed) == 3 or named == "X3" else ["X3", "X4"]
+        )
 
 
 def test_what_a_replacing_order_filled_is_its_own_executions() -> None:
-    found = evidence_of(chain("0.4", "1").snapshot, booked_index([], [], Symbols()), BackfillPolicy()).rows["BTCUSD"]
+    found = evidence_of(chain("0.4", "1").snapshot, BookedIndex(), BackfillPolicy()).rows["BTCUSD"]
     assert [(row.filled, row.qty) for row in found] == [(Decimal("0.4"),) * 2, (Decimal("0.6"),) * 2]
+
+
+def test_an_heir_that_is_listed_twice_under_two_client_ids_reads_the_same_in_any_order() -> None:
+    twice = [order("X2", "1", client_order_id=name) for name in ("c-1", "c-2")]
+    world = World(rows=[leave(client_order_id="c-1")])
+    assert left(world.having(orders=[HEIRLESS, *twice])) == left(world.having(orders=[HEIRLESS, *reversed(twice)]))

@@ -6,11 +6,10 @@ from decimal import Decimal
 import pytest
 from tests.core.world import NOW, World, at, entry, fill, leave, order
 
-from trueup.core.repair.booked import booked_index
+from trueup.core.repair.booked import BookedIndex
 from trueup.core.repair.evidence import Conflict, Disagreement, Evidence, EvidenceBook, evidence_of
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.snapshot import Malformed
-from trueup.core.symbols import Symbols
 
 
 def book(world: World) -> EvidenceBook:
@@ -145,7 +144,7 @@ def test_fills_of_orders_that_are_set_aside_are_set_aside_too() -> None:
     unread = replace(
         snapshot, malformed=(Malformed("orders", "orders[0]", "no side", "X1"), Malformed("orders", "", ""))
     )
-    found = evidence_of(unread, booked_index([], [], Symbols()), BackfillPolicy())
+    found = evidence_of(unread, BookedIndex(), BackfillPolicy())
     assert [row.exchange_order_id for row in found.rows["BTCUSD"]] == ["X2"]
 
 
@@ -171,9 +170,18 @@ def test_times_later_than_now_by_more_than_the_grace_are_malformed() -> None:
     )  # fmt: skip
 
 
-def test_a_future_listing_of_an_order_is_no_conflict_with_a_good_one() -> None:
-    world = World(orders=[order(minute=NOW + 9), order()], fills=[])
-    assert only(world).time_ms == at(10)
+def test_another_listing_of_an_order_that_cannot_be_used_is_a_conflict() -> None:
+    conflict = Conflict("X1", "BTC/USD", "another listing of this order cannot be read")
+    future = World(orders=[order(minute=NOW + 9), order(), order("X2")], fills=[fill(qty="0.4")])
+    assert (only(future).exchange_order_id, book(future).conflicts) == ("X2", (conflict,))
+    snapshot = World(orders=[order(), order("X2")], fills=[fill(qty="0.4")]).snapshot
+    unread = replace(snapshot, malformed=(Malformed("open_orders", "open_orders[0]", "no number", "X1"),))
+    found = evidence_of(unread, BookedIndex(), BackfillPolicy())
+    assert [row.exchange_order_id for row in found.rows["BTCUSD"]] == ["X2"]
+    assert found.conflicts == (conflict,)
+
+
+def test_a_future_listing_of_a_fill_is_no_conflict_with_a_good_one() -> None:
     world = World(fills=[fill(minute=NOW + 9), fill()])
     assert only(world).time_ms == at(10)
 

@@ -3,7 +3,7 @@
 from decimal import Context, Decimal, localcontext
 
 import pytest
-from tests.core.world import COMPLETE, FAILED, PARTIAL, World, fill, leg, order
+from tests.core.world import COMPLETE, FAILED, PARTIAL, World, entry, fill, leg, order
 
 from trueup.core.holdings import Holding, Holdings
 from trueup.core.snapshot import NOT_GIVEN, Coverage, Feed, Snapshot, unreadable
@@ -210,3 +210,26 @@ def test_an_account_that_could_not_be_read_has_failed_feeds_alone() -> None:
     assert snapshot.symbols is own
     assert unreadable("main", 7, "x").symbols == Symbols()
     assert Holdings(snapshot).of("BTC/USD").unknown == "the position feed is failed: timeout"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("BTC/USDT:USDT", "BTCUSDT"), ("BTC-USDT-SWAP", "BTC/USDT:USDT"), ("BTCUSDT", "BTC/USDT:USDT")]
+)
+def test_a_position_that_cannot_be_read_leaves_every_spelling_of_its_market_unknown(ours: str, theirs: str) -> None:
+    world = World(rows=[entry(symbol=ours)], orders=[order(symbol=ours, trade_id="TRD-1")])
+    unread = world.having(unknown_symbols={theirs: "qty 'abc' is not a number"})
+    assert unread.says() == ["TRD-1: NO_GO venue_position_unknown"]
+    assert held(unread, ours).unknown == (
+        f"{ours} may mean {theirs}, whose position cannot be read: qty 'abc' is not a number"
+    )
+    assert unread.having(legs=[leg("0", ours)]).booked()
+    assert world.having(unknown_symbols={"ETH/USDT": "no"}).booked()
+
+
+@pytest.mark.parametrize("held", [{"DO": "5"}, {"DOT": "5"}])
+def test_a_symbol_that_the_venue_spells_out_in_two_ways_is_unknown_in_any_order(held: dict[str, str]) -> None:
+    two = [order("X1", symbol="DOT/USD", trade_id="TRD-1"), order("X2", symbol="DO/TUSD")]
+    for orders in (two, two[::-1]):
+        world = World(rows=[entry(symbol="DOTUSD")], orders=orders, balances={"USD": "1", **held})
+        assert world.says() == ["TRD-1: NO_GO venue_position_unknown"]
+        assert world.having(balances={"USD": "1"}).booked()

@@ -50,8 +50,20 @@ def test_statuses_in_any_case_and_with_any_separator(statuses: list[object], exp
 
 def test_a_status_that_is_not_known_is_a_defect() -> None:
     found = read(status="settling")
-    assert (found.defect, found.detail) == ("malformed_ledger_row", "order o1: status 'settling' is not known")
+    assert (found.defect, found.detail) == (
+        "malformed_ledger_row",
+        "order o1: status 'settling' is not known; filled rows are filled or partially_filled",
+    )
     assert found.status is StatusClass.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "near"),
+    [("closed", "filled, canceled"), ("DONE", "filled, canceled"), ("part filled", "partially_filled"),
+     ("cancelld", "cancelled, canceled"), ("opened", "open")],
+)  # fmt: skip
+def test_of_an_unknown_status_the_nearest_known_words_are_named(status: str, near: str) -> None:
+    assert near in read(status=status).detail.partition("; nearest known: ")[2]
 
 
 @pytest.mark.parametrize("status", ["new", "canceled"])

@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 import pytest
-from tests.core.world import at, entry, leave, row, short, working
+from tests.core.world import World, at, entry, leave, order, row, short, working
 
 from trueup.core.orders import LedgerOrder, Side
-from trueup.core.repair.slices import NamelessExit, Slice, average_price, fingerprint, slices_of
+from trueup.core.repair.slices import FIRST_UNCLEAR, NamelessExit, Slice, average_price, fingerprint, slices_of
 from trueup.core.symbols import Symbols
 
 
@@ -33,6 +33,7 @@ def test_a_slice_is_entries_less_exits() -> None:
             NamelessExit(Decimal("0.25"), Decimal(100), at(5)),
             NamelessExit(Decimal("0.5"), Decimal(100), at(7)),
         ),
+        newest_id=rows[2].order_id,
     )  # fmt: skip
     assert (found.signed_open, found.exit_side, found.is_open) == (Decimal("3.25"), "sell", True)
 
@@ -97,7 +98,6 @@ def test_spellings_of_one_symbol_are_one_slice_in_the_spelling_of_the_first_entr
         ([row(side="sell", action="EXIT")], 0, 1, "buy"),
         ([row(side="sell", action="ENTRY", minute=4), row(side="buy", action="ENTRY", minute=3)], 2, 0, "buy"),
         ([row(side="sell", action="ENTRY"), row(side="sell", action="EXIT", minute=1)], 1, 1, "sell"),
-        ([row(side="buy", action=None, order_id="b"), row(side="sell", action=None, order_id="a")], 1, 1, "sell"),
     ],
 )
 def test_actions_are_inferred_from_the_side_against_the_entry_side(
@@ -175,6 +175,7 @@ def test_a_fingerprint_changes_with_every_row_that_counts() -> None:
         [entry(side="sell"), base[1]], [entry(action=None), base[1]], [entry(order_id="other"), base[1]],
         [entry(symbol="BTCUSD"), base[1]], [entry(symbol=None), base[1]], [entry(qty="x"), base[1]],
         [entry(status="new"), base[1]], [base[0]], [*base, working()], [*base, entry(status="odd", order_id="z")],
+        [entry(minute=1, order_id=base[0].order_id), base[1]],
     ]  # fmt: skip
     marks = [fingerprint(rows) for rows in (base, *changed)]
     assert len(set(marks)) == len(marks)
@@ -201,3 +202,47 @@ def test_the_first_entry_is_the_first_in_time_whatever_its_id() -> None:
     assert found.entry_side == "buy"
     found = only(entry(symbol="BTC-USD", minute=4, order_id="a"), entry(symbol="BTCUSD", minute=3, order_id="b"))
     assert found.symbol == "BTCUSD"
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_which_side_is_the_entry_is_not_decided_by_an_order_id(names: str) -> None:
+    rows = [row(order_id=names[0]), row(qty="0.4", side="sell", order_id=names[1])]
+    found = only(*rows)
+    assert (found.is_open, found.defect, found.detail) == (True, "malformed_ledger_row", FIRST_UNCLEAR)
+    assert World(rows=rows, orders=[order(qty="0.6", trade_id="TRD-1")]).says() == ["TRD-1: NO_GO malformed_ledger_row"]
+    later = row(qty="0.1", side="sell", minute=-1, order_id="z")
+    assert (only(*rows, later).defect, only(*rows, later).entry_side) == (None, "sell")
+    assert only(rows[0], leave(qty="0.4", minute=0)).defect is None
+
+
+def test_a_trade_of_which_either_reading_leaves_nothing_is_closed() -> None:
+    found = only(row(order_id="b"), row(side="sell", order_id="a"))
+    assert (found.is_open, found.defect) == (False, None)
+
+
+def test_a_row_of_our_repairs_is_an_exit_in_a_table_without_actions() -> None:
+    found = only(row(order_id="z"), row(qty="0.4", side="sell", minute=-1, order_id="BFILL-1"))
+    assert (found.entry_side, found.entry_qty, found.exit_qty, found.defect) == ("buy", 1, Decimal("0.4"), None)
+
+
+def test_a_trade_whose_rows_may_be_of_one_market_in_two_spellings_is_unresolved() -> None:
+    rows = [entry("A", symbol="BTC/USDT:USDT"), leave("A", symbol="BTCUSDT"), entry("B", symbol="BTCUSDT")]
+    found = slices(*rows)
+    assert [(s.trade_id, s.symbol, s.defect, s.detail) for s in found] == [
+        ("A", "BTCUSDT", "malformed_ledger_row",
+         "rows of the trade are spelt BTCUSDT and BTC/USDT:USDT, which may be one market"),
+        ("A", "BTC/USDT:USDT", "malformed_ledger_row",
+         "rows of the trade are spelt BTC/USDT:USDT and BTCUSDT, which may be one market"),
+        ("B", "BTCUSDT", None, ""),
+    ]  # fmt: skip
+    spot_and_swap = slices(entry("A", symbol="BTC/USDT:USDT"), entry("A", symbol="BTC/USDT"))
+    assert [s.defect for s in spot_and_swap] == [None, None]
+
+
+def test_trades_whose_ids_differ_in_blanks_alone_may_be_one() -> None:
+    rows = [entry("A"), leave("A "), entry("B "), entry("A", profile_id="p2", order_id="2"), entry("C")]
+    why = "the profile has trades whose ids differ in blanks alone: 'A', 'A '"
+    assert [(s.profile_id, s.trade_id, s.defect, s.detail) for s in slices(*rows)] == [
+        ("p1", "A", "malformed_ledger_row", why), ("p1", "A ", "malformed_ledger_row", why), ("p1", "B ", None, ""),
+        ("p1", "C", None, ""), ("p2", "A", None, ""),
+    ]  # fmt: skip

@@ -7,6 +7,7 @@ import pytest
 from tests.core.world import FAILED, GRACE, NOW, World, after_apply, entry, fill, leave, leg, order, short
 
 from trueup.core.decimals import EXACT
+from trueup.core.orders import LedgerOrder
 from trueup.core.repair.decisions import SAME_ID_WHY, TAKEN_BACK
 from trueup.core.repair.slices import slices_of
 from trueup.core.symbols import Symbols
@@ -190,3 +191,39 @@ def test_a_sub_tag_that_shortens_the_open_trade_which_the_client_id_spells_out_i
     rows = [entry("TRD-1234567")]
     marks = {"sub_tag": "bytelyst:p1:TRD-1234", "client_order_id": "bytelyst-p1-TRD-1234567-exit"}
     assert World(rows=rows, orders=[order(**marks)]).says() == ["TRD-1234567: 1 of X1 by sub_tag"]
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        [entry("TRD-B", minute=NOW + 30)],
+        [entry("TRD-B"), entry("TRD-B", minute=NOW + 30, order_id="scaled-in")],
+        [short("TRD-B"), leave("TRD-B", side="buy", minute=NOW + 30)],
+    ],
+)
+def test_trades_that_moved_after_the_venue_was_read_make_no_excess(newer: list[LedgerOrder]) -> None:
+    world = World(rows=[entry("TRD-A"), *newer], orders=[order(trade_id="TRD-A")], legs=[leg("0.5"), leg("-0.5")])
+    explained = world.under(flatness="explained")
+    assert "TRD-A: SKIP_ACTIVE_POSITION would_overshoot_venue:0" in explained.says()
+    assert explained.having(rows=explained.rows[:1]).booked()
+
+
+@pytest.mark.parametrize("minute", [5, 15])
+@pytest.mark.parametrize("policy", ["flat", "explained"])
+def test_evidence_that_was_taken_back_does_not_hide_other_evidence(minute: int, policy: str) -> None:
+    taken_back = order("X1", "1", minute, trade_id="TRD-1")
+    world = World(rows=[entry()], orders=[taken_back], reverted=frozenset({("p1", "TRD-1", "X1")})).under(
+        flatness=policy
+    )
+    assert world.says() == ["TRD-1: NO_GO reverted_by_operator X1"]
+    more = world.having(orders=[taken_back, order("X2", "0.4", 10, trade_id="TRD-1")])
+    assert sorted(more.says()) == ["TRD-1: 0.4 of X2 by trade_id", "TRD-1: NO_GO reverted_by_operator X1"]
+    whole = world.having(orders=[taken_back, order("X2", "1", 10, sub_tag="bytelyst:p1:TRD-1")])
+    assert whole.says() == ["TRD-1: 1 of X2 by sub_tag"]
+
+
+def test_a_sub_tag_that_is_the_whole_id_of_a_closed_trade_is_not_short_for_an_open_one() -> None:
+    world = World(rows=[entry("TRD-BTC-10")], orders=[order(sub_tag="bytelyst:p1:TRD-BTC-1")])
+    assert world.says() == ["TRD-BTC-10: 1 of X1 by sub_tag"]
+    assert world.having(spelt=frozenset({("p1", "trd-btc-1")})).booked() == []
+    assert world.having(spelt=frozenset({("p2", "trd-btc-1")})).booked()

@@ -117,6 +117,7 @@ class World:
     applied: Sequence[Applied] = ()
     reverted: frozenset[tuple[str, str, str]] = frozenset()
     settled: tuple[SettledTrade, ...] = ()
+    spelt: frozenset[tuple[str, str]] = frozenset()
     profiles: Sequence[str] = ("p1", "p2")
     managed: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     policy: BackfillPolicy = field(default_factory=BackfillPolicy)
@@ -166,11 +167,12 @@ class World:
         return AccountFacts(
             snapshot=self.snapshot,
             slices=tuple(slices_of(self.rows, self.fresh_symbols)),
-            booked=booked_index(self.rows, self.applied, self.fresh_symbols),
+            booked=booked_index(self.rows, self.applied, self.fresh_symbols, self.policy.tag_prefix),
             known_profiles=frozenset(self.profiles),
             managed=self.managed,
             reverted=self.reverted,
             settled=self.settled,
+            spelt=self.spelt,
         )
 
     def plan(self, **wanted: frozenset[str]) -> AccountPlan:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.docs.markdown import ROOT, blocks
 
+from trueup.core.orders import DEAD, FILLED, SIDES, WORKING, Action
 from trueup.core.snapshot import Feed
 from trueup.settings import FLAGS, load
 from trueup.venues.file import FileVenue
@@ -28,6 +29,13 @@ def test_the_printed_pages_are_current() -> None:
 def test_every_flag_is_on_its_page() -> None:
     text = (ROOT / "docs" / "flags.md").read_text()
     assert not [flag.name for flag in FLAGS if f"`{flag.name}`" not in text]
+
+
+def test_every_word_of_a_ledger_row_is_on_its_page() -> None:
+    text = (ROOT / "docs" / "ledger-rows.md").read_text()
+    words = [*FILLED, *WORKING, *DEAD, *SIDES, *Action]
+    assert not [name for name in words if f"`{name}`" not in text]
+    assert "docs/ledger-rows.md" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,5 +1,7 @@
 """Somebody else's orders table: attached by a map, never altered, repaired in its own forms."""
 
+from decimal import Decimal
+
 import pytest
 from sqlalchemy import inspect
 from tests.ledger.attached import BOTH, COLUMNS, POSTGRES, SQLITE, TRADES, Form, schema_of
@@ -9,6 +11,7 @@ from trueup.core.decimals import plain
 from trueup.core.errors import ConfigurationError
 from trueup.core.repair.slices import slices_of
 from trueup.core.symbols import Symbols
+from trueup.core.times import iso
 from trueup.service.setup import initialise
 from trueup.service.undo import reapply, revert
 
@@ -75,6 +78,26 @@ def test_theirs_is_attached_read_repaired_taken_back_and_never_altered(world: Bo
 def form_of(found: dict[str, object]) -> tuple[type, ...]:
     kinds = tuple(type(found[name]) for name in ("amount", "at", "state"))
     return tuple(float if kind is int and name == 0 else kind for name, kind in enumerate(kinds))
+
+
+@pytest.mark.parametrize(
+    ("unit", "known"), [(1000, True), (1000, False), (1, True), (Decimal("0.001"), True), (Decimal("0.000001"), False)]
+)
+@pytest.mark.parametrize("kind", ["BIGINT", "NUMERIC(30,3)", "DOUBLE PRECISION"])
+def test_times_in_columns_of_numbers_are_in_the_unit_of_the_tables_own(
+    bot: Bot, kind: str, unit: int | Decimal, known: bool
+) -> None:
+    Form(at="BIGINT", more=(f"filled_at {kind}", f"created_at {kind}")).attach(bot)
+    bot.db.run(f"UPDATE deals SET at = {int(at(0) / unit)} WHERE deal = 'TRD-1'")
+    if known:
+        bot.db.run("UPDATE deals SET filled_at = at, created_at = at")
+    app = bot.init()
+    pause(app)
+    bot.sells(sold("X1", "0.3", trade_id="TRD-1"))
+    assert len(only(run(app, apply=True)).inserted) == 1
+    [added] = [found for found in bot.db.table("deals") if found["id"].startswith("BFILL-")]
+    assert added["at"] == added["filled_at"] == int(at(10) / unit)
+    assert abs(float(added["created_at"]) * float(unit) / app.clock.now_ms() - 1) < 0.01
 
 
 def test_a_column_that_must_be_filled_and_has_no_default_refuses_the_repair_and_keeps_everything(bot: Bot) -> None:
@@ -146,3 +169,39 @@ def test_all_rows_are_in_the_table_that_is_asked(bot: Bot) -> None:
     assert len(app.ledger.trade_rows("TRD-1")) == 2
     assert app.ledger.existing_ids([f"o{n}" for n in range(9)]) == {f"o{n}" for n in range(len(TRADES))}
     assert {r.order_id for r in app.ledger.rows_booking(["V0", "o1"], [])} == {"o0", "o1"}
+
+
+WRITTEN = [
+    ("2026-11-20 10:35:51", 0, "2026-01-02 03:10:00"),
+    ("2026-11-20 10:35:51", 7, "2026-01-02 03:10:00.007"),
+    ("2026-11-20T10:35:51Z", 0, "2026-01-02T03:10:00Z"),
+    ("2026-11-20T10:35:51Z", 120, "2026-01-02T03:10:00.120Z"),
+    ("2026-11-20 10:35:51.5", 500, "2026-01-02 03:10:00.5"),
+    ("2026-11-20 10:35:51.123456", 120, "2026-01-02 03:10:00.120000"),
+    ("2026-11-20 10:35:51+00:00", 0, "2026-01-02 03:10:00+00:00"),
+    ("2026-11-20T10:35:51+0530", 0, "2026-01-02T08:40:00+0530"),
+    ("20261120T103551Z", 7, "2026-01-02T03:10:00.007Z"),
+    ("1767322800", 7, "1767323400.007"),
+    ("1767322800", 0, "1767323400"),
+]
+
+
+@pytest.mark.parametrize(("theirs", "ms", "written"), WRITTEN, ids=lambda value: str(value).replace(":", ""))
+def test_times_are_written_as_the_trades_own_rows_write_them(bot: Bot, theirs: str, ms: int, written: str) -> None:
+    form = Form(at="TEXT", more=("done TEXT", "made TEXT"))
+    form.attach(bot)
+    bot.columns |= {"filled_at": "done", "created_at": "made"}
+    early = theirs.replace("2026-11-20", "2026-01-02", 1).replace("20261120", "20260102").replace("T10", "T03")
+    early = early.replace(" 10", " 03").replace("03:35", "03:05").replace("T0335", "T0305")
+    bot.db.run("UPDATE deals SET at = :at, done = :at WHERE deal = 'TRD-1'", {"at": early})
+    initialise(bot.app())
+    app = bot.app()
+    pause(app)
+    bot.sells(sold("X1", "0.3", 10 + ms / 60_000, trade_id="TRD-1"))
+    done = only(run(app, apply=True))
+    [inserted] = bot.db.rows("SELECT * FROM deals WHERE venue_id = 'X1'")
+    assert (inserted["at"], inserted["done"]) == (written, written)
+    assert inserted["made"].endswith("Z")
+    [audited] = [row["filled_at"] for row in done.audit if row["decision"] == "APPLIED"]
+    assert audited == iso(at(10) + ms)
+    assert [row.time_ms for row in app.ledger.trade_rows("TRD-1") if row.exchange_order_id == "X1"] == [at(10) + ms]

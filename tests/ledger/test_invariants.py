@@ -281,7 +281,7 @@ def test_fenced_who_lost_the_lease_cannot_write_whatever_the_interleaving(bot: B
                     leases[who], holder, expired, fence = taken, who, False, taken.fence
             elif who in leases and what == "write":
                 now = iso(at(number))
-                batch = RepairBatch("BATCH-1", profile, leases[who], (), Symbols(), now)
+                batch = RepairBatch("BATCH-1", profile, leases[who], (), Symbols(), "bytelyst", now)
                 if who == holder:
                     workers[who].ledger.book(batch, rehearse=False)
                     written = now

@@ -15,7 +15,7 @@ SCOPE = "account:main"
 
 
 def empty_batch(lease: Lease, **more: tuple[str, ...]) -> RepairBatch:
-    return RepairBatch("BATCH-1", Profile("p1", "main"), lease, (), Symbols(), iso(at(0)), **more)
+    return RepairBatch("BATCH-1", Profile("p1", "main"), lease, (), Symbols(), "bytelyst", iso(at(0)), **more)
 
 
 def test_a_scope_has_one_holder_and_every_taking_raises_the_fence(bot: Bot) -> None:

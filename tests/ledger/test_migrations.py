@@ -60,7 +60,8 @@ def test_upgraded_databases_have_exactly_the_schema_that_is_declared(ledger_url:
 def test_a_ledger_of_the_first_version_is_upgraded_by_init_with_its_rows(bot: Bot) -> None:
     app = bot.ready(row("TRD-1"))
     whole = shape(bot.db)
-    bot.db.run("DROP INDEX idx_orders_padded_ids")
+    for index in ("idx_orders_padded_ids", "idx_orders_lower_client_order_id", "idx_orders_lower_trade_id"):
+        bot.db.run(f"DROP INDEX {index}")
     bot.db.run(f"UPDATE {schema.VERSION_TABLE} SET version_num = 'native_0001' WHERE version_num LIKE 'native%'")
     before = bot.db.table("orders")
     assert initialise(app).tables == ()

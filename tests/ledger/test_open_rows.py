@@ -104,7 +104,7 @@ def check(bot: Bot, rows: list[dict[str, Any]]) -> None:
                 f"INSERT INTO orders ({', '.join(COLUMNS)}) VALUES ({', '.join([mark(bot)] * len(COLUMNS))})",
                 tuple(values[name] for name in COLUMNS),
             )
-        everything = read_rows(connection, select(*table.selected()))
+        everything = read_rows(connection, table, select(*table.selected()))
         found = open_rows(connection, table, ["p1"])
         connection.exec_driver_sql("DELETE FROM orders")
     wanted = {key: s for key, s in open_slices(everything).items() if key[0] == "p1"}

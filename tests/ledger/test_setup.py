@@ -23,7 +23,7 @@ def test_an_empty_database_gets_all_tables_with_their_keys_and_indexes(bot: Bot)
 
 
 def test_a_second_init_changes_nothing(bot: Bot) -> None:
-    app = bot.ready(row("TRD-1"))
+    app = bot.ready(row("TRD-1", client_order_id="c-1"))
     before = {name: bot.db.table(name) for name in OURS}
     again = initialise(bot.app())
     assert (again.tables, again.profiles) == ((), ())

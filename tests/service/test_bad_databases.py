@@ -11,10 +11,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from tests.ledger.bot import Bot, a_bot, close, decisions, only, pause, row, run, sold, why
 
 from trueup.core.errors import CannotKnow, ConfigurationError
 from trueup.ledger import schema
+from trueup.ledger.engine import told
 from trueup.service.setup import initialise
 
 
@@ -91,7 +93,48 @@ def test_a_read_only_sqlite_file_is_told_and_stays_as_it_was(open_bot: Bot, fold
     assert said.returncode == 0, said.stderr
     assert said.stdout.startswith(("ConfigurationError 2", "CannotKnow 3")), said.stdout
     assert "ledger.db" in said.stdout
+    assert "state_url" in said.stdout
     assert file.read_bytes() == kept
+
+
+def test_a_write_ahead_log_that_cannot_be_made_is_told() -> None:
+    """SQLite cannot even read a file in this mode in a folder that may not be written."""
+    error = told(OperationalError("SELECT 1", None, sqlite3.OperationalError("unable to open database file")), "x.db")
+    assert isinstance(error, CannotKnow)
+    assert "write-ahead log" in error.what
+    assert "a copy" in error.do
+    assert "state_url" in error.do
+
+
+def test_a_file_that_is_there_is_not_touched_by_init(sqlite_bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a read-only mount the touch fails, and "cannot be created" would be the wrong thing to say."""
+    sqlite_bot.init()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    initialise(sqlite_bot.app())
+
+
+def test_a_ledger_of_others_need_not_be_in_wal_mode(sqlite_bot: Bot) -> None:
+    close(sqlite_bot.ready(row("TRD-1", client_order_id="c-1")))
+    sqlite_bot.db.run("PRAGMA journal_mode=DELETE")
+    [found] = [check for check in sqlite_bot.app().setup.inspect() if check.name == "write-ahead log"]
+    assert (found.ok, found.exit_code) == (False, 2)
+    sqlite_bot.ledger["state_url"] = f"sqlite:///{sqlite_bot.folder / 'state.db'}"
+    app = sqlite_bot.init()
+    [found] = [check for check in app.setup.inspect() if not check.ok]
+    assert (found.name, found.exit_code) == ("write-ahead log", 0)
+    assert "attached read-only" in found.do
+
+
+def test_a_missing_database_is_named_by_the_setting_that_names_it(sqlite_bot: Bot) -> None:
+    sqlite_bot.ready(row("TRD-1"))
+    sqlite_bot.ledger["state_url"] = f"sqlite:///{sqlite_bot.folder / 'state.db'}"
+    with pytest.raises(ConfigurationError, match=r"state\.db") as error:
+        run(sqlite_bot.app())
+    assert "[ledger] state_url in trueup.toml" in why(error.value)
 
 
 def test_a_missing_file_is_told_and_not_made(sqlite_bot: Bot) -> None:
@@ -208,8 +251,8 @@ def test_a_row_that_cannot_be_read_holds_its_own_trade_and_no_other(bot: Bot) ->
     entry = only(run(app, apply=True))
     held = {(trade, "NO_GO", "malformed_ledger_row") for trade in bad}
     assert set(decisions(entry)) == {("TRD-1", "APPLIED", "inserted"), *held}
-    for told in entry.unresolved:
-        assert f"order {bad[told['trade_id']]['order_id']}: " in str(told["metadata"])
+    for held_row in entry.unresolved:
+        assert f"order {bad[held_row['trade_id']]['order_id']}: " in str(held_row["metadata"])
     assert [found for found in bot.db.table("orders") if not found["order_id"].startswith("BFILL-")] == kept
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Engine
 from tests.ledger.bot import Bot, decisions, leave, only, row, run, sold
 
 from trueup.core.audit import verify
-from trueup.core.errors import ConfigurationError, Refused
+from trueup.core.errors import CannotKnow, ConfigurationError, Refused
 from trueup.service.app import App
 from trueup.service.undo import reapply, revert
 
@@ -144,3 +144,79 @@ def test_nothing_is_ever_deleted(bot: Bot) -> None:
         event.remove(Engine, "before_cursor_execute", note)
     assert any(statement.startswith("INSERT INTO ORDERS") for statement in seen)
     assert not [statement for statement in seen if statement.startswith(("DELETE", "TRUNCATE", "DROP", "REPLACE"))]
+
+
+EDITS = {
+    "qty": "UPDATE orders SET qty = '5', quantity = '5'",
+    "quantity": "UPDATE orders SET quantity = '5'",
+    "price": "UPDATE orders SET price = '1'",
+    "trade_id": "UPDATE orders SET trade_id = 'TRD-2'",
+    "side": "UPDATE orders SET side = 'buy'",
+    "symbol": "UPDATE orders SET symbol = 'ETH/USD'",
+    "action": "UPDATE orders SET action = 'ENTRY'",
+    "exchange_order_id": "UPDATE orders SET exchange_order_id = 'X9'",
+    "client_order_id": "UPDATE orders SET client_order_id = 'mine'",
+    "time": "UPDATE orders SET timestamp = timestamp + 60000",
+    "profile_id": "UPDATE orders SET profile_id = 'p2'",
+    "status": "UPDATE orders SET status = 'new'",
+}
+
+
+@pytest.mark.parametrize("undo", [revert, reapply])
+@pytest.mark.parametrize("name", EDITS)
+def test_a_row_that_is_not_what_the_audit_applied_stays_as_it_is_and_says_why(bot: Bot, undo: Undo, name: str) -> None:
+    app, batch = applied(bot)
+    if undo is reapply:
+        revert(app, batch, "wrong")
+    bot.db.run(f"{EDITS[name]} WHERE exchange_order_id = 'X1'")
+    before = bot.db.table("orders"), bot.db.derived(), app.journal.head()
+    with pytest.raises(Refused, match=f"not what the audit applied.*{name}"):
+        undo(app, batch, "as it is")
+    assert (bot.db.table("orders"), bot.db.derived(), app.journal.head()) == before
+
+
+HOLDS_ONE: dict[str, object] = {"positions": [{"symbol": "BTC/USD", "qty": "1", "side": "long"}]}
+
+
+def test_explained_a_batch_is_not_put_back_past_the_venue(bot: Bot) -> None:
+    bot.environ["RECON_EXIT_BACKFILL_FLATNESS"] = "explained"
+    app = bot.ready(row("TRD-1"), row("TRD-2", minute=1))
+    bot.sells(sold("X1", trade_id="TRD-1"), sold("X2", minute=11, trade_id="TRD-2"), **HOLDS_ONE)
+    first = only(run(app, apply=True))
+    assert ("TRD-1", "APPLIED", "inserted") in decisions(first)
+    revert(app, first.batch_id, "wrong")
+    second = only(run(app, apply=True))
+    assert ("TRD-2", "APPLIED", "inserted") in decisions(second)
+    before = bot.db.table("orders")
+    with pytest.raises(Refused, match="TRD-1: would_overshoot_venue:0"):
+        reapply(app, first.batch_id, "right after all")
+    assert bot.db.table("orders") == before
+    revert(app, second.batch_id, "the other way round")
+    assert reapply(app, first.batch_id, "right after all").changed
+
+
+def test_flat_a_batch_is_not_put_back_while_the_venue_holds_the_symbol(bot: Bot) -> None:
+    app, batch = applied(bot)
+    revert(app, batch, "wrong")
+    bot.sells(sold("X1", trade_id="TRD-1"), **HOLDS_ONE)
+    with pytest.raises(Refused, match="TRD-1: exchange_not_flat:1"):
+        reapply(app, batch, "right")
+
+
+def test_evidence_a_batch_is_put_back_whatever_the_venue_holds_but_dust_needs_flatness(bot: Bot) -> None:
+    bot.environ["RECON_EXIT_BACKFILL_FLATNESS"] = "evidence"
+    app, batch = applied(bot)
+    revert(app, batch, "wrong")
+    bot.sells(sold("X1", trade_id="TRD-1"), **HOLDS_ONE)
+    with pytest.raises(Refused, match="put back: TRD-2: exchange_not_flat:1"):
+        reapply(app, batch, "right")
+
+
+@pytest.mark.parametrize("sections", [{"positions": None}, {"as_of": "2026-01-02T02:00:00Z"}])
+def test_a_batch_is_not_put_back_where_the_venue_is_unknown(bot: Bot, sections: dict[str, object]) -> None:
+    app, batch = applied(bot)
+    revert(app, batch, "wrong")
+    bot.venue(**sections)
+    with pytest.raises(CannotKnow, match="venue_position_unknown"):
+        reapply(app, batch, "right")
+    assert set(statuses(bot)) == {"canceled"}

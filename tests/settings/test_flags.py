@@ -269,3 +269,9 @@ def test_an_unknown_key_of_backfill_is_refused_with_the_nearest(key: str, meant:
     message = error_of(tmp_path, {"backfill": {key: "secret-value"}})
     assert f"trueup.toml, [backfill] {key}: trueup has no such setting.\nDid you mean {meant}" in message
     assert "secret-value" not in message
+
+
+def test_a_misspelt_prefix_of_the_tags_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigurationError, match="TRUEUP_ORDER_TAG_PREFX: trueup has no such flag") as refused:
+        load(environ={"TRUEUP_ORDER_TAG_PREFX": "mm"})
+    assert "TRUEUP_ORDER_TAG_PREFIX" in refused.value.do

@@ -217,3 +217,8 @@ def read_folder(folder: Path, **files: object) -> Snapshot:
 
 def document(**sections: Any) -> dict[str, Any]:
     return {"as_of": AS_OF, **sections}
+
+
+def unknown_by_token(snapshot: Snapshot) -> dict[str, str]:
+    """The symbols whose position could not be read, by token."""
+    return {snapshot.symbols.token(name): why for name, why in reversed(snapshot.unknown_symbols.items())}

@@ -4,7 +4,18 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.venues.exports import AS_OF, AS_OF_MS, DROP, document, native_fill, native_order, read, row, write
+from tests.venues.exports import (
+    AS_OF,
+    AS_OF_MS,
+    DROP,
+    document,
+    native_fill,
+    native_order,
+    read,
+    row,
+    unknown_by_token,
+    write,
+)
 
 from trueup.core.errors import CannotKnow
 from trueup.core.holdings import Holdings
@@ -334,7 +345,7 @@ def test_the_accounts_own_aliases_hold(tmp_path: Path) -> None:
     snapshot = read(tmp_path, content, symbols=symbols)
     assert snapshot.legs[0].qty == 10
     assert snapshot.symbols is symbols
-    assert snapshot.unknown_symbols.keys() == {"BTCUSD"}
+    assert unknown_by_token(snapshot).keys() == {"BTCUSD"}
     assert snapshot.balances == {"BTC": 1}
     assert Holdings(snapshot).of("BTC-USD").unknown == "positions[0]: qty 'a lot' is not a number"
 

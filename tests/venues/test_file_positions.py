@@ -14,6 +14,7 @@ from tests.venues.exports import (
     native_order,
     read,
     row,
+    unknown_by_token,
 )
 
 from trueup.core.holdings import Holdings
@@ -38,7 +39,7 @@ def unknown_of(folder: Path, content: object, token: str = "BTCUSD") -> str:
     assert [leg.symbol for leg in snapshot.legs] == ["ETH/USD"]
     (malformed,) = snapshot.malformed
     assert (malformed.feed, malformed.where) == ("positions", "positions[1]")
-    assert snapshot.unknown_symbols[token] == f"positions[1]: {malformed.why}"
+    assert unknown_by_token(snapshot)[token] == f"positions[1]: {malformed.why}"
     assert Holdings(snapshot).of("ETH/USD").gross == Decimal("0.5")
     return malformed.why
 
@@ -115,7 +116,7 @@ class TestPositions:
     def test_it_is_unknown_though_another_row_of_it_can_be_read(self, tmp_path: Path) -> None:
         rows = [NATIVE, row(NATIVE, side="short", qty="x"), {"symbol": "BTC-USD"}]
         snapshot = read(tmp_path, document(positions=rows))
-        assert snapshot.unknown_symbols == {"BTCUSD": "positions[1]: qty 'x' is not a number"}
+        assert unknown_by_token(snapshot) == {"BTCUSD": "positions[1]: qty 'x' is not a number"}
         assert len(snapshot.malformed) == 2
         assert Holdings(snapshot).of("BTCUSD").unknown is not None
 
@@ -341,7 +342,7 @@ class TestContracts:
     def test_an_inverse_contract_is_unknown(self, tmp_path: Path, symbol: str) -> None:
         snapshot = self.known(tmp_path, ccxt_position(symbol=symbol), contract_sizes={symbol: 1})
         assert "is an inverse contract: each contract is worth USD" in snapshot.malformed[0].why
-        assert snapshot.unknown_symbols.keys() == {"BTCUSD" + symbol.split(":")[1].replace("-", ""), "BTCUSD"}
+        assert unknown_by_token(snapshot).keys() == {"BTCUSD" + symbol.split(":")[1].replace("-", ""), "BTCUSD"}
 
     def test_a_contract_is_unknown_by_its_short_name_too(self, tmp_path: Path) -> None:
         holdings = Holdings(self.known(tmp_path, ccxt_position(contractSize=None)))
@@ -354,3 +355,11 @@ class TestContracts:
     def test_no_contracts_are_none_whatever_they_are_worth(self, tmp_path: Path, symbol: str, side: str | None) -> None:
         leg = leg_of(tmp_path, ccxt_position(symbol=symbol, contracts=0.0, contractSize=None, side=side))
         assert leg.qty == 0
+
+
+def test_two_rows_of_one_size_are_one_position_only_if_they_say_the_same(tmp_path: Path) -> None:
+    first = {"symbol": "BTC/USD", "qty": "1", "side": "long", "id": "p1", "marginMode": "cross", "info": {"a": 1}}
+    listed_twice = read(tmp_path, document(positions=[first, dict(reversed(first.items()))]))
+    assert Holdings(listed_twice).of("BTC/USD").gross == 1
+    for other in ({"id": "p2"}, {"marginMode": "isolated"}, {"info": {"a": 2}}):
+        assert Holdings(read(tmp_path, document(positions=[first, {**first, **other}]))).of("BTC/USD").unknown

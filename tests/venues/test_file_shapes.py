@@ -21,6 +21,7 @@ from tests.venues.exports import (
     native_order,
     read,
     read_folder,
+    unknown_by_token,
     write,
 )
 
@@ -104,7 +105,7 @@ class TestLists:
 
     def test_a_malformed_position_in_a_list_is_unknown_and_not_flat(self, tmp_path: Path) -> None:
         snapshot = read(tmp_path, [alpaca_position(), alpaca_position(symbol="ETHUSD", qty="x")])
-        assert snapshot.unknown_symbols.keys() == {"ETHUSD"}
+        assert unknown_by_token(snapshot).keys() == {"ETHUSD"}
         assert read(tmp_path, [alpaca_position(), 5]).feed(Feed.POSITIONS).state is FeedState.PARTIAL
 
 
@@ -152,7 +153,7 @@ class TestNames:
     def test_tell_a_list_whose_rows_do_not(self, tmp_path: Path) -> None:
         snapshot = read(tmp_path, [{"symbol": "BTC/USD"}, None], "positions.json")
         assert snapshot.feed(Feed.POSITIONS).state is FeedState.PARTIAL
-        assert snapshot.unknown_symbols.keys() == {"BTCUSD"}
+        assert unknown_by_token(snapshot).keys() == {"BTCUSD"}
         assert len(read(tmp_path, [{"id": "x"}], "fills.json").malformed) == 1
 
     def test_give_way_to_the_rows(self, tmp_path: Path) -> None:
@@ -197,12 +198,17 @@ class TestOrderLists:
         assert [order.working for order in snapshot.orders] == [True, True]
         assert snapshot.malformed[0].feed == "open_orders"
 
-    @pytest.mark.parametrize("status", ["filled", "canceled", "expired", "replaced", "done_for_day", None])
+    @pytest.mark.parametrize("status", ["filled", "canceled", "expired", "replaced", "rejected", None])
     def test_one_that_is_over_makes_it_the_closed_orders(self, tmp_path: Path, status: str | None) -> None:
         rows = [self.WORKING, alpaca_order(status=status)]
         snapshot = read(tmp_path, rows)
         assert snapshot.coverage == {Feed.CLOSED_ORDERS: COMPLETE}
         assert [order.working for order in snapshot.orders] == [True, False]
+
+    @pytest.mark.parametrize("status", ["done_for_day", "calculated", "stopped", "Suspended"])
+    def test_orders_that_only_rest_do_not_make_it_the_closed_orders(self, tmp_path: Path, status: str) -> None:
+        rows = [self.WORKING, alpaca_order(status=status, filled_qty="0", filled_avg_price=None)]
+        assert read(tmp_path, rows, "orders.json").coverage == {Feed.OPEN_ORDERS: COMPLETE}
 
     def test_a_partly_filled_order_of_a_mixed_list_may_still_fill(self, tmp_path: Path) -> None:
         rows = [alpaca_order(), alpaca_order(status="partially_filled", filled_qty="0.1")]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trueup.core.decimals import NOTHING, exactly
+from trueup.core.decimals import exactly
 from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
 from trueup.core.repair.slices import Slice, action_of, average_price
 from trueup.core.symbols import Symbols
@@ -30,7 +30,7 @@ def positions_of(slices: Iterable[Slice]) -> list[Position]:
     """Return the positions that open slices make up, by symbol and side."""
     groups: dict[tuple[str, Side], list[Slice]] = defaultdict(list)
     for piece in slices:
-        if piece.open_qty > NOTHING and piece.defect is None:
+        if piece.holds_something and piece.defect is None:
             groups[piece.token, piece.entry_side].append(piece)
     return [_position(groups[key]) for key in sorted(groups)]
 
@@ -93,7 +93,7 @@ def record_of(piece: Slice, rows: Iterable[LedgerOrder], facts: Mapping[str, Exi
         per_unit = exit_price - piece.entry_price
         pnl = piece.exit_qty * (per_unit if piece.entry_side is Side.BUY else -per_unit) - (fees or Decimal(0))
     sources = [facts[row.order_id].price_source if row.order_id in facts else LEDGER_PRICE for row in exits]
-    closed = piece.open_qty <= NOTHING and piece.defect is None
+    closed = not piece.is_open
     return TradeRecord(
         trade_id=piece.trade_id, symbol=piece.symbol, user_id=piece.user_id, side=piece.entry_side,
         entry_qty=piece.entry_qty, exit_qty=piece.exit_qty, entry_price=piece.entry_price, exit_price=exit_price,

@@ -10,7 +10,7 @@ from hashlib import md5
 from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.holdings import Holding, Holdings
 from trueup.core.orders import Side
-from trueup.core.repair.plan import OLDER_THAN_THE_TRADE, AccountFacts, AccountPlan
+from trueup.core.repair.plan import AccountFacts, AccountPlan, older_than
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.slices import Slice
 
@@ -151,7 +151,7 @@ def _unclear(piece: Slice, facts: AccountFacts, policy: BackfillPolicy) -> str |
     if piece.defect is not None:
         return piece.detail or piece.defect
     late = piece.newest_ms > facts.snapshot.as_of_ms + policy.grace_ms
-    return OLDER_THAN_THE_TRADE.unknown if late else None
+    return older_than(piece).unknown if late else None
 
 
 def _is_managed(token: str, facts: AccountFacts) -> bool:

@@ -42,11 +42,13 @@ class Holdings:
         self._snapshot = snapshot
         self._symbols = snapshot.symbols
         self._legs: dict[str, list[Leg]] = defaultdict(list)
-        for leg in dict.fromkeys(snapshot.legs):
+        for leg in {(leg, leg.content): leg for leg in snapshot.legs}.values():
             self._legs[self._symbols.token(leg.symbol)].append(leg)
         self._held = {leg.symbol for leg in snapshot.legs if leg.qty}
+        unread = reversed(list(snapshot.unknown_symbols.items()))
+        self._unknown = {self._symbols.token(name): why for name, why in unread}
         self._earning = _earning_by_asset(snapshot)
-        self._spelt = _spelling_by_token(snapshot)
+        self._spelt = _spellings_by_token(snapshot)
 
     @property
     def coverage(self) -> Coverage:
@@ -64,8 +66,8 @@ class Holdings:
         token = self._symbols.token(symbol)
         if not self.coverage.complete:
             return Holding(unknown=f"the position feed is {self.coverage.state}: {self.coverage.reason or 'no reason'}")
-        if token in self._snapshot.unknown_symbols:
-            return Holding(unknown=self._snapshot.unknown_symbols[token])
+        if token in self._unknown:
+            return Holding(unknown=self._unknown[token])
         return self._of_balance(symbol) if self._from_balances else self._of_legs(symbol, token)
 
     def _of_legs(self, symbol: str, token: str) -> Holding:
@@ -75,6 +77,9 @@ class Holdings:
             return Holding(unknown=f"the venue lists {symbol} twice on one side: " + ", ".join(x.where for x in legs))
         if not legs and (meant := self._symbols.namesakes(symbol, self._held)):
             return Holding(unknown=f"{symbol} may mean {', '.join(meant)}, which the venue holds")
+        if not legs and (meant := self._symbols.namesakes(symbol, self._snapshot.unknown_symbols)):
+            why = self._snapshot.unknown_symbols[meant[0]]
+            return Holding(unknown=f"{symbol} may mean {meant[0]}, whose position cannot be read: {why}")
         marks = [leg.mark_price for leg in legs if leg.mark_price is not None]
         return Holding(tuple(leg.qty for leg in legs), marks[0] if marks else None)
 
@@ -85,7 +90,8 @@ class Holdings:
         assets = self._symbols.base_assets(symbol)
         if len(assets) == 1:
             return assets
-        return self._symbols.base_assets(self._spelt.get(self._symbols.token(symbol), symbol)) or assets
+        spelt = self._spelt.get(self._symbols.token(symbol), set())
+        return tuple(sorted({asset for name in spelt for asset in self._symbols.base_assets(name)})) or assets
 
     def _of_balance(self, symbol: str) -> Holding:
         assets = self.balance_assets(symbol)
@@ -118,10 +124,10 @@ def _earning_by_asset(snapshot: Snapshot) -> dict[str, list[str]]:
     return dict(found)
 
 
-def _spelling_by_token(snapshot: Snapshot) -> dict[str, str]:
-    """Return how the venue's own orders spell each symbol with a separator."""
-    spelt: dict[str, str] = {}
+def _spellings_by_token(snapshot: Snapshot) -> dict[str, set[str]]:
+    """Return how the venue's own orders spell each symbol with a separator; one token may be DOT/USD and DO/TUSD."""
+    spelt: dict[str, set[str]] = defaultdict(set)
     for symbol in dict.fromkeys([row.symbol for row in snapshot.orders] + [row.symbol for row in snapshot.fills]):
         if any(separator in symbol for separator in "/-_"):
-            spelt.setdefault(snapshot.symbols.token(symbol), symbol)
-    return spelt
+            spelt[snapshot.symbols.token(symbol)].add(symbol)
+    return dict(spelt)

@@ -4,13 +4,20 @@ A row that cannot be read keeps its identity and says why (`defect`): it is excl
 to stays unresolved.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TypeVar
 
 from trueup.core.decimals import plain, read_decimal, read_quantity
 from trueup.core.times import read_time
+
+_Raw = TypeVar("_Raw")
+_T = TypeVar("_T")
 
 
 class Side(StrEnum):
@@ -52,8 +59,24 @@ WORKING = frozenset(
     }
 )  # fmt: skip
 DEAD = frozenset({"canceled", "cancelled", "expired", "rejected", "replaced", "failed"})
+KNOWN_STATUSES: Mapping[StatusClass, tuple[str, ...]] = MappingProxyType(
+    {
+        StatusClass.FILLED: tuple(sorted(FILLED)),
+        StatusClass.WORKING: tuple(sorted(WORKING)),
+        StatusClass.DEAD: tuple(sorted(DEAD)),
+    }
+)
+"""The words of each class, for people."""
 
-_SIDES = {
+_MEANT: Mapping[str, tuple[str, ...]] = {
+    "closed": ("filled", "canceled"), "done": ("filled", "canceled"), "complete": ("filled",),
+    "completed": ("filled",), "executed": ("filled",), "fully_filled": ("filled",), "finished": ("filled", "canceled"),
+    "partial": ("partially_filled",), "active": ("open",), "live": ("open",), "resting": ("open",),
+    "working": ("open",), "deleted": ("canceled",), "void": ("canceled",), "error": ("failed", "rejected"),
+}  # fmt: skip
+"""What others call them, and what is likely to be meant: a hint for people, never a reading."""
+
+SIDES: Mapping[str, Side] = {
     "buy": Side.BUY, "long": Side.BUY, "buy_to_cover": Side.BUY, "buy_to_open": Side.BUY, "buy_to_close": Side.BUY,
     "sell": Side.SELL, "short": Side.SELL, "sell_short": Side.SELL, "sell_to_close": Side.SELL,
     "sell_to_open": Side.SELL,
@@ -78,9 +101,22 @@ def status_class(status: object) -> StatusClass:
     return StatusClass.DEAD if name in DEAD else StatusClass.UNKNOWN
 
 
+def _unknown(status: object) -> str:
+    """Say that a status is not known, and which known words are nearest to it."""
+    near = ", ".join(_near(word(status))) if status is not None else ""
+    hint = f"nearest known: {near}" if near else f"filled rows are {' or '.join(sorted(FILLED))}"
+    return f"status {status!r} is not known; {hint}"
+
+
+@lru_cache(maxsize=256)
+def _near(name: str) -> tuple[str, ...]:
+    known = sorted(FILLED | WORKING | DEAD)
+    return _MEANT.get(name) or tuple(get_close_matches(name[:100], known, n=3))
+
+
 def read_side(value: object) -> Side:
     """Read a side; ValueError where it is neither a buy nor a sell."""
-    side = _SIDES.get(word(value))
+    side = SIDES.get(word(value))
     if side is None:
         raise ValueError(f"side {value!r} is neither buy nor sell")
     return side
@@ -94,11 +130,28 @@ def text_or_none(value: object) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a row that books nothing says, as far as it can be read: for people to see, and never for a decision.
+
+    `qty` is its quantity, and of a working row what was ordered, where it says so; `status` is its own word.
+    """
+
+    status: str
+    side: Side | None = None
+    action: Action | None = None
+    qty: Decimal | None = None
+    price: Decimal | None = None
+    time_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerOrder:
     """One row of the order ledger; quantities in base units, times in epoch milliseconds.
 
     `order_id` is empty where the row has none. `qty` is what executed, for filled rows alone. `defect` is the reason
     why the row cannot be used (`quantity_columns_disagree`, `malformed_ledger_row`) and `detail` says it in words.
+    `said` is what a row says that is not filled or cannot be used. `cut` is how much of the quantity a row of our own
+    may have lost to the column that holds it.
     """
 
     order_id: str
@@ -118,6 +171,8 @@ class LedgerOrder:
     source: str | None = None
     defect: str | None = None
     detail: str = ""
+    said: Said | None = field(default=None, compare=False)
+    cut: Decimal = Decimal(0)
 
 
 def read_order(raw: Mapping[str, object]) -> LedgerOrder:
@@ -125,15 +180,15 @@ def read_order(raw: Mapping[str, object]) -> LedgerOrder:
     status = status_class(raw.get("status"))
     row = _identity(raw, status)
     if status in (StatusClass.WORKING, StatusClass.DEAD):
-        return row
+        return replace(row, said=_said(raw, working=status is StatusClass.WORKING))
     if status is StatusClass.UNKNOWN:
-        return _defective(row, MALFORMED_LEDGER_ROW, f"status {raw.get('status')!r} is not known")
+        return _defective(row, raw, MALFORMED_LEDGER_ROW, _unknown(raw.get("status")))
     try:
         return _filled(row, raw)
     except _Disagree as disagreement:
-        return _defective(row, QUANTITY_COLUMNS_DISAGREE, str(disagreement))
+        return _defective(row, raw, QUANTITY_COLUMNS_DISAGREE, str(disagreement))
     except ValueError as error:
-        return _defective(row, MALFORMED_LEDGER_ROW, str(error))
+        return _defective(row, raw, MALFORMED_LEDGER_ROW, str(error))
 
 
 class _Disagree(ValueError):
@@ -156,8 +211,28 @@ def _identity(raw: Mapping[str, object], status: StatusClass) -> LedgerOrder:
     )
 
 
-def _defective(row: LedgerOrder, defect: str, detail: str) -> LedgerOrder:
-    return replace(row, defect=defect, detail=f"order {row.order_id}: {detail}")
+def _defective(row: LedgerOrder, raw: Mapping[str, object], defect: str, detail: str) -> LedgerOrder:
+    return replace(row, defect=defect, detail=f"order {row.order_id}: {detail}", said=_said(raw))
+
+
+def _said(raw: Mapping[str, object], *, working: bool = False) -> Said:
+    qty = _readable(_quantity, raw)
+    return Said(
+        status=text_or_none(raw.get("status")) or "(empty)",
+        side=_readable(read_side, raw.get("side")),
+        action=_readable(_action, raw.get("action")),
+        qty=(working and _readable(read_quantity, raw.get("order_qty"))) or qty,
+        price=_price(raw.get("price")),
+        time_ms=_readable(_time, raw),
+    )
+
+
+def _readable(read: Callable[[_Raw], _T], value: _Raw) -> _T | None:
+    """Return what a value reads as, None where it cannot be read."""
+    try:
+        return read(value)
+    except ValueError:
+        return None
 
 
 def _filled(row: LedgerOrder, raw: Mapping[str, object]) -> LedgerOrder:

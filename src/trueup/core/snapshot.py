@@ -98,12 +98,16 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One leg of a position: base quantity, positive for long and negative for short."""
+    """One leg of a position: base quantity, positive for long and negative for short.
+
+    `content` is all that the venue's row says: two legs are one listed twice only where their rows are the same.
+    """
 
     symbol: str
     qty: Decimal
     mark_price: Decimal | None = None
     where: str = field(default="", compare=False)
+    content: str = field(default="", compare=False, repr=False)
 
 
 class EventKind(StrEnum):
@@ -160,8 +164,8 @@ class Snapshot:
     """One account as its venue reports it at `as_of_ms`.
 
     `as_of_source` is venue, file_time or clock. `unknown_symbols` names the symbols whose position could not be read,
-    by token, with the reason; balances are by our asset names. Orders of both order feeds stand in `orders`, as often
-    as the venue listed them.
+    as the venue spells them, with the reason; balances are by our asset names. Orders of both order feeds stand in
+    `orders`, as often as the venue listed them.
     """
 
     account: str

@@ -69,6 +69,16 @@ class TagReader:
         return None, ""
 
 
+def comparable(prefix: str, client_order_id: str) -> str:
+    """Return a client order id as it is compared with others: in lower case if it is of our grammar, else as it is."""
+    return client_order_id.lower() if is_tagged(prefix, client_order_id) else client_order_id
+
+
+def is_tagged(prefix: str, client_order_id: str) -> bool:
+    """Say whether a client order id begins as those of our grammar do."""
+    return client_order_id.lower().startswith(prefix.lower() + "-")
+
+
 def _names(trade: str, ending: str) -> tuple[str, ...]:
     if trade.endswith(ending) and len(trade) > len(ending):
         return (trade[: -len(ending)], trade)

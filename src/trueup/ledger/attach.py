@@ -4,8 +4,10 @@ Nothing of a table that trueup did not create is ever altered; rows that it inse
 values are read raw, since a converting column type would turn floats into rounded decimals and fail on odd text.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +22,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Numeric,
+    String,
     Table,
     Text,
     Uuid,
@@ -31,15 +34,20 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.types import NullType, TypeEngine
 
-from trueup.core.decimals import plain
+from trueup.core.decimals import NOTHING, plain
 from trueup.core.errors import ConfigurationError, nearest
-from trueup.core.times import SECONDS_BELOW, iso, read_time, to_datetime
+from trueup.core.times import MICROSECONDS_FROM, NANOSECONDS_FROM, SECONDS_BELOW, iso, read_time, to_datetime
+from trueup.ledger.blanks import ID_COLUMNS
+from trueup.ledger.ids import require_ids
+from trueup.ledger.numbers import EVERY_DECIMAL, NumberForm, number_form
 from trueup.ledger.schema import ORDER_COLUMNS, REQUIRED_ORDER_COLUMNS, orders
 from trueup.ledger.types import ExactDecimal
 
-_NUMBERS = ("qty", "quantity", "price", "order_qty")
+_QUANTITIES = ("qty", "quantity", "order_qty")
+_NUMBERS = (*_QUANTITIES, "price")
 _TIMES = ("filled_at", "created_at", "updated_at")
 _SPELT = ("status", "side", "action")
+_SAMPLED = 20
 NOTHING_LIKE_IT: Mapping[str, object] = MappingProxyType({})
 _WORDS = (Enum, Uuid)
 """Column types of Postgres that only compare with their own kind: they are compared as text."""
@@ -63,11 +71,14 @@ class OrdersTable:
         columns: Mapping[str, Column[Any]],
         kinds: Mapping[str, TypeEngine[Any]],
         only_profile: str | None,
+        dialect: str,
     ) -> None:
         self.table = table
         self._columns = dict(columns)
         self._kinds = dict(kinds)
         self._only_profile = only_profile
+        self._dialect = dialect
+        self._forms = {name: number_form(kinds[name], dialect) for name in _NUMBERS if name in kinds}
         self.is_native = table is orders
 
     def __contains__(self, name: str) -> bool:
@@ -83,6 +94,14 @@ class OrdersTable:
             return literal(self._only_profile)
         return null()
 
+    def name_of(self, name: str) -> str:
+        """Return what the table calls a column of ours."""
+        return self._columns[name].name
+
+    def holds_integers(self, name: str) -> bool:
+        """Say whether a column is of whole numbers."""
+        return isinstance(self._kinds.get(name), Integer)
+
     def holds_numbers(self, name: str) -> bool:
         """Say whether the database lets a column hold numbers alone."""
         return isinstance(self._kinds.get(name), (ExactDecimal, Numeric, Integer))
@@ -91,6 +110,18 @@ class OrdersTable:
         """Say whether a column on Postgres holds exact numbers."""
         return self.holds_numbers(name) and not isinstance(self._kinds.get(name), Float)
 
+    def form(self, name: str) -> NumberForm:
+        """Return how a column of numbers holds them."""
+        return self._forms.get(name, EVERY_DECIMAL)
+
+    def cut(self, qty: Decimal) -> Decimal:
+        """Return what the table's column may have cut from a quantity of ours, at most."""
+        return max(self.form(name).cut(qty) for name in ("qty", "quantity"))
+
+    def kind(self, name: str) -> TypeEngine[Any] | None:
+        """Return a column's type as the database has it, None where the table lacks it."""
+        return self._kinds.get(name)
+
     def selected(self) -> list[ColumnElement[Any]]:
         """Return all columns under our names."""
         return [self[name].label(name) for name in ORDER_COLUMNS]
@@ -98,10 +129,26 @@ class OrdersTable:
     def to_theirs(self, row: Mapping[str, object], like: Mapping[str, object] = NOTHING_LIKE_IT) -> dict[str, object]:
         """Return a row by their column names and in their forms; `like` is a row as the table itself writes it."""
         return {
-            column.name: _in_form(name, row.get(name), self._kinds[name], like)
+            column.name: self._quantity(name, row[name])
+            if name in _QUANTITIES
+            else _in_form(name, row.get(name), self._kinds[name], like)
             for name, column in self._columns.items()
             if row.get(name) is not None
         }
+
+    def _quantity(self, name: str, value: object) -> object:
+        """Return a quantity as its column holds it, never more than it is; refused where too much would be cut."""
+        kind, form = self._kinds[name], self.form(name)
+        if not isinstance(value, Decimal) or isinstance(kind, ExactDecimal):
+            return value
+        held = form.held(value)
+        if held <= 0 or (form.places is not None and value - held > NOTHING):
+            raise ConfigurationError(
+                f"The column {self._columns[name].name!r} holds {form.places or 0} decimal places:"
+                f" {plain(value)} cannot be written to it.",
+                "Give the column as many places as the venue's quantities have.",
+            )
+        return float(held) if self._dialect == "sqlite" and form.bits is not None else plain(held)
 
     def theirs(self, name: str, value: object, like: Mapping[str, object] = NOTHING_LIKE_IT) -> dict[str, object]:
         """Return the assignment of one column, empty where the table lacks it."""
@@ -112,40 +159,64 @@ def _in_form(name: str, value: object, kind: TypeEngine[Any], like: Mapping[str,
     """Return a value in the form that a column of the given type takes, and as the table's own row has it."""
     if name == "timestamp" and isinstance(value, int):
         return _timestamp(value, kind, like.get(name))
+    if name in _TIMES and isinstance(kind, (DateTime, Integer, Numeric, Float)):
+        numbers = (like[at] for at in (name, "timestamp") if isinstance(like.get(at), (int, float, Decimal)))
+        return _timestamp(read_time(value), kind, next(numbers, None))
+    if name in _TIMES and isinstance(like.get(name), str):
+        return _timestamp(read_time(value), kind, like[name])
     if name in _SPELT:
         return _spelt_like(value, like.get(name))
-    if name in _TIMES and isinstance(kind, (DateTime, Integer, Numeric)):
-        return _moment(read_time(value), kind)
-    if name in _NUMBERS and isinstance(value, Decimal) and not isinstance(kind, ExactDecimal):
+    if name == "price" and isinstance(value, Decimal) and not isinstance(kind, ExactDecimal):
         return plain(value)
     return value
 
 
-def _moment(ms: int, kind: TypeEngine[Any]) -> object:
-    """Return a time as a column of times or numbers takes it."""
-    if not isinstance(kind, DateTime):
-        return ms
-    moment = to_datetime(ms)
-    return moment if kind.timezone else moment.replace(tzinfo=None)
-
-
-def _is_text(kind: TypeEngine[Any]) -> bool:
-    return kind.python_type is str
-
-
 def _timestamp(ms: int, kind: TypeEngine[Any], like: object) -> object:
     if isinstance(kind, DateTime):
-        return _moment(ms, kind)
+        moment = to_datetime(ms)
+        return moment if kind.timezone else moment.replace(tzinfo=None)
     if isinstance(like, str) and not like.replace(".", "", 1).isdigit():
-        return iso(ms)
-    seconds = like is not None and Decimal(str(like)) < SECONDS_BELOW
-    value = ms // 1000 if seconds else ms
+        return _text_like(ms, like.strip())
+    if like is None:
+        return ms
+    unit = Decimal(str(like))
+    if unit < SECONDS_BELOW and ms % 1000 and not isinstance(kind, Integer):
+        return plain(Decimal(ms).scaleb(-3))
+    value = _in_unit(ms, unit)
     return str(value) if isinstance(like, str) else value
+
+
+def _in_unit(ms: int, like: Decimal) -> int:
+    """Return a time in the unit of another one, which its size tells: seconds to nanoseconds."""
+    if like < SECONDS_BELOW:
+        return ms // 1000
+    return ms * 10**6 if like >= NANOSECONDS_FROM else ms * 1000 if like >= MICROSECONDS_FROM else ms
+
+
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(?:\.(\d+))?(Z|[+-]\d\d:?\d\d)?")
+
+
+def _text_like(ms: int, like: str) -> str:
+    """Return a time in the table's own form of ISO 8601, with as many decimals as the milliseconds need."""
+    form = _WRITTEN.fullmatch(like)
+    if form is None:
+        return iso(ms)
+    between, fraction, zone = form[1], form[2] or "", form[3] or ""
+    moment, exact = to_datetime(ms), f"{ms % 1000:03d}"
+    digits = exact[: len(fraction)] if not exact[len(fraction) :].strip("0") else exact
+    try:
+        if zone not in ("", "Z"):
+            moment = moment.astimezone(datetime.fromisoformat(like).tzinfo)
+        decimals = f".{digits.ljust(len(fraction), '0')}" if digits else ""
+        text = f"{moment:%Y-%m-%d}{between}{moment:%H:%M:%S}{decimals}{zone}"
+        return text if read_time(text) == ms else iso(ms)
+    except ValueError:
+        return iso(ms)
 
 
 def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
     """Find the orders table and its columns; ConfigurationError names what is missing and the nearest name."""
-    found = inspect(connection)
+    found, dialect = inspect(connection), connection.dialect.name
     if not found.has_table(wanted.table):
         known = nearest(wanted.table, found.get_table_names())
         raise ConfigurationError(
@@ -153,25 +224,29 @@ def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
         )
     if wanted.table == orders.name and not wanted.columns and _is_native(connection):
         native = {name: orders.c[name] for name in ORDER_COLUMNS}
-        return OrdersTable(orders, native, {name: column.type for name, column in native.items()}, None)
+        return OrdersTable(orders, native, {name: column.type for name, column in native.items()}, None, dialect)
     reflected = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
     theirs = _columns(reflected, wanted)
     _require(theirs, reflected, wanted)
     raw = Table(wanted.table, MetaData(), *(Column(column.name, NullType()) for column in reflected.c))
     columns = {name: raw.c[column.name] for name, column in theirs.items()}
-    return OrdersTable(raw, columns, {name: column.type for name, column in theirs.items()}, wanted.only_profile)
+    kinds = {name: column.type for name, column in theirs.items()}
+    require_ids(connection, columns, kinds)
+    return OrdersTable(raw, columns, kinds, wanted.only_profile, dialect)
 
 
 def _is_native(connection: Connection) -> bool:
-    """Say whether the table has our columns with types that hold decimals exactly."""
+    """Say whether the table has our columns with types that hold ids and decimals exactly."""
     found = {column["name"]: column["type"] for column in inspect(connection).get_columns(orders.name)}
-    if set(ORDER_COLUMNS) - set(found):
+    if set(ORDER_COLUMNS) - set(found) or not all(isinstance(found[name], String) for name in ID_COLUMNS):
         return False
     if connection.dialect.name == "postgresql":
         exact = all(isinstance(found[name], Numeric) and not isinstance(found[name], Float) for name in _NUMBERS)
         times = all(isinstance(found[name], DateTime) and getattr(found[name], "timezone", False) for name in _TIMES)
         return exact and times and isinstance(found["timestamp"], Integer)
-    return all(_is_text(found[name]) for name in _NUMBERS + _TIMES) and isinstance(found["timestamp"], Integer)
+    return all(isinstance(found[name], String) for name in _NUMBERS + _TIMES) and isinstance(
+        found["timestamp"], Integer
+    )
 
 
 def _columns(table: Table, wanted: OrdersMap) -> dict[str, Column[Any]]:
@@ -201,16 +276,24 @@ def _require(columns: Mapping[str, Column[Any]], table: Table, wanted: OrdersMap
         )
 
 
-def require_insertable(connection: Connection, wanted: OrdersMap) -> None:
+def require_text_ids(table: OrdersTable) -> None:
+    """Refuse a table whose order ids are numbers: it cannot take trueup's rows."""
+    name, column = table.table.name, table.name_of("order_id")
+    if table.holds_integers("order_id"):
+        raise ConfigurationError(
+            f"The column {column!r} of {name!r} is an integer, and trueup's rows have text ids (BFILL-…), so that no"
+            " repair could be written.",
+            "Map order_id to a text column. Where there is none, add one, fill it for the old rows too (with"
+            f" CAST({column} AS TEXT), say), and let the bot fill it from now on. Or attach the ledger read-only, with"
+            " [ledger] state_url: that is enough for checks and dry runs.",
+        )
+
+
+def require_insertable(connection: Connection, attached: OrdersTable, wanted: OrdersMap) -> None:
     """Refuse a table that cannot take trueup's rows: text ids, and no other column that demands a value."""
+    require_text_ids(attached)
     table = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
     columns = _columns(table, wanted)
-    if isinstance(columns["order_id"].type, Integer):
-        raise ConfigurationError(
-            f"The column {columns['order_id'].name!r} of {table.name!r} is an integer; trueup's rows have text ids"
-            " (BFILL-…), so no repair can be written.",
-            "Map order_id to a text column of the table, or give it one.",
-        )
     mapped = {column.name for column in columns.values()}
     demanding = [
         column.name
@@ -225,11 +308,12 @@ def require_insertable(connection: Connection, wanted: OrdersMap) -> None:
 
 
 def sample_row(connection: Connection, table: OrdersTable, profile_id: str, trade_id: str) -> Mapping[str, object]:
-    """Return a trade's row as the table itself writes it: its timestamp and its spelling of status, side and action."""
+    """Return how the table itself writes a trade's rows: their times, and their spelling of status, side and action."""
     where = (table["profile_id"] == profile_id) & (table["trade_id"] == trade_id)
-    wanted = [table[name].label(name) for name in ("timestamp", "status", "side", "action")]
-    found = connection.execute(select(*wanted).where(where).limit(1)).mappings().first()
-    return dict(found) if found is not None else {}
+    names = ("timestamp", *_TIMES, *_SPELT)
+    query = select(*(table[name].label(name) for name in names)).where(where).order_by(table["order_id"])
+    rows = connection.execute(query.limit(_SAMPLED)).mappings().all()
+    return {name: next((row[name] for row in rows if row[name] is not None), None) for name in names}
 
 
 def _spelt_like(value: object, like: object) -> object:

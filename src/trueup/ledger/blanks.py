@@ -1,4 +1,4 @@
-"""Ids with blanks around them: the core reads an id without them, so the database has to find it without them.
+"""Ids as the core compares them: without blanks around them, and tags in any case; so the database has to find them.
 
 Invariant 2 (Once): a row whose exchange order id is ' X1' has booked X1. A plain look-up by X1 misses it, and trimming
 in the look-up would give up the index for every row. So the few ids that are padded at all are listed first (the
@@ -8,7 +8,7 @@ native table has an index of only these), and the look-up asks for their own spe
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, not_, or_
+from sqlalchemy import ColumnElement, Text, and_, cast, func, literal_column, not_, or_
 
 ID_COLUMNS = ("order_id", "exchange_order_id", "client_order_id")
 """The columns by which a row may name an exchange order."""
@@ -29,3 +29,8 @@ def _padded(column: ColumnElement[Any], dialect: str) -> ColumnElement[bool]:
     ends = (func.substr(column, literal_column("1"), literal_column("1")), func.substr(column, literal_column("-1")))
     plain = [end.between(literal_column("'!'"), literal_column("'~'")) for end in ends]
     return and_(column != literal_column("''"), or_(*(not_(ordinary) for ordinary in plain)))
+
+
+def in_lower_case(column: ColumnElement[Any], dialect: str) -> ColumnElement[str]:
+    """Return an id in lower case; the native table has an index of just this expression."""
+    return func.lower(cast(column, Text) if dialect == "postgresql" else column)

@@ -26,8 +26,9 @@ BUSY_SECONDS = 5
 class Database:
     """One database: reads see one moment, writes are one transaction each."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, setting: str = "url") -> None:
         self.url = _parsed(url)
+        self._setting = setting
         self.name = self.url.render_as_string(hide_password=True)
         self._engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
 
@@ -73,7 +74,7 @@ class Database:
         if missing:
             raise ConfigurationError(
                 f"There is no database at {self.file}.",
-                "Check [ledger] url in trueup.toml, or run `trueup init` to create it.",
+                f"Check [ledger] {self._setting} in trueup.toml, or run `trueup init` to create it.",
             )
 
     def create_file(self) -> None:
@@ -81,8 +82,9 @@ class Database:
         if self.file is None:
             return
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            self.file.touch()
+            if not self.file.exists():
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                self.file.touch()
         except OSError as error:
             raise ConfigurationError(f"{self.file} cannot be created: {error.strerror}.", "Check the path.") from None
         try:
@@ -185,6 +187,12 @@ _TELLTALE: tuple[tuple[tuple[str, ...], type[TrueupError], str, str], ...] = (
         ConfigurationError,
         "may not be written",
         "Grant the rights, or set [ledger] state_url to a database of trueup's own and use dry runs.",
+    ),
+    (
+        ("unable to open database file",),
+        CannotKnow,
+        "cannot be opened, not even for reading: SQLite has to write its write-ahead log (-wal, -shm) beside the file",
+        "Make its folder writable, or name a copy (with its -wal) in [ledger] url, and state_url for trueup's own.",
     ),
     (
         ("not a database", "malformed", "disk i/o"),

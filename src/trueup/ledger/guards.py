@@ -20,7 +20,7 @@ from trueup.core.symbols import Symbols
 from trueup.ledger import schema
 from trueup.ledger.attach import OrdersTable
 from trueup.ledger.reading import chunks, read_rows, rows_booking
-from trueup.ports import Booking, Lease
+from trueup.ports import Booking, Lease, RepairBatch
 
 
 def hold_lease(connection: Connection, lease: Lease) -> None:
@@ -55,7 +55,7 @@ def trade_rows(
     found: dict[str, list[LedgerOrder]] = {trade_id: [] for trade_id in trade_ids}
     for part in chunks(found):
         query = select(*table.selected()).where(table["profile_id"] == profile_id, table["trade_id"].in_(part))
-        for row in read_rows(connection, query.with_for_update()):
+        for row in read_rows(connection, table, query.with_for_update()):
             if row.trade_id in found:
                 found[row.trade_id].append(row)
     return found
@@ -81,26 +81,22 @@ def _applied(row: RowMapping) -> Applied:
     )  # fmt: skip
 
 
-def stale_trades(
-    connection: Connection,
-    table: OrdersTable,
-    profile_id: str,
-    bookings: Sequence[Booking],
-    symbols: Symbols,
-    elsewhere: frozenset[str],
-) -> tuple[str, ...]:
+def stale_trades(connection: Connection, table: OrdersTable, batch: RepairBatch) -> tuple[str, ...]:
     """Return the trades that are not as they were planned, or whose evidence was booked by somebody else since.
 
     Dust rests on no exchange order: the trade's own rows say whether it was written off.
     """
-    rows = trade_rows(connection, table, profile_id, {booking.row.trade_id for booking in bookings})
+    bookings = batch.bookings
+    rows = trade_rows(connection, table, batch.profile.profile_id, {booking.row.trade_id for booking in bookings})
     marks = {trade_id: fingerprint(found) for trade_id, found in rows.items()}
     proven = [booking for booking in bookings if booking.row.matched_by != DUST]
     exchange_ids = {booking.row.exchange_order_id for booking in proven}
     client_ids = {booking.row.client_order_id for booking in proven if booking.row.client_order_id}
-    index = booked_here(connection, table, exchange_ids, client_ids, symbols, elsewhere=elsewhere)
+    index = booked_here(
+        connection, table, exchange_ids, client_ids, batch.symbols, batch.tag_prefix, elsewhere=batch.elsewhere
+    )
     stale = {booking.row.trade_id for booking in bookings if marks[booking.row.trade_id] != booking.fingerprint}
-    stale |= {booking.row.trade_id for booking in proven if _booked(index, booking, symbols) != booking.booked_before}
+    stale |= {booking.row.trade_id for booking in proven if _booked(index, booking) != booking.booked_before}
     return tuple(sorted(stale))
 
 
@@ -110,6 +106,7 @@ def booked_here(
     exchange_ids: Collection[str],
     client_ids: Collection[str],
     symbols: Symbols,
+    tag_prefix: str,
     *,
     elsewhere: frozenset[str],
     without: Collection[str] = (),
@@ -118,15 +115,16 @@ def booked_here(
 
     Exchange order ids are unique within an account only, so that what profiles of other accounts booked is left out.
     """
-    rows = rows_booking(connection, table, exchange_ids, client_ids)
+    rows = rows_booking(connection, table, exchange_ids, client_ids, tag_prefix)
     applied = applied_repairs(connection, exchange_ids)
     return booked_index(
         [row for row in rows if row.profile_id not in elsewhere and row.order_id not in without],
         [item for item in applied if item.profile_id not in elsewhere],
         symbols,
+        tag_prefix,
     )
 
 
-def _booked(index: BookedIndex, booking: Booking, symbols: Symbols) -> Decimal:
+def _booked(index: BookedIndex, booking: Booking) -> Decimal:
     row = booking.row
-    return index.of(symbols.token(row.symbol), row.side, row.exchange_order_id, row.client_order_id).qty
+    return index.of(row.symbol, row.side, row.exchange_order_id, row.client_order_id).qty

@@ -3,18 +3,23 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Text, cast, select
+from sqlalchemy import Connection, Select, Text, cast, func, or_, select
 
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, read_order, text_or_none
-from trueup.ledger import schema
+from trueup.core.repair.slices import REPAIR_PREFIX
+from trueup.core.tags import comparable, is_tagged
+from trueup.ledger import schema, statuses
 from trueup.ledger.attach import OrdersTable
-from trueup.ledger.blanks import ID_COLUMNS, any_padded
+from trueup.ledger.blanks import ID_COLUMNS, any_padded, in_lower_case
+from trueup.ledger.ids import require_kept, require_read_as_written
 from trueup.ledger.slices import living_rows, maybe_open
+from trueup.ledger.statuses import among
 from trueup.ledger.tables import Store, fits
 from trueup.ports import Profile
 
@@ -29,9 +34,15 @@ def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield part
 
 
-def read_rows(connection: Connection, query: Select[Any]) -> list[LedgerOrder]:
+def read_rows(connection: Connection, table: OrdersTable, query: Select[Any]) -> list[LedgerOrder]:
     """Run a query of orders under our names and read its rows strictly."""
-    return [read_order(dict(row)) for row in connection.execute(query).mappings()]
+    return [_read(table, dict(raw)) for raw in connection.execute(query).mappings()]
+
+
+def _read(table: OrdersTable, raw: dict[str, object]) -> LedgerOrder:
+    require_read_as_written(raw)
+    row = read_order(raw)
+    return replace(row, cut=table.cut(row.qty)) if row.order_id.startswith(REPAIR_PREFIX) else row
 
 
 class Reader:
@@ -65,13 +76,32 @@ class Reader:
             query = select(*table.selected()).where(table["trade_id"] == trade_id)
             if profile_ids is not None:
                 query = query.where(table["profile_id"].in_(profile_ids))
-            rows = read_rows(connection, query)
-        return sorted(rows, key=lambda row: (row.time_ms or 0, row.order_id))
+            rows = read_rows(connection, table, query)
+        return sorted(rows, key=lambda row: (row.time_ms or (row.said and row.said.time_ms) or 0, row.order_id))
 
-    def rows_booking(self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]) -> list[LedgerOrder]:
+    def rows_without_trade(self, profile_ids: Sequence[str]) -> int:
+        """Return how many filled rows of profiles have no trade id, so that no trade counts them."""
+        with self._store.books.reading() as connection:
+            return rows_without_trade(connection, self._store.orders(connection), profile_ids)
+
+    def rows_booking(
+        self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str], tag_prefix: str
+    ) -> list[LedgerOrder]:
         """Return the rows whose order id, exchange order id or client order id is among those given."""
         with self._store.books.reading() as connection:
-            return rows_booking(connection, self._store.orders(connection), exchange_order_ids, client_order_ids)
+            table = self._store.orders(connection)
+            return rows_booking(connection, table, exchange_order_ids, client_order_ids, tag_prefix)
+
+    def trades_spelt(self, profile_ids: Sequence[str], names: Iterable[str]) -> frozenset[tuple[str, str]]:
+        """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
+        found: set[tuple[str, str]] = set()
+        with self._store.books.reading() as connection:
+            table = self._store.orders(connection)
+            spelt = in_lower_case(table["trade_id"], connection.dialect.name)
+            for part in chunks(sorted(names)):
+                query = select(table["profile_id"], spelt).where(spelt.in_(part), table["profile_id"].in_(profile_ids))
+                found |= {(str(profile), str(name)) for profile, name in connection.execute(query.distinct())}
+        return frozenset(found)
 
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         """Return which of the order ids the ledger has already."""
@@ -84,31 +114,55 @@ def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[
     if not profile_ids:
         return []
     trades = connection.scalars(maybe_open(connection, table, profile_ids)).all()
-    return [row for part in chunks(trades) for row in read_rows(connection, living_rows(table, profile_ids, part))]
+    return [
+        row for part in chunks(trades) for row in read_rows(connection, table, living_rows(table, profile_ids, part))
+    ]
+
+
+def rows_without_trade(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> int:
+    """Return how many filled rows of profiles have no trade id, so that no trade counts them."""
+    blank = or_(table["trade_id"].is_(None), func.trim(cast(table["trade_id"], Text)) == "")
+    filled = among(table["status"], statuses.FILLED)
+    query = select(func.count()).select_from(table.table).where(blank, filled, table["profile_id"].in_(profile_ids))
+    return int(connection.scalar(query) or 0)
 
 
 def rows_booking(
-    connection: Connection, table: OrdersTable, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str]
+    connection: Connection,
+    table: OrdersTable,
+    exchange_order_ids: Iterable[str],
+    client_order_ids: Iterable[str],
+    tag_prefix: str,
 ) -> list[LedgerOrder]:
-    """Return the rows that name one of the exchange orders, each once, whatever blanks stand around the ids."""
+    """Return the rows that name one of the exchange orders, each once, whatever blanks stand around the ids.
+
+    Client order ids with the tag prefix are found in any case, as tags are compared.
+    """
     orders, clients = frozenset(exchange_order_ids), frozenset(client_order_ids)
     if not orders and not clients:
         return []
     wanted = {"order_id": orders, "exchange_order_id": orders, "client_order_id": clients}
-    spelt = _padded_spellings(connection, table, wanted)
-    found: Counter[LedgerOrder] = Counter()
     for name, values in wanted.items():
+        require_kept(table.kind(name), name, values)
+    spelt = _padded_spellings(connection, table, wanted, tag_prefix)
+    asked = [(table[name], values | spelt[name]) for name, values in wanted.items() if name in table]
+    tags = frozenset(comparable(tag_prefix, name) for name in clients if is_tagged(tag_prefix, name))
+    if tags and "client_order_id" in table:
+        asked.append((in_lower_case(table["client_order_id"], connection.dialect.name), tags))
+    found: Counter[LedgerOrder] = Counter()
+    for column, values in asked:
         named: Counter[LedgerOrder] = Counter()
-        for part in chunks(sorted(values | spelt[name])) if name in table else ():
-            named.update(read_rows(connection, select(*table.selected()).where(table[name].in_(part))))
+        for part in chunks(sorted(values)):
+            named.update(read_rows(connection, table, select(*table.selected()).where(column.in_(part))))
         found |= named
     return list(found.elements())
 
 
 def _padded_spellings(
-    connection: Connection, table: OrdersTable, wanted: Mapping[str, frozenset[str]]
+    connection: Connection, table: OrdersTable, wanted: Mapping[str, frozenset[str]], tag_prefix: str
 ) -> Mapping[str, set[str]]:
     """Return by column how the table spells the wanted ids with blanks around them."""
+    tags = {comparable(tag_prefix, name) for name in wanted["client_order_id"]}
     names = [name for name in ID_COLUMNS if name in table]
     dialect = connection.dialect.name
     # Postgres compares patterns with text alone; on a text column the cast is none, and the index still serves.
@@ -119,7 +173,8 @@ def _padded_spellings(
     with connection.execute(query.execution_options(yield_per=2000)) as result:
         for row in result:
             for name, value in zip(names, row, strict=True):
-                if isinstance(value, str) and value.strip() != value and value.strip() in wanted[name]:
+                bare = value.strip() if isinstance(value, str) else value
+                if bare != value and (bare in wanted[name] or comparable(tag_prefix, bare) in tags):
                     found[name].add(value)
     return found
 

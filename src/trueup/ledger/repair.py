@@ -13,10 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from trueup.core.audit import AuditDecision, AuditDraft, AuditRow, settled
 from trueup.core.decimals import plain, read_decimal
 from trueup.core.errors import ConfigurationError, Refused
-from trueup.core.orders import Side
+from trueup.core.orders import Side, StatusClass
 from trueup.core.repair.decisions import ALREADY_EXISTS
 from trueup.core.repair.rows import DUST_PREFIX, ExitRow
-from trueup.core.repair.slices import fingerprint
+from trueup.core.repair.slices import fingerprint, slices_of
 from trueup.core.times import iso
 from trueup.ledger import chain, schema
 from trueup.ledger.attach import NOTHING_LIKE_IT, OrdersTable, sample_row
@@ -24,6 +24,7 @@ from trueup.ledger.derived import rematerialise
 from trueup.ledger.guards import booked_here, hold_lease, require_pause, stale_trades, trade_rows
 from trueup.ledger.reading import existing_ids
 from trueup.ledger.tables import Store
+from trueup.ledger.written import differences, of_audit, of_exit
 from trueup.ports import RepairBatch, RepairResult, UndoRequest, UndoResult
 
 INSERTED = "inserted"
@@ -80,7 +81,7 @@ class Repairs:
 def _book(connection: Connection, table: OrdersTable, batch: RepairBatch) -> RepairResult:
     hold_lease(connection, batch.lease)
     require_pause(connection, batch.require_pause)
-    stale = stale_trades(connection, table, batch.profile.profile_id, batch.bookings, batch.symbols, batch.elsewhere)
+    stale = stale_trades(connection, table, batch)
     if stale:
         return RepairResult(stale=stale)
     rows = {booking.row.order_id: booking.row for booking in batch.bookings}
@@ -94,6 +95,7 @@ def _book(connection: Connection, table: OrdersTable, batch: RepairBatch) -> Rep
         settled(
             booking.pending, AuditDecision.APPLIED, INSERTED, batch.now,
             tradeFingerprint=marks[booking.row.trade_id], bookedBefore=plain(booking.booked_before),
+            side=booking.row.side.value,
         )
         if booking.row.order_id not in existing
         else settled(booking.pending, AuditDecision.SKIP_EXISTING, ALREADY_EXISTS, None)
@@ -118,6 +120,13 @@ def _insert(connection: Connection, table: OrdersTable, rows: Sequence[ExitRow],
             f"The orders table did not take {len(missing)} row(s), {min(missing)} first: another of its constraints"
             " keeps them out. Nothing was written.",
             "Look at the table's unique constraints.",
+        )
+    other = differences(connection, table, [of_exit(row) for row in rows], StatusClass.FILLED)
+    if other:
+        raise ConfigurationError(
+            f"The orders table keeps {min(other)} otherwise than it was written: {other[min(other)]}. Nothing was"
+            " written.",
+            "Look at the types of the table's columns and at its triggers.",
         )
 
 
@@ -170,6 +179,7 @@ def _revert(connection: Connection, table: OrdersTable, request: UndoRequest) ->
     if not active:
         return UndoResult(request.batch_id, unchanged=done)
     trade_ids = sorted({str(row["trade_id"]) for row in active})
+    _refuse_edited(connection, table, request, active, StatusClass.FILLED)
     marks = _marks(connection, table, request.profile.profile_id, trade_ids)
     expected = {str(row["trade_id"]): str(_metadata(row).get("tradeFingerprint")) for row in active}
     _refuse_changed(request, marks, expected, "reverted")
@@ -185,10 +195,12 @@ def _reapply(connection: Connection, table: OrdersTable, request: UndoRequest) -
     if not inactive:
         return UndoResult(request.batch_id, unchanged=done)
     trade_ids = sorted({str(row["trade_id"]) for row in inactive})
+    _refuse_edited(connection, table, request, inactive, StatusClass.DEAD)
     marks = _marks(connection, table, request.profile.profile_id, trade_ids)
     _refuse_changed(request, marks, _after_revert(connection, request), "put back")
     _refuse_booked(connection, table, request, inactive)
     audit = _switch(connection, table, request, inactive, AuditDecision.REAPPLIED)
+    _refuse_over_exit(connection, table, request, trade_ids)
     return UndoResult(request.batch_id, tuple(str(row["backfill_order_id"]) for row in inactive), done, tuple(audit))
 
 
@@ -207,6 +219,33 @@ def _refuse_changed(request: UndoRequest, marks: Mapping[str, str], expected: Ma
         )
 
 
+def _refuse_edited(
+    connection: Connection, table: OrdersTable, request: UndoRequest, rows: Sequence[AuditRow], status: StatusClass
+) -> None:
+    """Refuse to change the status of a row that is not what the audit applied (invariant 8)."""
+    edited = differences(connection, table, [of_audit(row) for row in rows], status)
+    if edited:
+        raise Refused(
+            f"Batch {request.batch_id} stays as it is: {len(edited)} of its rows are not what the audit applied."
+            f" {min(edited)}: {edited[min(edited)]}.",
+            "Somebody changed the row; put it back as `trueup audit export` shows it, or decide by hand.",
+        )
+
+
+def _refuse_over_exit(
+    connection: Connection, table: OrdersTable, request: UndoRequest, trade_ids: Sequence[str]
+) -> None:
+    """Refuse where rows that are put back would make a trade's exits exceed its entries (invariant 3)."""
+    rows = trade_rows(connection, table, request.profile.profile_id, trade_ids)
+    for piece in slices_of((row for found in rows.values() for row in found), request.symbols):
+        if piece.open_qty < 0 or piece.defect is not None:
+            raise Refused(
+                f"Batch {request.batch_id} is not put back: {piece.trade_id} would have left {plain(piece.exit_qty)}"
+                f" of {plain(piece.entry_qty)}.",
+                f"See `trueup explain {piece.trade_id}`.",
+            )
+
+
 def _refuse_booked(connection: Connection, table: OrdersTable, request: UndoRequest, rows: Sequence[AuditRow]) -> None:
     """Refuse to put rows back whose evidence was booked otherwise in the meantime (invariant 2)."""
     own = {str(row["backfill_order_id"]) for row in rows}
@@ -214,13 +253,14 @@ def _refuse_booked(connection: Connection, table: OrdersTable, request: UndoRequ
     exchange_ids = {str(row["exchange_order_id"]) for row in rows}
     client_ids = {str(row["exchange_client_order_id"]) for row in rows if row["exchange_client_order_id"]}
     index = booked_here(
-        connection, table, exchange_ids, client_ids, request.symbols, elsewhere=request.elsewhere, without=own
-    )
+        connection, table, exchange_ids, client_ids, request.symbols, request.tag_prefix,
+        elsewhere=request.elsewhere, without=own,
+    )  # fmt: skip
     for row in rows:
         before = read_decimal(str(_metadata(row).get("bookedBefore") or "0"))
-        token = request.symbols.token(str(row["symbol"]))
+        symbol = str(row["symbol"])
         client_id = _text(row["exchange_client_order_id"])
-        booked = max(index.of(token, side, str(row["exchange_order_id"]), client_id).qty for side in Side)
+        booked = max(index.of(symbol, side, str(row["exchange_order_id"]), client_id).qty for side in Side)
         if booked > before:
             raise Refused(
                 f"Batch {request.batch_id} is not put back: exchange order {row['exchange_order_id']} was booked"
@@ -246,7 +286,7 @@ def _switch(
             else sample_row(connection, table, request.profile.profile_id, str(row["trade_id"]))
         )
         status = table.theirs("status", "canceled" if revert else "filled", like)
-        values = status | table.theirs("updated_at", request.now)
+        values = status | table.theirs("updated_at", request.now, like)
         changed = connection.execute(update(table.table).where(table["order_id"] == order_id).values(values))
         if changed.rowcount != 1:
             raise Refused(f"Row {order_id} is not in the ledger any more.", "See `trueup audit export`.")

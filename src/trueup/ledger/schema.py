@@ -1,6 +1,6 @@
 """The tables: the native ledger (§ data in the docs) and trueup's own."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text, func
 
 from trueup.ledger.blanks import ID_COLUMNS, any_padded
 from trueup.ledger.types import ExactDecimal, JsonText, UtcTime
@@ -55,6 +55,8 @@ Index(
     sqlite_where=any_padded(_ORDER_IDS, "sqlite"),
     postgresql_where=any_padded(_ORDER_IDS, "postgresql"),
 )
+Index("idx_orders_lower_client_order_id", func.lower(orders.c.client_order_id))
+Index("idx_orders_lower_trade_id", func.lower(orders.c.trade_id))
 
 positions = Table(
     "positions",

@@ -1,6 +1,7 @@
 """Laying down the tables, and looking whether they are well."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from sqlalchemy import func, insert, inspect, select, text, update
@@ -8,8 +9,9 @@ from sqlalchemy import func, insert, inspect, select, text, update
 from trueup.core.decimals import plain
 from trueup.core.errors import ConfigurationError, Refused, TrueupError
 from trueup.ledger import schema
-from trueup.ledger.attach import require_insertable
+from trueup.ledger.attach import require_insertable, require_text_ids
 from trueup.ledger.engine import Database, ping
+from trueup.ledger.examine import examine
 from trueup.ledger.migrate import migrate, pending
 from trueup.ledger.tables import Store, fits
 from trueup.ports import Check, InitReport, Profile
@@ -34,17 +36,22 @@ class SqlSetup:
         return InitReport(tuple(created), tuple(changed))
 
     def _require_their_table(self) -> None:
-        """Refuse to lay down a native ledger where trueup.toml says that there is one already, under another name."""
+        """Refuse a table that cannot be attached, and a native ledger where trueup.toml says that there is another."""
         wanted, books = self._store.wanted, self._store.books
-        if wanted.table == schema.orders.name and not wanted.columns:
-            return
+        native = wanted.table == schema.orders.name and not wanted.columns
         if books.file is not None and not books.file.exists():
+            if native:
+                return
             raise ConfigurationError(
                 f"There is no database at {books.file}, where trueup.toml says that {wanted.table!r} is.",
                 "Check [ledger] url. Nothing was created.",
             )
         with books.reading() as connection:
-            self._store.orders(connection)
+            if native and not inspect(connection).has_table(wanted.table):
+                return
+            table = self._store.orders(connection)
+            if not table.is_native and self._store.one_database:
+                require_text_ids(table)
 
     def _upsert(self, profiles: Sequence[Profile]) -> list[str]:
         """Add or change profiles by what trueup.toml says; `enabled` changes only where it says so."""
@@ -83,21 +90,44 @@ class SqlSetup:
         if not checks[0].ok:
             return checks
         checks.append(_look("orders table", self._orders_table))
+        if checks[-1].ok:
+            checks += self._rows()
         checks.append(_look("trueup's tables", lambda: _own_tables(state)))
         checks.append(_look("profiles table", self._profiles))
         checks.append(_look("write access", lambda: _writable(state)))
         if books.is_sqlite:
-            checks.append(_look("write-ahead log", lambda: _journal_mode(books)))
+            checks.append(self._journal_mode())
         return checks
 
     def _orders_table(self) -> str:
         with self._store.books.reading() as connection:
             table = self._store.orders(connection)
             count = connection.execute(select(func.count()).select_from(table.table)).scalar_one()
-            if not table.is_native:
-                require_insertable(connection, self._store.wanted)
+            if not table.is_native and self._store.one_database:
+                require_insertable(connection, table, self._store.wanted)
         kind = "the native table" if table.is_native else f"attached table {table.table.name}"
         return f"{kind}, {count} rows"
+
+    def _rows(self) -> list[Check]:
+        """Look at a sample of the rows of the profiles that are known."""
+        try:
+            with self._store.state.reading() as connection:
+                if not fits(connection, schema.profiles):
+                    return []
+                names = [str(name) for name in connection.scalars(select(schema.profiles.c.profile_id))]
+            with self._store.books.reading() as connection:
+                return examine(connection, self._store.orders(connection), names) if names else []
+        except TrueupError as error:
+            return [Check("ledger rows", False, error.what, error.do, max(error.exit_code, 2))]
+
+    def _journal_mode(self) -> Check:
+        """Look whether readers and writers of SQLite's file block each other; others' ledgers are theirs to change."""
+        books = self._store.books
+        found = _look("write-ahead log", lambda: _journal_mode(books))
+        if found.ok or self._store.one_database:
+            return found
+        do = "trueup does not change a ledger that is attached read-only; where its owner can, WAL is better."
+        return replace(found, do=do, exit_code=0)
 
     def _profiles(self) -> str:
         with self._store.state.reading() as connection:

@@ -18,4 +18,4 @@ class SqlLedger(Reader, Repairs):
 def open_store(url: str, wanted: OrdersMap, state_url: str | None = None) -> Store:
     """Open the books and, where they are read-only, the database of trueup's own tables."""
     books = Database(url)
-    return Store(books, Database(state_url) if state_url is not None else books, wanted)
+    return Store(books, Database(state_url, "state_url") if state_url is not None else books, wanted)

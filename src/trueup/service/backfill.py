@@ -224,6 +224,7 @@ def _batch(app: App, item: _Work, batch_id: str, drafts: Sequence[AuditDraft]) -
         lease=item.lease,
         bookings=bookings,
         symbols=item.gathered.account.symbols,
+        tag_prefix=app.backfill.policy.tag_prefix,
         now=iso(app.clock.now_ms()),
         require_pause=pause,
         elsewhere=item.gathered.facts.known_profiles - {profile.profile_id for profile in item.gathered.profiles},
@@ -233,7 +234,7 @@ def _batch(app: App, item: _Work, batch_id: str, drafts: Sequence[AuditDraft]) -
 def _booking(decision: Decision, draft: AuditDraft, facts: AccountFacts) -> Booking:
     row = decision.exit
     assert row is not None
-    before = facts.booked.of(decision.trade.token, row.side, row.exchange_order_id, row.client_order_id).qty
+    before = facts.booked.of(row.symbol, row.side, row.exchange_order_id, row.client_order_id).qty
     return Booking(row, draft, decision.trade.fingerprint, before)
 
 

@@ -42,7 +42,9 @@ class Validation:
 @exactly
 def still_open(slices: Iterable[Slice], plan: ProfilePlan, result: RepairResult) -> Validation:
     """Compare what is open after a repair with what the plan left open."""
-    now_open = {(s.trade_id, s.token): s.open_qty for s in slices if s.open_qty > STILL_OPEN}
+    found = {(s.trade_id, s.token): s for s in slices}
+    now_open = {key: s.open_qty for key, s in found.items() if s.holds_something and s.open_qty > STILL_OPEN}
+    cut = {key: s.cut for key, s in found.items()}
     inserted = set(result.inserted)
     expected: dict[tuple[str, str], Decimal] = {}
     for decision in plan.decisions:
@@ -52,7 +54,7 @@ def still_open(slices: Iterable[Slice], plan: ProfilePlan, result: RepairResult)
             expected[key] = expected.get(key, trade.open_qty) - row.qty
     unexpected = {
         trade for (trade, token), left in expected.items()
-        if abs(now_open.get((trade, token), Decimal(0)) - left) > STILL_OPEN
+        if abs(now_open.get((trade, token), Decimal(0)) - left) > STILL_OPEN + cut.get((trade, token), 0)
     }  # fmt: skip
     listed = tuple((trade, plain(qty)) for (trade, _), qty in sorted(now_open.items()))
     return Validation(listed, tuple(sorted(unexpected)))
@@ -220,6 +222,15 @@ class BackfillReport:
     unknown_symbols: list[str] = field(default_factory=list)
 
     @property
+    def plan_refused(self) -> str:
+        """Return why the plan that was asked for is refused; empty where none was, or it is this one."""
+        if self.plan_expected is None:
+            return ""
+        if self.plan_expected and self.plan_hash.startswith(self.plan_expected.strip().lower()):
+            return f"{self.plan_expected} is only the beginning of the plan hash; give all of it"
+        return f"the plan is not {self.plan_expected} any more, or was never that"
+
+    @property
     def exit_code(self) -> int:
         """Return 3 where a needed feed failed, 1 where something remains or was refused, else 0."""
         worst = max((entry.exit_code for entry in self.profiles.values()), default=0)
@@ -258,6 +269,7 @@ class BackfillReport:
             "error": str(self.unrecorded) if self.unrecorded is not None else None,
             "plan_refused": self.plan_expected is not None,
             "plan_expected": self.plan_expected,
+            "plan_refusal": self.plan_refused or None,
         }
 
     def as_json(self) -> dict[str, object]:

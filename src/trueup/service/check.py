@@ -21,14 +21,15 @@ from trueup.service.gather import (
     tokens_of,
 )
 from trueup.service.progress import Progress, silent
-from trueup.service.unattributed import Unattributed, unattributed
+from trueup.service.unattributed import Unattributed, likely_prefix, unattributed
 
 
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
     """What was found on one account; `unknown` names what could not be compared, with the reason.
 
-    `unattributed` are executions that prove nothing about an open trade: information, and no breaks.
+    `unattributed` are executions that prove nothing about an open trade: information, and no breaks. `likely_prefix`
+    is what many of them have where the prefix of our tags would stand.
     """
 
     gathered: Gathered
@@ -36,6 +37,7 @@ class AccountCheck:
     comparison: Comparison
     profiles: tuple[str, ...]
     unattributed: tuple[Unattributed, ...] = ()
+    likely_prefix: str | None = None
 
     @property
     def unknown(self) -> list[tuple[str, str]]:
@@ -68,6 +70,7 @@ class AccountCheck:
                 {"exchange_order_id": c.exchange_order_id, "why": c.why} for c in self.plan.evidence.conflicts
             ],
             "unmatched": [found.as_json() for found in self.unattributed],
+            "likely_tag_prefix": self.likely_prefix,
             "notes": list(snapshot.notes),
             "error": self.gathered.venue_error.what if self.gathered.venue_error else None,
         }
@@ -78,12 +81,14 @@ class CheckReport:
     """What `check` found over all accounts.
 
     `homeless` are the profiles whose account is not known, with the reason, `unknown_symbols` the symbols asked for
-    that no account knows: a misspelt name finds no break.
+    that no account knows: a misspelt name finds no break. `rows_without_trade_id` counts the filled rows that no
+    trade counts: manual ones by design, which is no break.
     """
 
     accounts: list[AccountCheck] = field(default_factory=list)
     homeless: dict[str, CannotKnow] = field(default_factory=dict)
     unknown_symbols: list[str] = field(default_factory=list)
+    rows_without_trade_id: int = 0
 
     @property
     def breaks(self) -> list[Break]:
@@ -110,6 +115,7 @@ class CheckReport:
             "accounts": [account.as_json() for account in self.accounts],
             "homeless": [{"profile_id": name, "error": str(error)} for name, error in sorted(self.homeless.items())],
             "breaks": [break_json(found) for found in self.breaks],
+            "rows_without_trade_id": self.rows_without_trade_id,
             "summary": {
                 "breaks": sum(counts.values()),
                 "by_kind": dict(sorted(counts.items())),
@@ -146,6 +152,7 @@ def run_check(
     chosen = choose_profiles(app, profiles)
     report = CheckReport(homeless=homeless(app, chosen, profiles), unknown_symbols=list(symbols or ()))
     placed = [profile for profile in chosen if profile.profile_id not in report.homeless]
+    report.rows_without_trade_id = app.ledger.rows_without_trade([profile.profile_id for profile in chosen])
     accounts = by_account(app, placed)
     for done, (account, members) in enumerate(accounts.items()):
         progress(f"reading {account}", done, len(accounts))
@@ -156,5 +163,6 @@ def run_check(
         report.unknown_symbols = [s for s in report.unknown_symbols if not knows_symbol(gathered, s)]
         comparison = compare(gathered.facts, plan, app.backfill.policy, tokens, names)
         strays = tuple(unattributed(gathered, plan, app.backfill.policy, tokens, names))
-        report.accounts.append(AccountCheck(gathered, plan, comparison, tuple(sorted(names)), strays))
+        prefix = likely_prefix(strays, gathered.facts.known_profiles, app.backfill.policy.tag_prefix)
+        report.accounts.append(AccountCheck(gathered, plan, comparison, tuple(sorted(names)), strays, prefix))
     return report

@@ -1,14 +1,15 @@
 """`explain`: one trade's timeline - its ledger rows, the venue's evidence, the attribution, the decision and why."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from difflib import get_close_matches
 
 from trueup.core.audit import AuditDecision, AuditRow
 from trueup.core.decimals import exactly, plain
 from trueup.core.errors import ConfigurationError
-from trueup.core.orders import LedgerOrder, StatusClass
+from trueup.core.orders import Action, LedgerOrder, Said, Side, StatusClass, word
 from trueup.core.repair.attribution import Attribution
 from trueup.core.repair.booked import BookedIndex
 from trueup.core.repair.decisions import Decision
@@ -28,11 +29,13 @@ from trueup.service.unattributed import MAYBE_BOOKED, SEVERAL_TRADES, UNMATCHED
 class Moment:
     """One entry of a timeline: when (epoch ms), where it is from (ledger, venue, audit), what, and what it changed.
 
-    `open_after` is what the ledger believes to be open after it, for ledger rows alone; `fate` says what became of
-    evidence: booked, assigned, quarantined, unmatched or out of scope.
+    `at_ms` is None for a ledger row whose time cannot be read: such a row stands at the end. `open_after` is what the
+    ledger believes to be open after it, for filled rows alone; `fate` says what became of evidence: booked, assigned,
+    quarantined, unmatched or out of scope. An order that a row names and that is none of these is not booked, or
+    nothing of it is executed.
     """
 
-    at_ms: int
+    at_ms: int | None
     source: str
     what: str
     identity: str
@@ -44,7 +47,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is known of one trade of one profile."""
+    """What is known of one trade of one profile; `working` counts its orders that may still fill."""
 
     trade_id: str
     profile: Profile
@@ -52,6 +55,8 @@ class Explanation:
     timeline: tuple[Moment, ...]
     decisions: tuple[Decision, ...]
     gathered: Gathered
+    symbol: str | None = None
+    working: int = 0
 
     @property
     def verdicts(self) -> list[tuple[str, str, str]]:
@@ -65,7 +70,7 @@ class Explanation:
             "trade_id": self.trade_id,
             "profile_id": self.profile.profile_id,
             "account": self.gathered.account.name,
-            "symbol": piece.symbol if piece else None,
+            "symbol": self.symbol,
             "entry_qty": plain(piece.entry_qty) if piece else None,
             "exit_qty": plain(piece.exit_qty) if piece else None,
             "open_qty": plain(piece.open_qty) if piece else None,
@@ -73,8 +78,8 @@ class Explanation:
             "as_of": iso(self.gathered.snapshot.as_of_ms),
             "timeline": [
                 {
-                    "at": iso(m.at_ms), "source": m.source, "what": m.what, "id": m.identity, "qty": m.qty,
-                    "price": m.price, "open_after": m.open_after, "fate": m.fate,
+                    "at": iso(m.at_ms) if m.at_ms is not None else None, "source": m.source, "what": m.what,
+                    "id": m.identity, "qty": m.qty, "price": m.price, "open_after": m.open_after, "fate": m.fate,
                 }
                 for m in self.timeline
             ],
@@ -107,21 +112,30 @@ def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanati
     slices = [s for s in slices_of(rows, gathered.account.symbols) if s.trade_id == trade_id]
     wanted = Wanted(frozenset({profile.profile_id}), None, frozenset({trade_id}))
     plan = plan_account(gathered.facts, wanted, app.backfill.policy)
-    tokens = {piece.token for piece in slices}
+    tokens = {gathered.account.symbols.token(row.symbol) for row in rows if row.symbol}
     moments = [*_ledger_moments(rows, slices), *_audit_moments(app, profile, trade_id)]
     for token in sorted(tokens & plan.attributions.keys()):
         moments += _venue_moments(plan.attributions[token], (profile.profile_id, trade_id))
     told = {m.identity for m in moments if m.source == "venue"}
     cited = {row.exchange_order_id or row.order_id for row in rows if row.status is StatusClass.FILLED}
     moments += _booked_moments(gathered, tokens, cited - told, app.backfill.policy)
+    told = {m.identity for m in moments if m.source == "venue"}
+    moments += _order_moments(gathered, tokens, rows, told)
     return Explanation(
         trade_id=trade_id,
         profile=profile,
         slice=slices[0] if slices else None,
-        timeline=tuple(sorted(moments, key=lambda m: (m.at_ms, _ORDER[m.source], m.identity))),
+        timeline=tuple(sorted(moments, key=_place)),
         decisions=plan.profiles[profile.profile_id].decisions,
         gathered=gathered,
+        symbol=slices[0].symbol if slices else next((row.symbol for row in rows if row.symbol), None),
+        working=sum(row.status is StatusClass.WORKING for row in rows),
     )
+
+
+def _place(moment: Moment) -> tuple[bool, int, int, str]:
+    """Return where a moment stands: in the order of time, those without one at the end."""
+    return (moment.at_ms is None, moment.at_ms or 0, _ORDER[moment.source], moment.identity)
 
 
 def _meant(app: App, trade_id: str) -> str:
@@ -151,29 +165,50 @@ _ORDER = {"ledger": 0, "venue": 1, "audit": 2}
 
 @exactly
 def _ledger_moments(rows: list[LedgerOrder], slices: list[Slice]) -> list[Moment]:
-    """Return the trade's rows, with what is open after each filled one."""
-    if not slices:
-        return []
-    side, left = slices[0].entry_side, slices[0].open_qty * 0
+    """Return the trade's rows, each at its own time, with what is open after each filled one."""
+    side, left = slices[0].entry_side if slices else Side.BUY, Decimal(0)
     moments: list[Moment] = []
     for row in sorted(rows, key=lambda r: (r.time_ms or 0, r.order_id)):
-        filled = row.status is StatusClass.FILLED and row.defect is None
-        action = action_of(row, side) if filled else row.action
-        if filled:
-            left += row.qty if action == "ENTRY" else -row.qty
-        what = " ".join(str(part) for part in (action or "order", row.side or "", row.status) if part)
+        if row.said is not None:
+            moments.append(_unbooked(row, row.said))
+            continue
+        action = action_of(row, side)
+        left += row.qty if action is Action.ENTRY else -row.qty
         moments.append(
             Moment(
-                at_ms=row.time_ms or slices[0].newest_ms,
+                at_ms=row.time_ms,
                 source="ledger",
-                what=row.detail or what,
+                what=_words(action, row.side, row.status),
                 identity=row.order_id,
-                qty=plain(row.qty) if filled else None,
-                price=plain(row.price) if row.price is not None else None,
-                open_after=plain(left) if filled else None,
+                qty=plain(row.qty),
+                price=_plain(row.price),
+                open_after=plain(left),
             )
         )
     return moments
+
+
+def _unbooked(row: LedgerOrder, said: Said) -> Moment:
+    """Return a row that is not filled or cannot be read, as far as it can be told."""
+    what = row.detail or _words(said.action or "order", said.side, word(said.status))
+    if row.detail and (said.action or said.side):
+        what = f"{_words(said.action or 'order', said.side)}, unreadable: {row.detail}"
+    return Moment(
+        at_ms=said.time_ms,
+        source="ledger",
+        what=what if said.time_ms is not None else f"{what}; its time cannot be read",
+        identity=row.order_id,
+        qty=_plain(said.qty),
+        price=_plain(said.price),
+    )
+
+
+def _words(*parts: object) -> str:
+    return " ".join(str(part) for part in parts if part)
+
+
+def _plain(number: Decimal | None) -> str | None:
+    return plain(number) if number is not None else None
 
 
 def _venue_moments(found: Attribution, trade: tuple[str, str]) -> list[Moment]:
@@ -200,6 +235,37 @@ def _booked_moments(
     ]
 
 
+def _order_moments(
+    gathered: Gathered, tokens: set[str], rows: Iterable[LedgerOrder], told: Collection[str]
+) -> list[Moment]:
+    """Return the venue's orders that the trade's rows name and that proved nothing so far, executed or not."""
+    ids, clients = set[str | None](), set[str | None]()
+    for row in rows:
+        ids |= {row.order_id, row.exchange_order_id}
+        if row.exchange_order_id is None:
+            clients.add(row.client_order_id)
+    clients.discard(None)
+    named = {
+        order.id: order
+        for order in gathered.snapshot.orders
+        if gathered.account.symbols.token(order.symbol) in tokens
+        and (order.id in ids or order.client_order_id in clients)
+    }
+    return [
+        Moment(
+            at_ms=order.time_ms,
+            source="venue",
+            what=f"{order.side} order {word(order.status)}",
+            identity=order.id,
+            qty=plain(order.qty),
+            price=_plain(order.price),
+            fate="not booked" if order.qty else "nothing executed",
+        )
+        for order in named.values()
+        if order.id not in told
+    ]
+
+
 def _evidence(row: Evidence, fate: str) -> Moment:
     return Moment(
         at_ms=row.time_ms,
@@ -207,7 +273,7 @@ def _evidence(row: Evidence, fate: str) -> Moment:
         what=f"{row.side} executed",
         identity=row.exchange_order_id,
         qty=plain(row.qty),
-        price=plain(row.price) if row.price is not None else None,
+        price=_plain(row.price),
         fate=fate,
     )
 

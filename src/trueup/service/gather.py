@@ -1,5 +1,6 @@
 """Gathering: everything that a decision about an account depends on, read before anything is decided."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from trueup.core.repair.plan import AccountFacts
 from trueup.core.repair.slices import Slice, slices_of
 from trueup.core.snapshot import Snapshot, unreadable
 from trueup.core.symbols import Symbols
+from trueup.core.tags import TagReader
 from trueup.ports import Profile, ReadScope
 from trueup.service.app import Account, App
 
@@ -100,12 +102,9 @@ def gather(app: App, account_name: str) -> Gathered:
     here = tuple(profile for profile in everybody if _lives_on(app, profile, account))
     slices = _open_slices(app, account, here)
     snapshot, error = _snapshot(app, account, _scope(app, here, slices))
-    exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
-    exchange_ids |= {fill.order_id for fill in snapshot.fills}
-    exchange_ids |= {order.replaces for order in snapshot.orders if order.replaces}
-    client_ids = {order.client_order_id for order in snapshot.orders if order.client_order_id and order.qty > 0}
+    exchange_ids, client_ids = _executed_ids(snapshot)
     elsewhere = profiles_elsewhere(app, everybody, account)
-    booked = app.ledger.rows_booking(exchange_ids, client_ids)
+    booked = app.ledger.rows_booking(exchange_ids, client_ids, app.backfill.policy.tag_prefix)
     applied = app.journal.applied(exchange_ids) if app.journal.audit_exists() else []
     ids = [profile.profile_id for profile in here]
     audited = app.journal.audit_exists()
@@ -113,12 +112,16 @@ def gather(app: App, account_name: str) -> Gathered:
         snapshot=snapshot,
         slices=tuple(slices),
         booked=booked_index(
-            _not_of(booked, elsewhere), [item for item in applied if item.profile_id not in elsewhere], account.symbols
+            _not_of(booked, elsewhere),
+            [item for item in applied if item.profile_id not in elsewhere],
+            account.symbols,
+            app.backfill.policy.tag_prefix,
         ),
         known_profiles=frozenset(profile.profile_id for profile in everybody),
         managed={profile.profile_id: _managed(profile, account) for profile in here},
         reverted=app.journal.reverted(ids) if audited else frozenset(),
         settled=tuple(_settled(app, account, ids)) if audited else (),
+        spelt=app.ledger.trades_spelt(ids, _short_tags(app, everybody, snapshot, slices)),
     )
     return Gathered(account, here, facts, error)
 
@@ -131,6 +134,31 @@ def wanted_of(app: App, account: Account) -> ReadScope:
 
 def _open_slices(app: App, account: Account, profiles: Iterable[Profile]) -> list[Slice]:
     return slices_of(app.ledger.open_trade_rows([profile.profile_id for profile in profiles]), account.symbols)
+
+
+def _executed_ids(snapshot: Snapshot) -> tuple[set[str], set[str]]:
+    """Return the exchange order ids and the client order ids of the orders that executed or stand in a chain.
+
+    An order executed if it says so or if a fill does.
+    """
+    exchange_ids = {order.id for order in snapshot.orders if order.qty > 0}
+    exchange_ids |= {fill.order_id for fill in snapshot.fills}
+    exchange_ids |= {name for order in snapshot.orders for name in (order.replaces, order.replaced_by) if name}
+    return exchange_ids, {
+        order.client_order_id
+        for order in snapshot.orders
+        if order.client_order_id and (order.id in exchange_ids or order.replaces or order.replaced_by)
+    }
+
+
+def _short_tags(app: App, profiles: Iterable[Profile], snapshot: Snapshot, slices: Iterable[Slice]) -> set[str]:
+    """Return the names in sub-tags that only begin an open trade's id: each may be the whole id of a closed trade."""
+    reader = TagReader(app.backfill.policy.tag_prefix, (profile.profile_id for profile in profiles))
+    tags = (reader.sub_tag(text) for text in {order.sub_tag for order in snapshot.orders})
+    said = {name for tag in tags if tag is not None for name in tag.trades}
+    names = sorted({piece.trade_id.lower() for piece in slices if piece.is_open})
+    found = ((name, bisect_right(names, name)) for name in said)
+    return {name for name, after in found if after < len(names) and names[after].startswith(name)}
 
 
 def _scope(app: App, profiles: Iterable[Profile], slices: Iterable[Slice]) -> ReadScope:

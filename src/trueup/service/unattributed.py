@@ -1,5 +1,6 @@
 """Executions of the venue that nothing attributes to an open trade: told for information, and never as a break."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from trueup.service.gather import Gathered
 UNMATCHED = "unmatched"
 SEVERAL_TRADES = "quarantined: it names several trades"
 MAYBE_BOOKED = "quarantined: an exit without an id may have booked it"
+_OUT_OF_SCOPE = "out of scope: "
+_COMMON = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,21 @@ def unattributed(
     return sorted(found, key=lambda item: (item.evidence.time_ms, item.evidence.exchange_order_id))
 
 
+def likely_prefix(found: Iterable[Unattributed], profiles: Iterable[str], prefix: str) -> str | None:
+    """Return the prefix that unattributed rows have in place of ours before a known profile; None where none is common.
+
+    `mm-bot1-T1-exit` looks like a tag of bot1 under another prefix. One row may be a coincidence, and is no hint.
+    """
+    marks = [(mark, f"{mark}{name.lower()}{mark}") for name in profiles for mark in "-:"]
+    seen: Counter[str] = Counter()
+    for row in (item.evidence for item in found if item.why == _OUT_OF_SCOPE + Scope.UNATTRIBUTED.value):
+        texts = {"-": (row.client_order_id or "").strip().lower(), ":": (row.sub_tag or "").strip().lower()}
+        begins = {texts[mark].partition(named)[0] for mark, named in marks if named in texts[mark]}
+        seen.update(begins - {"", prefix.lower()})
+    common = [(number, name) for name, number in seen.items() if number >= _COMMON]
+    return max(common)[1] if common else None
+
+
 def _without_trade(rows: Iterable[tuple[Evidence, Reading]], profiles: Collection[str]) -> Iterator[Unattributed]:
     for row, reading in rows:
         if reading.owner is None or reading.owner in profiles:
@@ -84,4 +102,4 @@ def _untaken(found: Attribution, profiles: Collection[str]) -> Iterator[Unattrib
 
 
 def _scope(reading: Reading) -> str:
-    return "" if reading.scope is Scope.KEPT else f"out of scope: {reading.scope.value}"
+    return "" if reading.scope is Scope.KEPT else f"{_OUT_OF_SCOPE}{reading.scope.value}"

@@ -1,11 +1,19 @@
-"""Taking a batch back, and putting it in force again: by status, audited, and only where the trades are untouched."""
+"""Taking a batch back, and putting it in force again: by status, audited, and only where the trades are untouched.
 
-from trueup.core.errors import ConfigurationError, Refused, nearest
+What is put in force again stays within the venue's truth like a new repair (invariant 4): the venue is read again.
+"""
+
+from trueup.core.audit import AuditDecision
+from trueup.core.decimals import read_decimal
+from trueup.core.errors import CannotKnow, ConfigurationError, Refused, nearest
+from trueup.core.repair.decisions import POSITION_UNKNOWN
+from trueup.core.repair.putting_back import Returning, venue_forbids
+from trueup.core.repair.rows import DUST_PREFIX
 from trueup.core.times import iso
 from trueup.ports import UndoRequest, UndoResult
 from trueup.service.app import App
 from trueup.service.gates import LEASE_HELD
-from trueup.service.gather import profiles_elsewhere
+from trueup.service.gather import gather, profiles_elsewhere
 
 
 def revert(app: App, batch_id: str, reason: str, wait_seconds: float = 0.0) -> UndoResult:
@@ -38,9 +46,39 @@ def _undo(app: App, batch_id: str, reason: str, wait_seconds: float, *, back: bo
             profile=profile,
             lease=lease,
             symbols=account.symbols,
+            tag_prefix=app.backfill.policy.tag_prefix,
             actor=app.actor,
             reason=reason.strip(),
             now=iso(app.clock.now_ms()),
             elsewhere=profiles_elsewhere(app, profiles, account),
         )
-        return app.ledger.revert(request) if back else app.ledger.reapply(request)
+        if back:
+            return app.ledger.revert(request)
+        _stay_within_the_venue(app, account.name, batch_id)
+        return app.ledger.reapply(request)
+
+
+def _stay_within_the_venue(app: App, account_name: str, batch_id: str) -> None:
+    """Refuse to put rows back past the venue's position; it is read only where there are rows to put back."""
+    rows = [
+        Returning(
+            profile_id=str(row["profile_id"]),
+            trade_id=str(row["trade_id"]),
+            symbol=str(row["symbol"]),
+            qty=read_decimal(str(row["filled_qty"])),
+            dust=str(row["exchange_order_id"]).startswith(DUST_PREFIX),
+        )
+        for row in app.journal.audit_rows(batch_id)
+        if row["decision"] == AuditDecision.APPLIED and row["reverted_at"] is not None
+    ]
+    if not rows:
+        return
+    forbidden = venue_forbids(rows, gather(app, account_name).facts, app.backfill.policy)
+    if forbidden:
+        reasons = "; ".join(f"{trade}: {reason}" for trade, reason in sorted(forbidden.items()))
+        unknown = any(reason.startswith(POSITION_UNKNOWN) for reason in forbidden.values())
+        kind = CannotKnow if unknown else Refused
+        raise kind(
+            f"Batch {batch_id} is not put back: {reasons}.",
+            "`trueup backfill run` shows what the venue's position allows now.",
+        )

@@ -117,7 +117,7 @@ FLAGS = tuple(Flag(row.name, row.default, row.rule.allowed, row.meaning) for row
 FIELDS: Mapping[str, str] = {row.name: row.field for row in _TABLE}
 """The field of BackfillSettings or its policy that each flag sets."""
 
-_OURS = ("RECON_EXIT_BACKFILL_", "ENABLE_RECON_EXIT_", "RECON_ORDER_COVERAGE_")
+_OURS = ("RECON_EXIT_BACKFILL_", "ENABLE_RECON_EXIT_", "RECON_ORDER_COVERAGE_", "TRUEUP_ORDER_")
 _POLICY = frozenset(field.name for field in fields(BackfillPolicy))
 
 

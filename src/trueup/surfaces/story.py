@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trueup.service.explain import Moment
+from trueup.service.explain import Explanation, Moment
 
 _REPEATABLE = ("DRY_RUN", "NO_GO", "SKIP")
 
@@ -14,7 +14,15 @@ class Telling:
 
     moment: Moment
     times: int
-    last_ms: int
+    last_ms: int | None
+
+
+def nothing_to_decide(found: Explanation) -> str:
+    """Say why there is no decision about a trade."""
+    if found.working:
+        orders = "an order of it is" if found.working == 1 else f"{found.working} orders of it are"
+        return f"Nothing to decide: nothing of this trade is open, and {orders} still working."
+    return "Nothing to decide: the ledger has nothing open of this trade."
 
 
 def without_repetitions(timeline: Iterable[Moment]) -> list[Telling]:

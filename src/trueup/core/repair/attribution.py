@@ -7,7 +7,7 @@ to one profile while another could claim it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -60,17 +60,23 @@ def attribute(
     reader: TagReader,
     policy: BackfillPolicy,
     reach_ms: int | None,
+    *,
+    reverted: Collection[tuple[str, str, str]] = (),
+    spelt: frozenset[TradeKey] = frozenset(),
 ) -> Attribution:
     """Attribute one symbol's evidence to the account's open trades of that symbol.
 
     `settled` are the symbol's trades that trueup repaired: evidence that was undecided then stays undecided, so that
     a second pass over an unchanged world changes nothing. `reach_ms` is the time from which on the order feed is
-    complete, None where it is not: nothing is guessed beyond it. Runs in the caller's exact context; costs n log n.
+    complete, None where it is not: nothing is guessed beyond it. What an operator took back (`reverted`: profile, trade
+    and exchange order ids) is given to its trade only where no other evidence names the trade. `spelt` are trades that
+    the ledger knows, in lower case. Runs in the caller's exact context; costs n log n.
     """
     past = list(settled)
     walk = _Walk(list(trades), policy, reach_ms, max((trade.as_of_ms for trade in past), default=None))
-    now_open = TradeNames(walk.trades)
-    ever = TradeNames([*walk.trades, *((trade.profile_id, trade.trade_id) for trade in past)]) if past else now_open
+    now_open = TradeNames(walk.trades, spelt)
+    repaired = [(trade.profile_id, trade.trade_id) for trade in past]
+    ever = TradeNames([*walk.trades, *repaired], spelt) if past else now_open
     for row in sorted(rows, key=attrgetter("time_ms", "exchange_order_id"), reverse=True):
         reading = read_scope(row, reader, policy)
         if reading.scope is not Scope.KEPT:
@@ -79,7 +85,9 @@ def attribute(
         names = ever if walk.was_weighed(row) else now_open
         walk.add(_Row(row, reading.owner, names.named_by(row, reading)))
     for method in NAMED_PASSES:
-        walk.run(method, partial(_named, method))
+        walk.run(method, partial(_named, method, reverted))
+    for method in NAMED_PASSES if reverted else ():
+        walk.run(method, partial(_named, method, ()))
     if policy.heuristic_match and not any(trade.defect for trade in walk.trades.values()):
         walk.by_quantity()
         walk.run(SINGLE_OPEN_TRADE, walk.single)
@@ -93,9 +101,11 @@ class _Row:
     names: Names
 
 
-def _named(method: str, row: _Row) -> TradeKey | None:
+def _named(method: str, reverted: Collection[tuple[str, str, str]], row: _Row) -> TradeKey | None:
     """Return the trade that an identifier names; what is left of an order follows its earlier part, not a short tag."""
     trade = row.names.by(method)
+    if trade is not None and (*trade, row.evidence.exchange_order_id) in reverted:
+        return None
     short = method == "sub_tag" and trade is not None and not row.names.spells_out(trade)
     return None if short and not row.evidence.booked_to <= {trade} else trade
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 from trueup.core.decimals import NOTHING, plain
@@ -46,7 +47,10 @@ INCONCLUSIVE_REASONS = frozenset({POSITION_UNKNOWN, EVIDENCE_INCOMPLETE, MALFORM
 
 @dataclass(slots=True)
 class Situation:
-    """All that one trade's decision depends on; what evidence covers and what remains follow from it."""
+    """All that one trade's decision depends on; what evidence covers and what remains follow from it.
+
+    `reverted` are the profile, trade and exchange order ids of rows that an operator took back.
+    """
 
     trade: Slice
     assigned: list[Assigned]
@@ -58,26 +62,38 @@ class Situation:
     policy: BackfillPolicy
     excess: Excess
     as_of: str
+    reverted: frozenset[tuple[str, str, str]]
     flat: bool = field(init=False)
     proposed: list[ExitRow] = field(init=False)
     remaining: Decimal = field(init=False)
 
     def __post_init__(self) -> None:
-        """Cover the trade with its evidence, oldest first, each up to the remainder; flat is at most dust held."""
+        """Cover the trade with its evidence, oldest first, each up to the remainder; flat is at most dust held.
+
+        What an operator took back covers only what no other evidence does.
+        """
         self.flat = self.holding.is_flat(self.policy.dust_abs)
         left = self.trade.open_qty
         self.proposed = []
-        for item in self.assigned:
+        back = {item for item in self.assigned if self.is_reverted(item.evidence.exchange_order_id)}
+        for item in sorted(self.assigned, key=back.__contains__) if back else self.assigned:
             row = evidence_row(self.trade, item, min(item.evidence.qty, left))
             if row.qty > NOTHING and left > NOTHING:
                 self.proposed.append(row)
                 left -= row.qty
+        if back:
+            self.proposed.sort(key=attrgetter("filled_ms", "exchange_order_id"))
         self.remaining = left
+
+    def is_reverted(self, exchange_order_id: str) -> bool:
+        """Say whether an operator took back what the trade had booked of an exchange order."""
+        return (self.trade.profile_id, self.trade.trade_id, exchange_order_id) in self.reverted
 
     @property
     def covered(self) -> Decimal:
-        """Return what the evidence covers."""
-        return self.trade.open_qty - self.remaining
+        """Return what the evidence covers, of what may be booked where any of it may."""
+        free = [row.qty for row in self.proposed if not self.is_reverted(row.exchange_order_id)]
+        return sum(free, Decimal(0)) if free else self.trade.open_qty - self.remaining
 
     @property
     def has_remainder(self) -> bool:
@@ -253,23 +269,22 @@ REMAINDER_CASES: tuple[Case, ...] = (
 )
 
 
-def decide(s: Situation, reverted: frozenset[tuple[str, str, str]], ids: set[str]) -> list[Decision]:
+def decide(s: Situation, ids: set[str]) -> list[Decision]:
     """Decide one trade; what is booked is taken from the excess, and its ids are added to `ids`.
 
-    `reverted` are the profile, trade and exchange order ids of rows that an operator took back; `ids` those of the
-    rows that the plan has already: a trade id that stands for two symbols can give one id twice.
+    `ids` are those of the rows that the plan has already: a trade id that stands for two symbols can give one id twice.
     """
     for case in TRADE_CASES:
         if case.holds(s):
             return [_refusal(s, case, used=0, remaining=s.trade.open_qty)]
-    decisions = [_booking(s, row, reverted, ids) for row in s.proposed]
+    decisions = [_booking(s, row, ids) for row in s.proposed]
     if s.has_remainder:
         case = next(case for case in REMAINDER_CASES if case.holds(s))
         if case.outcome is Outcome.BOOK and any(d.outcome is Outcome.NO_GO for d in decisions):
             return decisions
         if case.outcome is Outcome.BOOK:
             last = s.assigned[-1] if s.assigned else None
-            decisions.append(_booking(s, dust_row(s.trade, s.remaining, last), reverted, ids, case.why))
+            decisions.append(_booking(s, dust_row(s.trade, s.remaining, last), ids, case.why))
         else:
             decisions.append(_refusal(s, case, used=len(s.proposed), remaining=s.remaining))
     for decision in decisions:
@@ -279,12 +294,10 @@ def decide(s: Situation, reverted: frozenset[tuple[str, str, str]], ids: set[str
     return decisions
 
 
-def _booking(
-    s: Situation, row: ExitRow, reverted: frozenset[tuple[str, str, str]], ids: set[str], why: str = PROVEN
-) -> Decision:
+def _booking(s: Situation, row: ExitRow, ids: set[str], why: str = PROVEN) -> Decision:
     if row.order_id in ids:
         return Decision(s.trade, Outcome.NO_GO, SAME_ID, row, SAME_ID_WHY, s, 0, s.trade.open_qty)
-    if (row.profile_id, row.trade_id, row.exchange_order_id) in reverted:
+    if s.is_reverted(row.exchange_order_id):
         return Decision(s.trade, Outcome.NO_GO, REVERTED_BY_OPERATOR, row, TAKEN_BACK, s, 0, s.trade.open_qty)
     return Decision(s.trade, Outcome.BOOK, ELIGIBLE, row, why, s, len(s.proposed), s.remaining)
 

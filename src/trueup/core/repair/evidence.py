@@ -5,6 +5,7 @@ lists twice with different content, or that the ledger books in a row which cann
 """
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from operator import attrgetter
@@ -89,13 +90,13 @@ def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy)
         for row in rows
         if row.time_ms > latest
     ]
-    orders, order_conflicts = _orders(snapshot, latest)
+    unread = {row.row_id for row in snapshot.malformed if row.row_id}
+    unread |= {order.id for order in snapshot.orders if order.time_ms > latest}
+    orders, order_conflicts = _orders(snapshot, latest, unread)
     fills, fill_conflicts = _fills(snapshot, latest)
     chains = Chains(snapshot.orders, snapshot.symbols)
     set_aside = {**order_conflicts, **fill_conflicts, **_sides_differ(orders, fills)}
     set_aside |= _unclear_chains(chains, set_aside, orders, fills)
-    unread = {row.row_id for row in snapshot.malformed if row.row_id}
-    unread |= {order.id for order in snapshot.orders if order.time_ms > latest}
     fills = {key: found for key, found in fills.items() if key[1] not in unread}
     executed: dict[OrderKey, Evidence] = {}
     differences: list[Disagreement] = []
@@ -106,8 +107,9 @@ def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy)
                 executed[key] = row
             if difference is not None:
                 differences.append(difference)
-    own = _own_executions(executed, chains, fills)
-    book = _still_to_book(own, _left_to_book(own, chains, booked), policy, snapshot.as_of_ms, set_aside)
+    own = _own_executions(executed, chains, orders.keys() | fills.keys(), fills)
+    left = _left_to_book(own, chains, _bookings(own, orders, chains, booked))
+    book = _still_to_book(own, left, policy, snapshot.as_of_ms, set_aside)
     return replace(
         book,
         malformed=tuple(sorted(malformed)),
@@ -115,8 +117,13 @@ def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy)
     )
 
 
-def _orders(snapshot: Snapshot, latest: int) -> tuple[dict[OrderKey, VenueOrder], dict[OrderKey, Conflict]]:
-    """Return the venue's orders once each, and those that it lists with different content."""
+def _orders(
+    snapshot: Snapshot, latest: int, unread: set[str]
+) -> tuple[dict[OrderKey, VenueOrder], dict[OrderKey, Conflict]]:
+    """Return the venue's orders once each, and those that it lists with different content.
+
+    `unread` are the ids of orders of which a listing cannot be used; another listing of such an order differs from it.
+    """
     orders: dict[OrderKey, VenueOrder] = {}
     conflicts: dict[OrderKey, Conflict] = {}
     for order in snapshot.orders:
@@ -124,7 +131,10 @@ def _orders(snapshot: Snapshot, latest: int) -> tuple[dict[OrderKey, VenueOrder]
             continue
         key = (snapshot.symbols.token(order.symbol), order.id)
         first = orders.setdefault(key, order)
+        if order.id in unread:
+            conflicts[key] = Conflict(order.id, order.symbol, "another listing of this order cannot be read")
         if first is not order and first != order:
+            orders[key] = min(first, order, key=repr)
             conflicts[key] = Conflict(order.id, order.symbol, "the venue lists this order twice, differently")
     return orders, conflicts
 
@@ -219,69 +229,94 @@ def _unclear_chains(
 ) -> dict[OrderKey, Conflict]:
     """Return the orders of which a chain of replacements does not say what they executed by themselves.
 
-    Fills say it, whatever the chain.
+    A chain that begins with an order which the venue does not list carries forward nobody knows what, and may be booked
+    under ids that nothing names. Fills say what an order executed, whatever the chain.
     """
-    unclear = chains.unclear | chains.depending_on(set_aside.keys() | chains.unclear)
+    unclear = chains.unclear | chains.rootless(orders.keys() | fills.keys())
+    unclear |= chains.depending_on(set_aside.keys() | unclear)
     return {
         key: Conflict(key[1], orders[key].symbol, "its chain of replaced orders cannot be told")
         for key in sorted(unclear)
-        if key in orders and key not in fills
+        if key in orders and key not in fills and orders[key].qty > NOTHING
     }
 
 
 def _own_executions(
-    rows: dict[OrderKey, Evidence], chains: Chains, fills: dict[OrderKey, list[Fill]]
+    rows: dict[OrderKey, Evidence],
+    chains: Chains,
+    listed: Collection[OrderKey],
+    fills: dict[OrderKey, list[Fill]],
 ) -> dict[OrderKey, Evidence]:
     """Take out of a replacing order's quantity what it may carry forward from the order that it replaced.
 
     Some venues let a replacing order start with its predecessor's executions, others with none. Without fills the
     two readings cannot be told apart where the successor executed at least as much, so only the excess is its own.
+    What lies behind a predecessor that the venue does not list is carried forward through it.
     """
     own = dict(rows)
-    for key, old in chains.before.items():
-        row, replaced = rows.get(key), rows.get(old)
+    for key in chains.before:
+        row, old = rows.get(key), chains.listed_before(key, listed)
+        replaced = rows.get(old) if old is not None else None
         if row is not None and replaced is not None and key not in fills and row.filled >= replaced.filled:
             left = row.filled - replaced.filled
             own[key] = row._replace(filled=left, qty=left)
     return own
 
 
+def _bookings(
+    rows: dict[OrderKey, Evidence], orders: dict[OrderKey, VenueOrder], chains: Chains, booked: BookedIndex
+) -> dict[OrderKey, Booked]:
+    """Return what books each order that executed, and each order next to one in a chain that shows no execution.
+
+    Such a neighbour is not listed, is quarantined, or executed nothing.
+    """
+    found = {
+        key: booked.of(row.symbol, row.side, row.exchange_order_id, row.client_order_id) for key, row in rows.items()
+    }
+    for link in (chains.before, chains.after):
+        for key, other in link.items():
+            if key in rows and other not in found:
+                client_order_id = orders[other].client_order_id if other in orders else None
+                found[other] = booked.of(rows[key].symbol, rows[key].side, other[1], client_order_id)
+    return found
+
+
 def _left_to_book(
-    rows: dict[OrderKey, Evidence], chains: Chains, booked: BookedIndex
+    rows: dict[OrderKey, Evidence], chains: Chains, entries: Mapping[OrderKey, Booked]
 ) -> dict[OrderKey, tuple[Decimal, Booked]]:
     """Return what is left of each order, and what books it.
 
     What the ledger booked of a replacing order beyond that order's own executions belongs to its predecessors: a bot
-    that knows only the last order of a chain books the whole chain under it. What it booked of a predecessor that the
-    venue does not list any more may be part of what its heir carries forward.
+    that knows only the last order of a chain books the whole chain under it. An order that shows no execution has none
+    of its own, so that all that is booked under it counts against its predecessors, and against its heir too, which may
+    carry it forward. Where it is not known how much was booked, it is not known of these either.
     """
-    entries = {
-        key: booked.of(row.token, row.side, row.exchange_order_id, row.client_order_id) for key, row in rows.items()
-    }
-    rest = {key: row.qty - entries[key].qty if entries[key].rows else row.qty for key, row in rows.items()}
-    for key in _newest_first(chains, rows):
-        newer = rest.get(chains.after[key], _ZERO) if key in chains.after else _ZERO
-        rest[key] -= max(-newer, _ZERO) + _booked_of_unlisted(key, rows, chains, booked)
-    return {key: (max(qty, _ZERO), entries[key]) for key, qty in rest.items()}
+    counted = dict(entries)
+    executed = {key: rows[key].qty if key in rows else _ZERO for key in counted}
+    rest = {key: executed[key] - entry.qty if entry.rows else executed[key] for key, entry in counted.items()}
+    for key in _newest_first(chains, counted):
+        newer, older = chains.after.get(key), chains.before.get(key)
+        unknown = counted[key].unknown
+        if newer in counted:
+            rest[key] -= max(-rest[newer], _ZERO)
+            unknown = unknown or counted[newer].unknown
+        if older in counted and older not in rows:
+            rest[key] -= counted[older].qty
+            unknown = unknown or counted[older].unknown
+        if unknown:
+            counted[key] = replace(counted[key], unknown=unknown)
+    return {key: (max(rest[key], _ZERO), counted[key]) for key in rows}
 
 
-def _newest_first(chains: Chains, rows: dict[OrderKey, Evidence]) -> list[OrderKey]:
+def _newest_first(chains: Chains, keys: dict[OrderKey, Booked]) -> list[OrderKey]:
     """Return the orders that replaced or were replaced, each after the order that replaced it; a ring is cut."""
     done: dict[OrderKey, None] = {}
-    for start in sorted(rows.keys() & (chains.after.keys() | chains.before.keys())):
+    for start in sorted(keys.keys() & (chains.after.keys() | chains.before.keys())):
         chain = [start] if start not in done else []
-        while chain and (newer := chains.after.get(chain[-1])) in rows and newer not in done and newer not in chain:
+        while chain and (newer := chains.after.get(chain[-1])) in keys and newer not in done and newer not in chain:
             chain.append(newer)
         done |= dict.fromkeys(reversed(chain))
     return list(done)
-
-
-def _booked_of_unlisted(key: OrderKey, rows: dict[OrderKey, Evidence], chains: Chains, booked: BookedIndex) -> Decimal:
-    """Return what was booked of an order's predecessor that the venue does not list."""
-    old = chains.before.get(key)
-    if old is None or old in rows:
-        return _ZERO
-    return booked.of(old[0], rows[key].side, old[1], None).qty
 
 
 def _still_to_book(
@@ -297,8 +332,7 @@ def _still_to_book(
     for key, row in rows.items():
         qty, entry = left[key]
         if entry.unknown:
-            why = "a ledger row that books it cannot be read"
-            conflicts[key] = Conflict(row.exchange_order_id, row.symbol, why)
+            conflicts[key] = Conflict(row.exchange_order_id, row.symbol, entry.unknown)
         elif qty <= NOTHING:
             done += 1
         elif row.time_ms < now_ms - policy.lookback_ms:

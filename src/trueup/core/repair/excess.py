@@ -29,16 +29,17 @@ class Excess:
         self.left[trade.token] -= qty if trade.entry_side is Side.BUY else -qty
 
 
-def ledger_positions(slices: Iterable[Slice]) -> dict[str, Decimal]:
+def ledger_positions(slices: Iterable[Slice], latest_ms: int) -> dict[str, Decimal]:
     """Return the ledger's signed position of each symbol over all slices, over-exited ones included.
 
-    A symbol with a trade whose rows cannot be read has no known position and is left out.
+    A symbol with a trade whose rows cannot be read has no known position and is left out. So is one with a trade that
+    moved later than `latest_ms`, since a venue that was read before says nothing to be compared with it.
     """
     positions: dict[str, Decimal] = defaultdict(Decimal)
     unknown: set[str] = set()
     for trade in slices:
         positions[trade.token] += trade.signed_open
-        if trade.defect is not None:
+        if trade.defect is not None or trade.newest_ms > latest_ms:
             unknown.add(trade.token)
     return {token: qty for token, qty in positions.items() if token not in unknown}
 

@@ -103,10 +103,15 @@ class Names(NamedTuple):
 
 
 class TradeNames:
-    """The trades of one symbol of one account, by their names."""
+    """The trades of one symbol of one account, by their names.
 
-    def __init__(self, trades: Iterable[TradeKey]) -> None:
+    `spelt` are the profiles and lower-case ids of trades that the ledger knows, open or not: a sub-tag that is the
+    whole id of one is short for no other.
+    """
+
+    def __init__(self, trades: Iterable[TradeKey], spelt: frozenset[TradeKey] = frozenset()) -> None:
         self._trades = sorted(set(trades))
+        self._spelt = spelt
         self._by_id: dict[str, tuple[TradeKey, ...]] = {}
         for key in self._trades:
             self._by_id[key[1]] = (*self._by_id.get(key[1], ()), key)
@@ -146,6 +151,7 @@ class TradeNames:
         names = self._sorted.get(reading.owner, [])
         start = bisect_left(names, (tag,))
         whole = len(tag) < PREFIX_CHARS or self._abbreviates_another(row, reading, tag)
+        whole = whole or ((reading.owner, tag) in self._spelt and (reading.owner, tag) not in self._by_lower)
         last = (tag, (_AFTER_ALL, "")) if whole else (tag + _AFTER_ALL,)
         return SubTagMatches(tag, names, start, bisect_left(names, last, lo=start))
 

@@ -52,8 +52,8 @@ class AccountFacts:
 
     `known_profiles` are the ids of all profiles, of any account; `managed` the tokens that each profile of this
     account manages (None is every symbol); `slices` the slices of all profiles of the account; `reverted` the
-    profile, trade and exchange order ids of rows that an operator took back;
-    `settled` the trades that trueup repaired.
+    profile, trade and exchange order ids of rows that an operator took back; `settled` the trades that trueup repaired;
+    `spelt` the profile and the lower-case id of trades, open or not, of which a sub-tag is the whole id.
     """
 
     snapshot: Snapshot
@@ -63,6 +63,7 @@ class AccountFacts:
     managed: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     reverted: frozenset[tuple[str, str, str]] = frozenset()
     settled: tuple[SettledTrade, ...] = ()
+    spelt: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,12 @@ BEGINNING = -(10**15)
 """Before every time: a feed that reaches back to the beginning."""
 
 
-OLDER_THAN_THE_TRADE = Holding(unknown="the venue was read before the trade's newest row")
-"""What a snapshot says about a trade that moved after it: nothing."""
+def older_than(trade: Slice) -> Holding:
+    """Return what a snapshot says about a trade that moved after it: nothing."""
+    return Holding(
+        unknown=f"the venue was read before the trade's newest row, {trade.newest_id} of {iso(trade.newest_ms)}; if"
+        " that is hours ahead, its time may be a local one without a zone, which is read as UTC"
+    )
 
 
 def _attributions(
@@ -137,7 +142,16 @@ def _attributions(
         settled[past.token].append(past)
     reach = order_feed_reach(facts.snapshot)
     return {
-        token: attribute(evidence.rows.get(token, []), by_token[token], settled[token], reader, policy, reach)
+        token: attribute(
+            evidence.rows.get(token, []),
+            by_token[token],
+            settled[token],
+            reader,
+            policy,
+            reach,
+            reverted=facts.reverted,
+            spelt=facts.spelt,
+        )
         for token in sorted(by_token)
     }
 
@@ -152,9 +166,9 @@ def _decisions(
     changed = _quantity_changes(facts.snapshot)
     unknown |= {trade.token for trade in facts.slices if trade.is_open and _predates(trade, changed)}
     venue = {token: holding.signed for (token, _), holding in held.items() if token not in unknown}
-    excess = excess_of(ledger_positions(facts.slices), venue)
-    counted = {token: _Counted(attributions[token]) for token in {trade.token for trade in trades}}
     latest = facts.snapshot.as_of_ms + policy.grace_ms
+    excess = excess_of(ledger_positions(facts.slices, latest), venue)
+    counted = {token: _Counted(attributions[token]) for token in {trade.token for trade in trades}}
     reach, as_of = order_feed_reach(facts.snapshot), iso(facts.snapshot.as_of_ms)
     decisions: dict[str, list[Decision]] = defaultdict(list)
     ids: set[str] = set()
@@ -173,8 +187,9 @@ def _decisions(
             policy=policy,
             excess=excess,
             as_of=as_of,
+            reverted=facts.reverted,
         )
-        decisions[trade.profile_id] += decide(situation, facts.reverted, ids)
+        decisions[trade.profile_id] += decide(situation, ids)
     return decisions
 
 
@@ -183,7 +198,7 @@ def _holding(
 ) -> Holding:
     """Return what the venue holds of a trade's symbol, as far as it can be held against the trade's rows."""
     if trade.newest_ms > latest:
-        return OLDER_THAN_THE_TRADE
+        return older_than(trade)
     if _predates(trade, changed):
         event = changed[trade.token]
         return Holding(unknown=f"since the trade was opened, quantities changed: {event.what} at {iso(event.time_ms)}")

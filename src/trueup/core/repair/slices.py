@@ -1,13 +1,13 @@
 """Open slices: what the ledger believes is still open of each trade (entries less exits)."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
 
 from trueup.core.decimals import NOTHING, exactly, plain
-from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
+from trueup.core.orders import MALFORMED_LEDGER_ROW, Action, LedgerOrder, Side, StatusClass
 from trueup.core.symbols import Symbols
 
 REPAIR_PREFIX = "BFILL-"
@@ -45,9 +45,11 @@ class Slice:
     `open_qty` is what is still open, negative where more was exited than entered. `token` is the symbol's token.
     `bot_newest_ms` is the newest row that the bot itself wrote: the rows of our repairs are left out, so that a
     repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still
-    fill; `defect` that rows of it cannot be read, so that its quantity is unknown. `entry_price` is the
-    volume-weighted price of the entries, None where one of them has no price. `fingerprint` changes with every change
-    of the trade's filled or working rows. `nameless` are its exits that name no order of the venue.
+    fill; `defect` that its rows cannot be read or do not say what it is, so that its quantity is unknown.
+    `entry_price` is the volume-weighted price of the entries, None where one of them has no price. `fingerprint`
+    changes with every change of the trade's filled or working rows. `nameless` are its exits that name no order of the
+    venue. `newest_id` is the order id of the newest row. `cut` is what the ledger's columns may have cut from our own
+    exits: no more than that is not open.
     """
 
     profile_id: str
@@ -68,11 +70,18 @@ class Slice:
     detail: str = ""
     fingerprint: str = ""
     nameless: tuple[NamelessExit, ...] = ()
+    newest_id: str = ""
+    cut: Decimal = Decimal(0)
+
+    @property
+    def holds_something(self) -> bool:
+        """Say whether more than nothing is open."""
+        return self.open_qty > max(NOTHING, self.cut)
 
     @property
     def is_open(self) -> bool:
         """Say whether the trade is a candidate: something is open, or its rows cannot be read."""
-        return self.open_qty > NOTHING or self.defect is not None
+        return self.holds_something or self.defect is not None
 
     @property
     def exit_side(self) -> Side:
@@ -96,10 +105,26 @@ def slices_of(rows: Iterable[LedgerOrder], symbols: Symbols) -> list[Slice]:
     for row in rows:
         if row.trade_id is not None and row.status is not StatusClass.DEAD:
             trades[row.profile_id, row.trade_id].append(row)
-    return [piece for key in sorted(trades) for piece in _trade_slices(trades[key], symbols)]
+    twins = _names_with_blanks(trades)
+    return [piece for key in sorted(trades) for piece in _trade_slices(trades[key], symbols, twins.get(key, ""))]
 
 
-def _trade_slices(rows: list[LedgerOrder], symbols: Symbols) -> list[Slice]:
+def _names_with_blanks(trades: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the trades of a profile whose ids differ in the blanks around them alone, with what is wrong about it."""
+    padded = {(profile, trade.strip()) for profile, trade in trades if trade != trade.strip()}
+    spelt: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for profile, trade in trades if padded else ():
+        if (profile, trade.strip()) in padded:
+            spelt[profile, trade.strip()].append((profile, trade))
+    return {
+        key: "the profile has trades whose ids differ in blanks alone: " + ", ".join(repr(k[1]) for k in sorted(keys))
+        for keys in spelt.values()
+        if len(keys) > 1
+        for key in keys
+    }
+
+
+def _trade_slices(rows: list[LedgerOrder], symbols: Symbols, doubt: str) -> list[Slice]:
     working = any(row.status is StatusClass.WORKING for row in rows)
     nameless = [row for row in rows if row.defect and not row.symbol]
     by_token: dict[str, list[LedgerOrder]] = defaultdict(list)
@@ -107,15 +132,27 @@ def _trade_slices(rows: list[LedgerOrder], symbols: Symbols) -> list[Slice]:
         if row.status is not StatusClass.WORKING and row.symbol and (row.defect or row.qty > NOTHING):
             by_token[symbols.token(row.symbol)].append(row)
     mark = fingerprint(rows)
+    doubts = _spellings_of_one_market(by_token, symbols) if len(by_token) > 1 else {}
     return [
         piece
         for token in sorted(by_token)
-        if (piece := _slice(by_token[token] + nameless, token, working, mark)) is not None
+        if (piece := _slice(by_token[token] + nameless, token, working, mark, doubts.get(token, doubt))) is not None
     ]
 
 
-def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Slice | None:
-    """Return one slice of the rows of one trade and symbol."""
+def _spellings_of_one_market(by_token: Mapping[str, list[LedgerOrder]], symbols: Symbols) -> dict[str, str]:
+    """Return the tokens of one trade whose rows may be of the market of another one of its tokens, with the reason."""
+    spelt = {row.symbol for rows in by_token.values() for row in rows if row.symbol}
+    found = {name: symbols.namesakes(name, spelt) for name in sorted(spelt)}
+    return {
+        symbols.token(name): f"rows of the trade are spelt {name} and {meant[0]}, which may be one market"
+        for name, meant in found.items()
+        if meant
+    }
+
+
+def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str, doubt: str) -> Slice | None:
+    """Return one slice of the rows of one trade and symbol; `doubt` is why they may not say what is open of it."""
     good = sorted((row for row in rows if row.defect is None), key=_by_time)
     defective = sorted((row for row in rows if row.defect is not None), key=lambda row: row.order_id)
     entry_side = _entry_side(good)
@@ -127,6 +164,9 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
     entered = sum((row.qty for row in entries), Decimal(0))
     left = sum((row.qty for row in exits), Decimal(0))
     first = (entries or good or defective)[0]
+    defect = max((row.defect for row in defective if row.defect), default=None)
+    if abs(entered - left) > NOTHING and _first_is_unclear(good):
+        doubt = "; ".join(filter(None, (doubt, FIRST_UNCLEAR)))
     return Slice(
         profile_id=first.profile_id,
         trade_id=first.trade_id or "",
@@ -142,14 +182,16 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str) -> Sli
         opened_ms=min((row.time_ms or 0 for row in entries or good), default=0),
         entry_price=average_price(entries),
         working=working,
-        defect=max((row.defect for row in defective if row.defect), default=None),
-        detail="; ".join(row.detail for row in defective),
+        defect=defect or (MALFORMED_LEDGER_ROW if doubt else None),
+        detail="; ".join(filter(None, (*(row.detail for row in defective), doubt))),
         fingerprint=mark,
         nameless=tuple(
             NamelessExit(row.qty, row.price or None, row.time_ms or 0)
             for row in exits
             if not row.exchange_order_id and not row.client_order_id
         ),
+        newest_id=good[-1].order_id if good else "",
+        cut=sum((row.cut for row in exits), Decimal(0)),
     )
 
 
@@ -163,16 +205,31 @@ def _entry_side(rows: list[LedgerOrder]) -> Side | None:
         if row.action is Action.ENTRY:
             return row.side
     for row in rows:
-        if row.action is Action.EXIT and row.side:
+        if said_action(row) is Action.EXIT and row.side:
             return row.side.opposite
     return rows[0].side if rows else None
 
 
+FIRST_UNCLEAR = "buys and sells stand at the trade's first moment, and no row says which of them is the entry"
+
+
+def _first_is_unclear(rows: list[LedgerOrder]) -> bool:
+    """Say whether rows in time, none of which says what it does, begin with both sides at one moment."""
+    if any(said_action(row) is not None for row in rows):
+        return False
+    return len({row.side for row in rows if row.time_ms == rows[0].time_ms}) > 1
+
+
+def said_action(row: LedgerOrder) -> Action | None:
+    """Return what a row says that it does; a row of our repairs is an exit, also where the table has no action."""
+    if row.action is None and row.order_id.startswith(REPAIR_PREFIX):
+        return Action.EXIT
+    return row.action
+
+
 def action_of(row: LedgerOrder, entry_side: Side) -> Action:
     """Return what a row does to its trade: as it says, else by its side against the trade's entry side."""
-    if row.action is not None:
-        return row.action
-    return Action.ENTRY if row.side is entry_side else Action.EXIT
+    return said_action(row) or (Action.ENTRY if row.side is entry_side else Action.EXIT)
 
 
 @exactly
@@ -188,12 +245,16 @@ def average_price(rows: Iterable[LedgerOrder]) -> Decimal | None:
 
 
 def fingerprint(rows: Iterable[LedgerOrder], without: frozenset[str] = frozenset()) -> str:
-    """Return a digest of a trade's filled and working rows, leaving out some by their order ids."""
+    """Return a digest of a trade's filled and working rows, leaving out some by their order ids.
+
+    Times are part of it: they say which side entered, and which evidence is too old.
+    """
     parts = sorted(
         "|".join(
             (
                 row.order_id, row.status, row.side or "", row.action or "", plain(row.qty),
                 plain(row.price) if row.price is not None else "", row.symbol or "", row.defect or "",
+                str(row.time_ms),
             )
         )
         for row in rows

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 _AS_OF = {"file_time": ", which is when the file was changed", "clock": ", by this machine's clock"}
 
 
-def moment(ms: int) -> str:
-    """Write a time as people read it, UTC, with milliseconds only where there are some."""
-    return short_time(iso(ms))
+def moment(ms: int | None) -> str:
+    """Write a time as people read it, UTC, with milliseconds only where there are some; `unknown` for none."""
+    return short_time(iso(ms)) if ms is not None else "unknown"
 
 
 def short_time(text: str) -> str:

@@ -19,10 +19,10 @@ class Label:
 
 
 def place(wanted: Iterable[tuple[float, str]], levels: int, right: float) -> list[Label]:
-    """Place texts beside their marks, in the order of the marks; `right` is where the drawing ends."""
+    """Place texts beside their marks: what comes first is sure of its place. `right` is where the drawing ends."""
     taken: list[list[tuple[float, float]]] = [[] for _ in range(levels)]
     placed: list[Label] = []
-    for x, text in sorted(wanted):
+    for x, text in wanted:
         width = len(text) * _CHARACTER_PX
         to_left = x + width > right
         left = x - width if to_left else x

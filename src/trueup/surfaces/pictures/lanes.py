@@ -48,7 +48,8 @@ def lanes_of(marks: Sequence[Mark], axis: TimeAxis, width: float) -> list[Lane]:
         points = _points([mark for mark in marks if mark.kind.lane == name], axis)
         if not points:
             continue
-        labels = place({(point.x, point.mark.label) for point in _labelled(points)}, _LEVELS, width)
+        newest_first = sorted(_labelled(points), key=lambda point: point.mark.at_ms, reverse=True)
+        labels = place(dict.fromkeys((point.x, point.mark.label) for point in newest_first), _LEVELS, width)
         used = 1 + max((label.level for label in labels), default=0)
         lanes.append(Lane(name, tuple(points), tuple(labels), top + used * _LEVEL_PX + _ABOVE_PX))
         top = lanes[-1].bottom

@@ -8,7 +8,7 @@ from decimal import Decimal
 from trueup.core.decimals import plain
 from trueup.core.repair.decisions import Outcome
 from trueup.service.explain import Explanation, Moment
-from trueup.surfaces.story import Telling, without_repetitions
+from trueup.surfaces.story import Telling, nothing_to_decide, without_repetitions
 
 _STAR = "M0,-1.5L.38,-.5L1.43,-.46L.6,.2L.88,1.21L0,.62L-.88,1.21L-.6,.2L-1.43,-.46L-.38,-.5Z"
 _LINE_CHARACTERS = 150
@@ -33,6 +33,7 @@ PROVES = Kind("execution, proves this trade", "venue", "diamond", "#00795B")
 KNOWN = Kind("execution, booked", "venue", "diamond", "#0072B2")
 QUARANTINED = Kind("execution, quarantined", "venue", "diamond", "#C1121F")
 UNMATCHED = Kind("execution, unmatched", "venue", "diamond", "#D98E04")
+ASKED = Kind("order, nothing executed", "venue", "cross", "#6B7280")
 FOREIGN = Kind("execution, out of scope", "venue", "diamond", "#9CA3AF")
 PROPOSED = Kind("exit that is proposed", "proposed", _STAR, "#C2410C")
 REHEARSED = Kind("audit: dry run", "audit", "circle", "#8B5CF6")
@@ -40,11 +41,15 @@ BOOKED = Kind("audit: booked", "audit", "square", "#5B21B6")
 REFUSED = Kind("audit: refused or skipped", "audit", "cross", "#5B21B6")
 UNDONE = Kind("audit: reverted, interrupted", "audit", "triangle-left", "#BE185D")
 KINDS = (
-    ENTRY, EXIT, OTHER, PROVES, KNOWN, QUARANTINED, UNMATCHED, FOREIGN, PROPOSED, REHEARSED, BOOKED, REFUSED, UNDONE,
+    ENTRY, EXIT, OTHER, PROVES, KNOWN, QUARANTINED, UNMATCHED, FOREIGN, ASKED, PROPOSED, REHEARSED, BOOKED, REFUSED,
+    UNDONE,
 )  # fmt: skip
 LANES = ("ledger", "venue", "proposed", "audit")
 
-_FATES = {"assigned": PROVES, "booked": KNOWN, "quarantined": QUARANTINED, "unmatched": UNMATCHED}
+_FATES = {
+    "assigned": PROVES, "booked": KNOWN, "quarantined": QUARANTINED, "unmatched": UNMATCHED, "not": UNMATCHED,
+    "nothing": ASKED,
+}  # fmt: skip
 _DECISIONS = {
     "DRY_RUN": REHEARSED, "APPLIED": BOOKED, "REAPPLIED": BOOKED, "SKIP_EXISTING": BOOKED,
     "REVERTED": UNDONE, "INTERRUPTED": UNDONE,
@@ -69,8 +74,9 @@ class Step:
 
 
 def marks_of(found: Explanation) -> list[Mark]:
-    """Return every mark of a story."""
-    marks = [_mark(telling) for telling in without_repetitions(found.timeline)]
+    """Return every mark of a story; what has no time is not drawn."""
+    tellings = without_repetitions(found.timeline)
+    marks = [_mark(told, told.moment.at_ms) for told in tellings if told.moment.at_ms is not None]
     for decision in found.decisions:
         row = decision.exit
         if row is not None and decision.outcome is Outcome.BOOK:
@@ -79,18 +85,18 @@ def marks_of(found: Explanation) -> list[Mark]:
     return marks
 
 
-def _mark(telling: Telling) -> Mark:
+def _mark(telling: Telling, at_ms: int) -> Mark:
     moment = telling.moment
     if moment.source == "audit":
         decision, _, reason = moment.what.partition(": ")
         often = f" ×{telling.times}" if telling.times > 1 else ""
-        return Mark(moment.at_ms, _DECISIONS.get(decision, REFUSED), f"{decision} {reason}{often}")
+        return Mark(at_ms, _DECISIONS.get(decision, REFUSED), f"{decision} {reason}{often}")
     side = "sell" if " sell" in f" {moment.what}" else "buy"
     label = f"{side} {_at(moment.qty, moment.price)}" if moment.qty is not None else moment.what
     if moment.source == "venue":
         kind = _FATES.get((moment.fate or "").split(" ")[0].rstrip(":"), FOREIGN)
-        return Mark(moment.at_ms, kind, label)
-    return Mark(moment.at_ms, _ledger_kind(moment), label)
+        return Mark(at_ms, kind, label)
+    return Mark(at_ms, _ledger_kind(moment), label)
 
 
 def _at(qty: str | None, price: str | None) -> str:
@@ -110,7 +116,9 @@ def _ledger_kind(moment: Moment) -> Kind:
 
 def believed(found: Explanation) -> list[Step]:
     """Return the steps of what the ledger believes to be open, from nothing on."""
-    steps = [Step(m.at_ms, Decimal(m.open_after)) for m in found.timeline if m.open_after is not None]
+    steps = [
+        Step(m.at_ms, Decimal(m.open_after)) for m in found.timeline if m.open_after is not None and m.at_ms is not None
+    ]
     return [Step(steps[0].at_ms, Decimal(0)), *steps] if steps else []
 
 
@@ -143,8 +151,7 @@ def series_of(found: Explanation) -> tuple[str, str]:
 
 def title_of(found: Explanation) -> str:
     """Return the title: which trade, of what, and whose."""
-    symbol = found.slice.symbol if found.slice else "unknown symbol"
-    return f"{found.trade_id}  ·  {symbol}  ·  profile {found.profile.profile_id}"
+    return f"{found.trade_id}  ·  {found.symbol or 'unknown symbol'}  ·  profile {found.profile.profile_id}"
 
 
 def words_of(found: Explanation) -> list[str]:
@@ -159,5 +166,5 @@ def words_of(found: Explanation) -> list[str]:
     if len(verdicts) > _VERDICTS:
         said.append(f"… and {len(verdicts) - _VERDICTS} more decisions")
     if not verdicts:
-        said.append("Nothing to decide: the ledger has nothing open of this trade.")
+        said.append(nothing_to_decide(found))
     return [line for text in said for line in textwrap.wrap(text, _LINE_CHARACTERS)]

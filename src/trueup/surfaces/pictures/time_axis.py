@@ -107,7 +107,7 @@ def _shares(stretches: list[list[int]], width: float) -> list[float]:
 
 
 def _ticks(first: int, last: int, left: float, share: float, years: bool) -> list[tuple[int, str]]:
-    """Return round times in a stretch that leave room for their labels, else its first time."""
+    """Return round times in a stretch that leave room for their labels, else its first time; the first has a date."""
     length = last - first
     if not length:
         return [(round(left), _label(first, _MINUTE, years))]
@@ -117,7 +117,10 @@ def _ticks(first: int, last: int, left: float, share: float, years: bool) -> lis
         rounds = _months(first, last, months)
     else:
         rounds = list(range(-(-first // step) * step, last, step))
-    found = [(round(left + share * (ms - first) / length), _label(ms, step, years)) for ms in rounds]
+    found = [
+        (round(left + share * (ms - first) / length), _label(ms, step, years, dated=number == 0))
+        for number, ms in enumerate(rounds)
+    ]
     return found or [(round(left), _label(first, min(step, _MINUTE), years))]
 
 
@@ -129,7 +132,8 @@ def _months(first: int, last: int, months: int) -> list[int]:
     return [ms for ms in days if first <= ms <= last]
 
 
-def _label(ms: int, step: int, years: bool) -> str:
+def _label(ms: int, step: int, years: bool, *, dated: bool = True) -> str:
+    """Write a time as finely as the step demands; below the second the date is left to the first of a stretch."""
     moment = to_datetime(ms)
     day = f"{moment.day} {moment:%b}" + (f" {moment.year}" if years else "")
     if step >= _MONTH:
@@ -137,7 +141,8 @@ def _label(ms: int, step: int, years: bool) -> str:
     if step >= _DAY:
         return day
     clock = f"{moment:%H:%M}" if step >= _MINUTE else f"{moment:%H:%M:%S}"
-    return f"{day} {clock}" if step >= _SECOND else f"{clock}.{ms % _SECOND:03d}"
+    text = clock if step >= _SECOND else f"{clock}.{ms % _SECOND:03d}"
+    return f"{day} {text}" if dated or step >= _SECOND else text
 
 
 def short_moment(ms: int) -> str:

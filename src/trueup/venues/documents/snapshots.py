@@ -65,7 +65,7 @@ class _Draft:
         A ledger may spell a contract without its settlement (BTCUSDT for BTC/USDT:USDT), so that name is unknown too.
         """
         for spelling in (symbol, symbol.partition(":")[0]):
-            self.unknown_symbols.setdefault(self.symbols.token(spelling), why)
+            self.unknown_symbols.setdefault(spelling, why)
 
     def leave_out(self, feed: Feed, where: str, why: str, row_id: str = "") -> None:
         self.malformed.append(Malformed(feed.value, where, why, row_id))

@@ -5,6 +5,7 @@ Names are tried in order and the first that is not null counts. Blank text is nu
 time; a blank quantity is malformed, since it might have been one.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from unicodedata import category
@@ -17,6 +18,13 @@ from trueup.core.times import read_time
 Row = Mapping[str, object]
 
 LONGEST_TEXT = 500
+
+
+def content_of(row: Row) -> str:
+    """Return all that a row says as one text, the same for rows that say the same in another order."""
+    return json.dumps(row, sort_keys=True, default=str)
+
+
 """Ids and symbols longer than this are malformed: databases cannot index them."""
 
 LONGEST_SHOWN = 80

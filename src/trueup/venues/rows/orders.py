@@ -40,6 +40,8 @@ TIMES = (
 """ccxt gives a canceled order no `lastTradeTimestamp`: its last change is nearer to its fills than its creation."""
 
 PARTIALLY_FILLED = "partially_filled"
+_RESTING = frozenset({PARTIALLY_FILLED, "calculated", "done_for_day", "stopped", "suspended"})
+"""Statuses that are not final and mean no working order where a venue lists them among closed ones (Alpaca's)."""
 
 _SAME_COST = Decimal("1e-9")
 """ccxt rounds costs to binary floats: two costs are the same within this share."""
@@ -50,7 +52,7 @@ class OrderList:
     """What the list says of each of its orders.
 
     `open` lists hold orders that may still fill; a `mixed` list holds orders of any status, so that partially
-    filled ones may still fill too.
+    filled ones, and those that only rest, may still fill too.
     """
 
     open: bool = False
@@ -96,7 +98,7 @@ def status_of(row: Row) -> str:
 
 def may_still_fill(status: str, orders: OrderList) -> bool:
     """Say whether a status means that the order may still fill."""
-    return word(status) in WORKING or (orders.mixed and word(status) == PARTIALLY_FILLED)
+    return word(status) in WORKING or (orders.mixed and word(status) in _RESTING)
 
 
 def _executed(row: Row, status: str) -> tuple[str, Decimal]:

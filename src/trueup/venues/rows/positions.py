@@ -5,7 +5,7 @@ from decimal import Decimal
 from trueup.core.snapshot import Leg
 from trueup.core.symbols import Symbols
 from trueup.venues.rows.contracts import Contracts
-from trueup.venues.rows.fields import Row, first, number, price, shown, symbol_of, text
+from trueup.venues.rows.fields import Row, content_of, first, number, price, shown, symbol_of, text
 
 QUANTITIES = ("qty", "size", "position_qty", "positionQty", "contracts")
 MARK_PRICES = ("mark_price", "markPrice", "current_price")
@@ -26,7 +26,7 @@ def read_leg(row: Row, where: str, symbols: Symbols, contracts: Contracts) -> Le
     size = abs(amount)
     if name == "contracts":
         size = contracts.base_quantity(row, symbol, name, size)
-    return Leg(symbol, -size if short else size, price(row, MARK_PRICES), where)
+    return Leg(symbol, -size if short else size, price(row, MARK_PRICES), where, content=content_of(row))
 
 
 def _is_short(row: Row, name: str, amount: Decimal) -> bool:

@@ -29,6 +29,10 @@ def show(report: "CheckReport", program: Sequence[str]) -> None:
         say(("UNKNOWN ", WARN), (f"profile {name}", STRONG), f": {error.what}")
         say(error.do, indent=2)
         say()
+    if report.rows_without_trade_id:
+        number = report.rows_without_trade_id
+        say(f"note: {count(number, 'filled row')} without a trade id {'is' if number == 1 else 'are'} left out")
+        say()
     _ending(report, program)
 
 
@@ -52,6 +56,13 @@ def _account(account: "AccountCheck") -> None:
     if not account.comparison.breaks and not account.inconclusive:
         say(("no break", GOOD), indent=2)
     _strays(account.unattributed)
+    if account.likely_prefix is not None:
+        say(
+            ("hint: ", WARN), f"several of them carry tags that begin with {account.likely_prefix}. If that is how your"
+            f" bot marks its orders, set TRUEUP_ORDER_TAG_PREFIX={account.likely_prefix}, or trueup_order_tag_prefix"
+            " under [backfill] in trueup.toml.",
+            indent=2,
+        )  # fmt: skip
 
 
 def _strays(found: "Sequence[Unattributed]") -> None:

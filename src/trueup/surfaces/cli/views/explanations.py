@@ -7,7 +7,7 @@ from trueup.core.repair.decisions import Outcome
 from trueup.surfaces.cli.output import FAINT, GOOD, STRONG, WARN, Piece, say
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import as_of, coverage_line, moment
-from trueup.surfaces.story import Telling, without_repetitions
+from trueup.surfaces.story import Telling, nothing_to_decide, without_repetitions
 
 if TYPE_CHECKING:
     from trueup.core.repair.decisions import Decision
@@ -20,7 +20,7 @@ _SOURCES = {"ledger": STRONG, "venue": "cyan", "audit": FAINT}
 def show(found: "Explanation") -> None:
     """Print the story."""
     piece, snapshot = found.slice, found.gathered.snapshot
-    symbol = f"  {piece.symbol}" if piece else ""
+    symbol = f"  {found.symbol}" if found.symbol else ""
     say("trade ", (found.trade_id, STRONG), f"{symbol}  profile {found.profile.profile_id}, account {snapshot.account}")
     if piece is not None:
         if piece.defect is None:
@@ -44,7 +44,7 @@ def show(found: "Explanation") -> None:
 def _verdicts(found: "Explanation") -> None:
     """Print each verdict once, then the rows that they are about."""
     if not found.decisions:
-        say("Nothing to decide: the ledger has nothing open of this trade.")
+        say(nothing_to_decide(found))
     details = {
         (v, str(d.metadata.get("detail") or "")): v for d, v in zip(found.decisions, found.verdicts, strict=True)
     }

@@ -24,6 +24,9 @@ _ENDINGS: Mapping[str, Piece] = {
 
 def show(report: BackfillReport, program: Sequence[str], scope: Sequence[str]) -> None:
     """Print the report; `program` and `scope` are the words of the command that made it, for the next one."""
+    if report.plan_expected is not None:
+        say(("REFUSED", BAD), f": {report.plan_refused}. Nothing was booked; what follows is the plan as it is now.")
+        say()
     attempted = [entry for entry in report.profiles.values() if entry.skipped_reason is None]
     for entries in _by_account(attempted):
         _account(entries)
@@ -205,7 +208,7 @@ def _next(report: BackfillReport, program: Sequence[str], scope: Sequence[str]) 
     """Say the command that comes next: review again, apply this plan, or how to take back what was booked."""
     entries = report.profiles.values()
     if report.plan_expected is not None:
-        say(("REFUSED", BAD), f": the plan is not {report.plan_expected} any more, so nothing was booked.")
+        say(("REFUSED", BAD), f": {report.plan_refused}. Nothing was booked.")
         say("Review it again: ", (command(program, "backfill", "run", *scope, "--dry-run"), STRONG))
     elif any(entry.error is not None and entry.plan is not None for entry in entries):
         say(("FAILED", BAD), ": see the error above; mend it, then run the dry run again.")
