@@ -145,4 +145,12 @@ def test_all_rows_are_in_the_table_that_is_asked(bot: Bot) -> None:
     app = Form().attach(bot).init()
     assert len(app.ledger.trade_rows("TRD-1")) == 2
     assert app.ledger.existing_ids([f"o{n}" for n in range(9)]) == {f"o{n}" for n in range(len(TRADES))}
-    assert {r.order_id for r in app.ledger.rows_booking(["V0", "o1"], [])} == {"o0", "o1"}
+    assert {r.order_id for r in app.ledger.rows_booking(["V0", "o1"], [], "bytelyst")} == {"o0", "o1"}
+
+
+def test_an_attached_table_may_have_an_index_of_an_expression(bot: Bot) -> None:
+    Form().attach(bot)
+    bot.db.run("CREATE INDEX theirs ON deals (lower(id))")
+    app = bot.init()
+    pause(app)
+    run(app)

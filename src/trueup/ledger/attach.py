@@ -4,6 +4,7 @@ Nothing of a table that trueup did not create is ever altered; rows that it inse
 values are read raw, since a converting column type would turn floats into rounded decimals and fail on odd text.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,6 +30,7 @@ from sqlalchemy import (
     null,
     select,
 )  # fmt: skip
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.core.decimals import plain
@@ -154,12 +156,19 @@ def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
     if wanted.table == orders.name and not wanted.columns and _is_native(connection):
         native = {name: orders.c[name] for name in ORDER_COLUMNS}
         return OrdersTable(orders, native, {name: column.type for name, column in native.items()}, None)
-    reflected = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
+    reflected = _reflected(connection, wanted)
     theirs = _columns(reflected, wanted)
     _require(theirs, reflected, wanted)
     raw = Table(wanted.table, MetaData(), *(Column(column.name, NullType()) for column in reflected.c))
     columns = {name: raw.c[column.name] for name, column in theirs.items()}
     return OrdersTable(raw, columns, {name: column.type for name, column in theirs.items()}, wanted.only_profile)
+
+
+def _reflected(connection: Connection, wanted: OrdersMap) -> Table:
+    """Return the table as the database describes it; SQLAlchemy's remark that it skips some indexes is no news here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
+        return Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
 
 
 def _is_native(connection: Connection) -> bool:
@@ -203,7 +212,7 @@ def _require(columns: Mapping[str, Column[Any]], table: Table, wanted: OrdersMap
 
 def require_insertable(connection: Connection, wanted: OrdersMap) -> None:
     """Refuse a table that cannot take trueup's rows: text ids, and no other column that demands a value."""
-    table = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
+    table = _reflected(connection, wanted)
     columns = _columns(table, wanted)
     if isinstance(columns["order_id"].type, Integer):
         raise ConfigurationError(
