@@ -132,7 +132,8 @@ def test_ids_are_looked_up_by_the_indexes_of_the_native_table(bot: Bot) -> None:
     seen: list[tuple[str, object]] = []
     engine = bot.store.books._engine
     event.listen(engine, "before_cursor_execute", lambda *said: seen.append((said[2], said[3])))
-    app.ledger.rows_booking(["X"], ["X"], "bytelyst")
+    app.ledger.rows_booking(["X"], ["X", "bytelyst-p1-x"], "bytelyst")
+    app.ledger.trades_spelt(["p1"], ["trd-1"])
     queries = [given for given in seen if "FROM orders" in given[0]]
     assert len(queries) == 6
     with bot.store.books.reading() as connection:

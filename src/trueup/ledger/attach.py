@@ -33,7 +33,6 @@ from sqlalchemy import (
     null,
     select,
 )  # fmt: skip
-from sqlalchemy.exc import SAWarning
 from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.core.decimals import NOTHING, plain
@@ -242,13 +241,6 @@ def _reflected(connection: Connection, name: str) -> Table:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
         return Table(name, MetaData(), autoload_with=connection, resolve_fks=False)
-
-
-def _reflected(connection: Connection, wanted: OrdersMap) -> Table:
-    """Return the table as the database describes it; SQLAlchemy's remark that it skips some indexes is no news here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
-        return Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
 
 
 def _is_native(connection: Connection) -> bool:
