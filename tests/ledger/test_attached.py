@@ -168,7 +168,7 @@ def test_all_rows_are_in_the_table_that_is_asked(bot: Bot) -> None:
     app = Form().attach(bot).init()
     assert len(app.ledger.trade_rows("TRD-1")) == 2
     assert app.ledger.existing_ids([f"o{n}" for n in range(9)]) == {f"o{n}" for n in range(len(TRADES))}
-    assert {r.order_id for r in app.ledger.rows_booking(["V0", "o1"], [])} == {"o0", "o1"}
+    assert {r.order_id for r in app.ledger.rows_booking(["V0", "o1"], [], "bytelyst")} == {"o0", "o1"}
 
 
 WRITTEN = [
@@ -205,3 +205,11 @@ def test_times_are_written_as_the_trades_own_rows_write_them(bot: Bot, theirs: s
     [audited] = [row["filled_at"] for row in done.audit if row["decision"] == "APPLIED"]
     assert audited == iso(at(10) + ms)
     assert [row.time_ms for row in app.ledger.trade_rows("TRD-1") if row.exchange_order_id == "X1"] == [at(10) + ms]
+
+
+def test_an_attached_table_may_have_an_index_of_an_expression(bot: Bot) -> None:
+    Form().attach(bot)
+    bot.db.run("CREATE INDEX theirs ON deals (lower(id))")
+    app = bot.init()
+    pause(app)
+    run(app)

@@ -22,7 +22,7 @@ def attached(bot: Bot, name: str, kind: str, value: object = None) -> Bot:
 
 def refused(bot: Bot, *words: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        bot.app().ledger.rows_booking(["12345", LONG], ["12345", LONG])
+        bot.app().ledger.rows_booking(["12345", LONG], ["12345", LONG], "bytelyst")
     assert all(word in str(error.value) for word in words)
     assert "text" in error.value.do
     [found] = [check for check in bot.app().setup.inspect() if check.name == "orders table"]
@@ -71,8 +71,8 @@ def test_an_id_that_sqlite_turned_into_a_float_is_refused(sqlite_bot: Bot, kind:
 def test_an_id_that_a_column_of_numbers_keeps_otherwise_is_not_looked_for(sqlite_bot: Bot, wanted: str) -> None:
     bot = attached(sqlite_bot, "exchange_order_id", "INTEGER", 12)
     with pytest.raises(ConfigurationError, match=wanted):
-        bot.app().ledger.rows_booking([wanted], [])
-    assert bot.app().ledger.rows_booking(["12", "X1", "-"], []) != []
+        bot.app().ledger.rows_booking([wanted], [], "bytelyst")
+    assert bot.app().ledger.rows_booking(["12", "X1", "-"], [], "bytelyst") != []
 
 
 def test_a_table_under_our_own_name_is_looked_at_too(sqlite_bot: Bot) -> None:

@@ -9,6 +9,7 @@ from tests.ledger.bot import Bot, at, decisions, leave, native, only, row, run, 
 from trueup.core.decimals import plain
 from trueup.core.errors import Refused
 
+TAG = "bytelyst"
 LONGEST = "12345678901234567890.123456789012345678"
 NUMBERS = ["0", "1", "0.1", "0.000000000000000001", LONGEST, "99999999999999999999.999999999999999999", "100", "0.10"]
 
@@ -22,12 +23,12 @@ def test_ids_are_found_however_many_are_asked_for(bot: Bot) -> None:
         *(row("TRD-1", order_id=name, exchange_order_id=f"X{name}", client_order_id=f"c{name}") for name in there)
     )
     assert app.ledger.existing_ids(names) == frozenset(there)
-    found = app.ledger.rows_booking([f"X{name}" for name in names], [])
+    found = app.ledger.rows_booking([f"X{name}" for name in names], [], "bytelyst")
     assert sorted(r.order_id for r in found) == sorted(there)
     for exchange_ids, client_ids in ((["o0", "X"], []), (["Xo0"], []), ([], ["co0"]), (["o0", "Xo0"], ["co0"])):
-        assert [r.order_id for r in app.ledger.rows_booking(exchange_ids, client_ids)] == ["o0"]
+        assert [r.order_id for r in app.ledger.rows_booking(exchange_ids, client_ids, "bytelyst")] == ["o0"]
     assert app.ledger.existing_ids([]) == frozenset()
-    assert app.ledger.rows_booking([], []) == []
+    assert app.ledger.rows_booking([], [], "bytelyst") == []
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -113,7 +114,7 @@ def test_an_id_with_blanks_around_it_is_found_without_them(bot: Bot, column: str
     bot.db.orders(
         *others, *(row("TRD-1", n, **{"order_id": f"p{n}", column: b.format("X")}) for n, b in enumerate(BLANKS))
     )
-    found = app.ledger.rows_booking(*wanted)
+    found = app.ledger.rows_booking(*wanted, "bytelyst")
     assert sorted(int(r.qty) for r in found) == list(range(len(BLANKS)))
     assert {getattr(r, column) for r in found} == {"X"}
 
@@ -122,18 +123,19 @@ def test_an_id_with_blanks_around_it_is_found_without_them(bot: Bot, column: str
 def test_a_row_that_names_an_order_plainly_and_with_blanks_is_found_once(bot: Bot, column: str) -> None:
     app = bot.init()
     bot.db.orders(row("TRD-1", order_id="X", **{column: " X"}), row("TRD-1", order_id=" X ", minute=1, **{column: "X"}))
-    assert sorted(r.order_id for r in app.ledger.rows_booking(["X"], ["X"])) == ["X", "X"]
+    assert sorted(r.order_id for r in app.ledger.rows_booking(["X"], ["X"], "bytelyst")) == ["X", "X"]
 
 
 def test_ids_are_looked_up_by_the_indexes_of_the_native_table(bot: Bot) -> None:
-    """Also those with blanks: no statement of the look-up reads the whole table."""
+    """Also those with blanks and in another case: no statement of the look-up reads the whole table."""
     app = bot.init()
     seen: list[tuple[str, object]] = []
     engine = bot.store.books._engine
     event.listen(engine, "before_cursor_execute", lambda *said: seen.append((said[2], said[3])))
-    app.ledger.rows_booking(["X"], ["X"])
+    app.ledger.rows_booking(["X"], ["X", "bytelyst-p1-x"], "bytelyst")
+    app.ledger.trades_spelt(["p1"], ["trd-1"])
     queries = [given for given in seen if "FROM orders" in given[0]]
-    assert len(queries) == 4
+    assert len(queries) == 6
     with bot.store.books.reading() as connection:
         if not bot.db.is_sqlite:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")

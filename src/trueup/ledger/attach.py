@@ -5,6 +5,7 @@ values are read raw, since a converting column type would turn floats into round
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -225,7 +226,7 @@ def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
     if wanted.table == orders.name and not wanted.columns and _is_native(connection):
         native = {name: orders.c[name] for name in ORDER_COLUMNS}
         return OrdersTable(orders, native, {name: column.type for name, column in native.items()}, None, dialect)
-    reflected = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
+    reflected = _reflected(connection, wanted.table)
     theirs = _columns(reflected, wanted)
     _require(theirs, reflected, wanted)
     raw = Table(wanted.table, MetaData(), *(Column(column.name, NullType()) for column in reflected.c))
@@ -233,6 +234,13 @@ def resolve(connection: Connection, wanted: OrdersMap) -> OrdersTable:
     kinds = {name: column.type for name, column in theirs.items()}
     require_ids(connection, columns, kinds)
     return OrdersTable(raw, columns, kinds, wanted.only_profile, dialect)
+
+
+def _reflected(connection: Connection, name: str) -> Table:
+    """Return a table as the database has it; indexes do not count, and some are of a kind that SQLAlchemy warns of."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
+        return Table(name, MetaData(), autoload_with=connection, resolve_fks=False)
 
 
 def _is_native(connection: Connection) -> bool:
@@ -292,7 +300,7 @@ def require_text_ids(table: OrdersTable) -> None:
 def require_insertable(connection: Connection, attached: OrdersTable, wanted: OrdersMap) -> None:
     """Refuse a table that cannot take trueup's rows: text ids, and no other column that demands a value."""
     require_text_ids(attached)
-    table = Table(wanted.table, MetaData(), autoload_with=connection, resolve_fks=False)
+    table = _reflected(connection, wanted.table)
     columns = _columns(table, wanted)
     mapped = {column.name for column in columns.values()}
     demanding = [
