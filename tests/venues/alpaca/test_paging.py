@@ -373,6 +373,17 @@ def test_a_venue_that_gives_fewer_rows_than_asked_for_is_asked_for_more() -> Non
     assert snapshot.feed(Feed.CLOSED_ORDERS).since_ms is None
 
 
+@pytest.mark.parametrize("page_limit", [2, 500])
+def test_a_page_that_answers_another_question_is_no_page(page_limit: int) -> None:
+    """A cache gives the first page for ever, or a venue more than was asked for."""
+    rows = [alpaca_order(id=f"o-{n}", submitted_at=iso(NOW_MS - 60_000 - n * 1000)) for n in range(3)]
+    scope = ReadScope(NOW_MS - 61_500) if page_limit == 500 else ReadScope()
+    with canned(all_well(orders=Reply(rows))) as server:
+        snapshot = venue(server.url, page_limit=page_limit).read(scope)
+    assert snapshot.feed(Feed.CLOSED_ORDERS).state is FeedState.FAILED
+    assert "asked for" in snapshot.feed(Feed.CLOSED_ORDERS).reason
+
+
 def test_a_reading_of_twenty_symbols_costs_five_calls() -> None:
     world = exchange()
     at_instants(world, 10)
