@@ -55,19 +55,21 @@ def resting(world: Exchange, qty: str = "0.4", **fields: Any) -> Order:
     return order(world, qty=qty, type="limit", limit_price=Decimal(1000), **fields)
 
 
-def venue(url: str, now_ms: Callable[[], int] = lambda: NOW_MS, attempts: int = 2, **fields: Any) -> AlpacaVenue:
+def venue(
+    url: str, now_ms: Callable[[], int] = lambda: NOW_MS, attempts: int = 2, side_by_side: int = 4, **fields: Any
+) -> AlpacaVenue:
     """Return the venue at an address; it waits for nobody."""
     options: dict[str, Any] = {"base_url": url, "sandbox": True, "now_ms": now_ms, **fields}
     account = LiveAccount("main", secrets={"key": KEY, "secret": SECRET}, **options)
-    return AlpacaVenue(account, impatient(now_ms, attempts))
+    return AlpacaVenue(account, impatient(now_ms, attempts, side_by_side))
 
 
-def impatient(now_ms: Callable[[], int] = lambda: NOW_MS, attempts: int = 2) -> Caller:
+def impatient(now_ms: Callable[[], int], attempts: int, side_by_side: int) -> Caller:
     return Caller(
         judge_with(now_ms),
         RateLimit(1e9, now=count(0, 1000).__next__, sleep=lambda _: None),
         Secrets([KEY, SECRET]),
-        patience=Patience(attempts=attempts),
+        patience=Patience(attempts=attempts, side_by_side=side_by_side),
         circuit=Circuit(failures=1000),
         sleep=lambda _: None,
     )

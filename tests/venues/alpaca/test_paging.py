@@ -95,6 +95,16 @@ def test_burst_larger_than_a_page_is_split_by_side() -> None:
     assert snapshot.feed(Feed.CLOSED_ORDERS).since_ms is None
 
 
+def test_burst_larger_than_a_page_of_each_side_begins_the_feed_after_it() -> None:
+    world = exchange()
+    _, instant, _ = at_instants(world, 4, 1100, 2)
+    with trading(world, page_limit=500, max_pages=30) as alpaca:
+        snapshot = alpaca.read()
+    coverage = snapshot.feed(Feed.CLOSED_ORDERS)
+    assert (coverage.state, coverage.since_ms) == (FeedState.COMPLETE, instant + 1)
+    assert set(truth(world, instant + 1)) <= set(ids(snapshot))
+
+
 @pytest.mark.parametrize("page", [1, 2, 3, 5, 500])
 def test_legs_that_share_submitted_at_are_neither_lost_nor_doubled(page: int) -> None:
     world = exchange()
@@ -141,6 +151,16 @@ def test_the_window_begins_at_since_and_holds_its_own_instant() -> None:
         snapshot = alpaca.read(ReadScope(instants[1]))
     assert ids(snapshot) == truth(world, instants[1])
     assert snapshot.feed(Feed.CLOSED_ORDERS) == Coverage(FeedState.COMPLETE, since_ms=instants[1])
+
+
+def test_an_order_that_was_canceled_at_once_at_the_beginning_of_the_window_is_in_it() -> None:
+    """Bounds exclude their own moment, and no execution names this order."""
+    world = exchange()
+    made = resting(world)
+    world.cancel(made)
+    world.advance(60 * SECOND)
+    with trading(world) as alpaca:
+        assert ids(alpaca.read(ReadScope(made.created_ms))) == [made.id]
 
 
 def listed(rows: list[dict[str, object]], asked: Asked, most: int = 500) -> list[dict[str, object]]:
@@ -371,6 +391,17 @@ def test_a_venue_that_gives_fewer_rows_than_asked_for_is_asked_for_more() -> Non
         snapshot = venue(server.url).read()
     assert len(snapshot.orders) == 120
     assert snapshot.feed(Feed.CLOSED_ORDERS).since_ms is None
+
+
+@pytest.mark.parametrize("page_limit", [2, 500])
+def test_a_page_that_answers_another_question_is_no_page(page_limit: int) -> None:
+    """A cache gives the first page for ever, or a venue more than was asked for."""
+    rows = [alpaca_order(id=f"o-{n}", submitted_at=iso(NOW_MS - 60_000 - n * 1000)) for n in range(3)]
+    scope = ReadScope(NOW_MS - 61_500) if page_limit == 500 else ReadScope()
+    with canned(all_well(orders=Reply(rows))) as server:
+        snapshot = venue(server.url, page_limit=page_limit).read(scope)
+    assert snapshot.feed(Feed.CLOSED_ORDERS).state is FeedState.FAILED
+    assert "asked for" in snapshot.feed(Feed.CLOSED_ORDERS).reason
 
 
 def test_a_reading_of_twenty_symbols_costs_five_calls() -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.venues.alpaca.desk import Stage, exchange, order, resting
 
@@ -114,7 +114,6 @@ def stage() -> Iterator[Stage]:
         yield stage
 
 
-@settings(deadline=None)
 @given(
     actions=HISTORIES,
     pages=st.tuples(PAGES, PAGES, st.integers(1, 40)),
@@ -134,7 +133,6 @@ def test_what_is_read_is_the_truth_or_the_coverage_says_less(
     assert alpaca.read(scope) == snapshot, "a second reading of an unchanged world differs"
 
 
-@settings(deadline=None)
 @given(actions=HISTORIES)
 def test_with_pages_enough_everything_is_there(stage: Stage, actions: list[str]) -> None:
     world = played(actions)
@@ -148,14 +146,13 @@ def test_with_pages_enough_everything_is_there(stage: Stage, actions: list[str])
     hold_against_truth(world, snapshot)
 
 
-@settings(deadline=None)
 @given(actions=HISTORIES, page=PAGES, seed=st.integers(0, 10**6), rate=st.sampled_from(["0.02", "0.1"]))
 def test_faults_that_can_be_noticed_make_nothing_false(
     stage: Stage, actions: list[str], page: int, seed: int, rate: str
 ) -> None:
     world = played(actions)
     plan = FaultPlan(seed=seed, rates={kind.value: rate for kind in sorted(HONEST - FORGIVEN)})
-    alpaca = stage.show(world, wrap=plan.wrap, page_limit=page, max_pages=30, attempts=4)
+    alpaca = stage.show(world, wrap=plan.wrap, page_limit=page, max_pages=30, attempts=4, side_by_side=1)
     try:
         hold_against_truth(world, alpaca.read())
     except CannotKnow:

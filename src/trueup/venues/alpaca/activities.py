@@ -4,7 +4,7 @@ Pages go by the id of the last row, which begins with its time; Alpaca gives at 
 for: Alpaca refuses a whole request for one type that it does not know, and a list of types would hide new ones.
 
 What is no execution has a date and no time, and stands at the beginning of its day. So where executions fill more
-than a page, the rest is read once more by itself, from a day earlier: a split of the day on which the reading of
+than a page, the rest is read once more by itself, whole days of it: a split of the day on which the reading of
 executions ended would be missed otherwise.
 """
 
@@ -20,9 +20,6 @@ from trueup.venues.rows.fields import Row
 
 LARGEST_PAGE = 100
 FILL = "FILL"
-
-
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,7 @@ def read_activities(connection: Connection, since_ms: int | None, page_limit: in
         return Listing(walked.rows, since_ms)
     if walked.reached is None:
         return Listing(why=walked.why, failed=True)
-    from_ms = since_ms - _DAY_MS if since_ms is not None else None
-    rest = _go_back(connection, "non_trade_activity", from_ms, limit, max_pages)
+    rest = _go_back(connection, "non_trade_activity", since_ms, limit, max_pages)
     if rest.why and rest.reached is None:
         return Listing(why=rest.why, failed=True)
     found = Once()

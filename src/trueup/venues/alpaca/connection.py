@@ -104,9 +104,18 @@ class Connection:
             judge_with(account.now_ms), limit, Secrets(account.secrets.values()), sleep=account.sleep
         )
 
-    def rows(self, what: str, path: str, params: Params | None = None) -> list[Row]:
-        """Ask for a list of objects."""
-        return self._get(what, path, params, _rows)
+    def rows(
+        self, what: str, path: str, params: Params | None = None, problem: Callable[[list[Row]], str] = lambda _: ""
+    ) -> list[Row]:
+        """Ask for a list of objects; `problem` says why rows cannot be the answer to what was asked, if so."""
+
+        def checked(answer: object) -> list[Row]:
+            rows = _rows(answer)
+            if why := problem(rows):
+                raise WrongAnswer(why)
+            return rows
+
+        return self._get(what, path, params, checked)
 
     def record(self, what: str, path: str, params: Params | None = None, needs: tuple[str, ...] = ("id",)) -> Row:
         """Ask for one object, which must have the fields that are named."""

@@ -65,7 +65,7 @@ def read_orders(connection: Connection, status: str, since_ms: int | None, page_
                 params[name] = _written(moment)
         if side is not None:
             params["side"] = side
-        return connection.rows(what, "/orders", params)
+        return connection.rows(what, "/orders", params, lambda rows: _not_asked_for(rows, bounds, limit))
 
     after = since_ms * 1000 - 1 if since_ms is not None else None
     walk = _Walk(ask, min(page_limit, LARGEST_PAGE), after, Once())
@@ -79,6 +79,19 @@ def read_orders(connection: Connection, status: str, since_ms: int | None, page_
         return Listing(why=why, failed=True)
     reached = _reach(walk)
     return Listing(walk.found.rows, reached if since_ms is None else max(since_ms, reached), why)
+
+
+def _not_asked_for(rows: list[Row], bounds: _Bounds, limit: int) -> str:
+    """Return why rows cannot be the answer: a cache or a proxy may give that to another question."""
+    if len(rows) > limit:
+        return f"{len(rows)} orders where {limit} were asked for"
+    for row in rows:
+        moment = submitted(row)
+        late = moment is not None and bounds.until is not None and moment >= bounds.until + _OVERLAP_US
+        early = moment is not None and bounds.after is not None and moment <= bounds.after - _OVERLAP_US
+        if late or early:
+            return f"an order of {row.get('submitted_at')} is not within what was asked for"
+    return ""
 
 
 def _go_back(walk: _Walk, max_pages: int) -> str:
