@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench mutants constraints clean
+.PHONY: help setup demo test check format bench scenarios mutants constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ format: setup ## put the code into shape
 
 bench: setup ## measure speed against the bare engine
 	@$(BIN)/python -m bench
+
+scenarios: setup ## play ten thousand seeded mixtures of faults at simulated venues (about half an hour)
+	@$(BIN)/python -m tests.scenarios $(or $(COUNT),10000)
 
 mutants: setup ## change the core in thousands of small ways: does a test fail each time?
 	@rm -rf mutants

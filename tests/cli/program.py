@@ -39,11 +39,15 @@ class Answer:
         return json.loads(self.out)
 
 
+def no_trial(*asked: object) -> Any:
+    raise AssertionError(f"no test in this process serves a simulated venue: {asked}")
+
+
 def call(build: Callable[[Path | None], App], *words: str, demo: Demo | None = None, terminal: bool = False) -> Answer:
     """Run one command in this process."""
     out, err = (Terminal(), Terminal()) if terminal else (StringIO(), StringIO())
     with redirect_stdout(out), redirect_stderr(err):
-        code = run(build, demo or (lambda folder, say, program: 0), words)
+        code = run(build, demo or (lambda venue, folder, say, program: 0), no_trial, words)
     return Answer(code, out.getvalue(), err.getvalue())
 
 

@@ -119,7 +119,7 @@ class TestDemo:
         assert typed.stdout.startswith("trade TRD-NVDA-3")
 
     def test_in_json_is_one_document(self) -> None:
-        def demo(folder: Path, say: Say, program: str) -> int:
+        def demo(venue: str | None, folder: Path, say: Say, program: str) -> int:
             say(f"laid down in {folder}")
             return 1
 
@@ -128,7 +128,7 @@ class TestDemo:
         assert answer.json == {"folder": "try", "told": ["laid down in try"], "exit_code": 1}
 
     def test_that_is_refused_says_why(self) -> None:
-        def demo(folder: Path, say: Say, program: str) -> int:
+        def demo(venue: str | None, folder: Path, say: Say, program: str) -> int:
             raise Refused("The folder is somebody else's.", "Name another.")
 
         answer = call(lambda _: Program, "demo", demo=demo)  # type: ignore[arg-type, return-value]  # no App is built

@@ -18,12 +18,13 @@ from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.verdicts import CallFailed, Kind
 from trueup.venues.ccxt.client import Client
 from trueup.venues.ccxt.events import events_of
-from trueup.venues.ccxt.export import Row, order_row, position_row, sizes_and_markets, trade_row
+from trueup.venues.ccxt.export import Row, is_something, order_row, position_row, sizes_and_markets, trade_row
 from trueup.venues.ccxt.feeds import FeedRead, Feeds, balances_of
 from trueup.venues.ccxt.holdings import balance_section, debts_of, spot_legs
 from trueup.venues.ccxt.listing import Listed, Naming, Resolved, naming_of
 from trueup.venues.ccxt.paging import created
 from trueup.venues.ccxt.rules import Rules
+from trueup.venues.documents.twice import differing
 
 MOST_LOOKED_UP = 50
 """Orders of which only fills were listed are asked for one by one, at most this many in a reading."""
@@ -48,6 +49,8 @@ class Reading:
     fills: FeedRead = field(default_factory=FeedRead)
     coverage: dict[Feed, Coverage] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    unknown_symbols: dict[str, str] = field(default_factory=dict)
+    unknown_assets: dict[str, str] = field(default_factory=dict)
 
 
 class Reader:
@@ -103,6 +106,7 @@ class Reader:
         reading.notes += _notes_on(resolved, self.exchange)
         self._read_present(reading)
         self._read_history(reading, scope.since_ms)
+        self._confirm(reading)
         return self._document(reading)
 
     def _feeds(self, now_ms: int) -> Feeds:
@@ -174,6 +178,27 @@ class Reader:
             reading.notes.append(f"{self.exchange} answers per symbol; asked for: {', '.join(symbols) or 'none'}.")
         self._look_up(reading)
 
+    def _confirm(self, reading: Reading) -> None:
+        """Read once more what is held, and doubt what differs: it moved, or an answer was stale or cut short."""
+        feeds = self._feeds(reading.now_ms)
+        work: list[Callable[[], object]] = []
+        if reading.positions is not None:
+            work.append(partial(feeds.read, self.rules.positions, _markets_of(reading.resolved)))
+        spot = reading.positions is None or any(
+            not reading.listed.is_contract(market) for found in reading.resolved for market in found.markets
+        )
+        if reading.balances is not None and spot:
+            work.append(self._balances)
+        for answer in self.caller.all(work):
+            if isinstance(answer, FeedRead) and reading.positions is not None:
+                _doubt_positions(reading, answer)
+            elif isinstance(answer, Mapping) and reading.balances is not None:
+                totals = {name: entry.get("total") for name, entry in answer.items()}
+                first = {name: entry.get("total") for name, entry in reading.balances.items()}
+                reading.unknown_assets = differing(_as_rows(first), _as_rows(totals), ("qty",))
+            elif isinstance(answer, CallFailed) and reading.balances is not None:
+                self._note_balances(reading, answer)
+
     def _look_up(self, reading: Reading) -> None:
         """Ask for the orders of which only fills are listed: a fill carries no client order id."""
         known = {(row.get("symbol"), str(row.get("id"))) for row in _orders_of(reading)}
@@ -213,12 +238,16 @@ class Reader:
             why = reading.coverage[Feed.BALANCES].reason or "balances are not known"
             document["positions"] = [
                 *(position_row(row, naming) for row in reading.positions.rows),
-                *spot_legs(reading.resolved, balances, listed, why),
+                *spot_legs(
+                    reading.resolved, balances | reading.unknown_assets if balances is not None else None, listed, why
+                ),
             ]
         named = [row.get("symbol") for row in (*opened, *closed, *reading.fills.rows)]
         named += [row.get("symbol") for row in (reading.positions.rows if reading.positions else ())]
         named += _markets_of(reading.resolved)
         document["contract_sizes"], document["markets"] = sizes_and_markets(named, naming, listed)
+        document["unknown_symbols"] = reading.unknown_symbols
+        document["unknown_assets"] = reading.unknown_assets
         self._cover(reading)
         document["coverage"] = {feed.value: _entry(part) for feed, part in reading.coverage.items()}
         document["notes"] = reading.notes
@@ -240,6 +269,22 @@ class Reader:
     def _is_void(self, name: str, reading: Reading) -> bool:
         """Say whether a section stands for a feed that failed: it is left out, so that it cannot read as empty."""
         return name in set(Feed) and reading.coverage[Feed(name)].state is FeedState.FAILED
+
+
+def _doubt_positions(reading: Reading, again: FeedRead) -> None:
+    """Hold two readings of the positions against each other; the second one counts."""
+    assert reading.positions is not None
+    first, reading.positions = reading.positions, again
+    if first.coverage.complete and again.coverage.complete:
+        differ = differing(first.rows, again.rows, ("contracts",))
+        reading.unknown_symbols = {str(reading.naming.of(symbol)): why for symbol, why in differ.items()}
+    elif not first.coverage.complete:
+        reading.positions = first
+
+
+def _as_rows(totals: Mapping[str, object]) -> list[Row]:
+    """Return balances as rows; what is nothing is no row, for a venue may leave it out."""
+    return [{"symbol": name, "qty": total} for name, total in totals.items() if is_something(total)]
 
 
 def _feed(answer: object) -> FeedRead:
