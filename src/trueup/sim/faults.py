@@ -4,8 +4,9 @@ A plan decides by the number of the request alone, so the same seed and the same
 it did stands in its log, and the log can be played again.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from random import Random
@@ -100,14 +101,15 @@ HONEST = frozenset(kind for kind, note in NOTES.items() if note.noticeable)
 class Fault:
     """One fault of a fixed list: it strikes the request of that number, or those whose path holds `path`.
 
-    `times` is how often it strikes at most. `ms` is a delay, a lag, an age or a skew of the clock; `retry_after` in
-    seconds.
+    `skip` is how many of these it lets pass first, `times` how often it strikes at most. `ms` is a delay, a lag, an age
+    or a skew of the clock; `retry_after` in seconds.
     """
 
     kind: FaultKind | str
     at_request: int | None = None
     path: str = ""
     method: str | None = None
+    skip: int = 0
     times: int | None = None
     ms: int | None = None
     retry_after: int = 1
@@ -156,6 +158,7 @@ class FaultPlan:
     enabled: bool = True
     log: list[Injected] = field(default_factory=list)
     requests: int = 0
+    _passed: Counter[int] = field(default_factory=Counter, repr=False)
 
     def __post_init__(self) -> None:
         for name in (*self.rates, *(fault.kind for fault in self.faults)):
@@ -168,13 +171,17 @@ class FaultPlan:
         if not self.enabled or self.only not in path:
             return number, None
         for fault in self.faults:
-            if fault.concerns(number, method, path) and not self._spent(fault):
+            if fault.concerns(number, method, path) and not self._spent(fault) and not self._passes(fault):
                 return number, fault
         return number, self._drawn(number)
 
     def _spent(self, fault: Fault) -> bool:
         struck = sum(1 for entry in self.log if entry.fault is fault)
         return fault.times is not None and struck >= fault.times
+
+    def _passes(self, fault: Fault) -> bool:
+        self._passed[id(fault)] += 1
+        return self._passed[id(fault)] <= fault.skip
 
     def _drawn(self, number: int) -> Fault | None:
         draw = Decimal(str(self.chance(number).random()))
@@ -190,12 +197,7 @@ class FaultPlan:
 
     def again(self) -> "FaultPlan":
         """Return a plan that does once more what this one did, to the same requests."""
-        struck = [
-            Fault(
-                kind=entry.fault.name, at_request=entry.number, ms=entry.fault.ms, retry_after=entry.fault.retry_after
-            )
-            for entry in self.log
-        ]
+        struck = [replace(entry.fault, at_request=entry.number, path="", skip=0, times=None) for entry in self.log]
         return FaultPlan(seed=self.seed, faults=struck, only=self.only)
 
     def wrap(self, app: Any) -> Any:

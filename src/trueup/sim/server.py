@@ -3,11 +3,14 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from trueup.sim.exchange import Exchange
 
 HOST = "127.0.0.1"
 
@@ -37,6 +40,11 @@ def running(app: Any, port: int = 0) -> Iterator[str]:
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
+
+
+def system_clock(exchange: "Exchange") -> Callable[[], None]:
+    """Return what moves an exchange's clock on to the system's: the `before` of a wire whose clients live by that."""
+    return lambda: exchange.advance_to(time.time_ns() // 1_000_000)
 
 
 def serve(app: Any, port: int) -> None:

@@ -94,7 +94,7 @@ class SimVenue:
 
     def _order(self, order: Order) -> VenueOrder:
         market = self.exchange.markets[order.symbol]
-        fills = [fill for fill in self.exchange.fills if fill.order is order]
+        fills = order.fills
         price = EXACT.divide(order.spent, order.executed) if order.executed else None
         return VenueOrder(
             id=order.id, symbol=spelt(market), side=order.side, status=order.status.value,

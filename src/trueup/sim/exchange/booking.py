@@ -22,11 +22,12 @@ def book(exchange: "Exchange", order: Order, qty: Decimal, price: Decimal, *, ma
     if order.status is Status.FILLED:
         order.ended_ms = exchange.now_ms
         exchange.forget_working(order)
-    fee, fee_asset = fee_of(market, order.side, qty, price, maker=maker)
+    fee, fee_asset = _fee(account, market, order.side, qty, price, maker=maker)
     realized = _move(account, market, order, qty, price, exchange.now_ms)
     _charge(account, market, order, fee, fee_asset)
     fill = _fill(exchange, order, qty, price, maker=maker, fee=fee, fee_asset=fee_asset, realized=realized)
     exchange.fills.append(fill)
+    order.fills.append(fill)
     _note(exchange, market, fill)
     return fill
 
@@ -43,6 +44,21 @@ def _fill(exchange: "Exchange", order: Order, qty: Decimal, price: Decimal, **mo
     )  # fmt: skip
 
 
+def _fee(  # an execution's own facts
+    account: Account, market: Market, side: Side, qty: Decimal, price: Decimal, *, maker: bool
+) -> tuple[Decimal, str]:
+    if market.fee_asset is not None and not market.is_swap:
+        rate = market.maker_rate if maker else market.taker_rate
+        fee = _cut(EXACT.divide(qty * price * rate, market.fee_asset_price), market)
+        if account.balance(market.fee_asset) >= fee:
+            return fee, market.fee_asset
+    return fee_of(market, side, qty, price, maker=maker)
+
+
+def _cut(fee: Decimal, market: Market) -> Decimal:
+    return fee.quantize(Decimal(1).scaleb(-market.fee_places), ROUND_DOWN, EXACT)
+
+
 def fee_of(market: Market, side: Side, qty: Decimal, price: Decimal, *, maker: bool) -> tuple[Decimal, str]:
     """Return the fee of an execution and its asset."""
     rate = market.maker_rate if maker else market.taker_rate
@@ -51,7 +67,7 @@ def fee_of(market: Market, side: Side, qty: Decimal, price: Decimal, *, maker: b
         worth, asset = worth_of(market, qty, price), market.settles_in
     else:
         worth, asset = (qty, market.base) if in_base else (qty * price, market.quote)
-    return (worth * rate).quantize(Decimal(1).scaleb(-market.fee_places), ROUND_DOWN, EXACT), asset
+    return _cut(worth * rate, market), asset
 
 
 def worth_of(market: Market, qty: Decimal, price: Decimal) -> Decimal:

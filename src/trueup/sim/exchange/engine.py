@@ -169,7 +169,9 @@ class Exchange:
         )  # fmt: skip
         self.orders.append(order)
         self._working[number] = order
-        self._by_id["", order.id] = self._by_id[order.symbol, order.id] = order
+        self._by_id[order.symbol, order.id] = order
+        if self.names.ids == "uuid":
+            self._by_id["", order.id] = order
         return order
 
     @_whole

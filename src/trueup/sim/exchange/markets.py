@@ -28,6 +28,7 @@ class Market:
 
     `symbol` is the venue's own spelling. `depth` is the most that one order executes at one price before it has to
     wait for the next (None is all of it); a market order takes it piece by piece at once. `fee_places` cuts fees.
+    `fee_asset` pays the fees of coins and shares, at `fee_asset_price` in quote, while the account has enough of it.
     """
 
     symbol: str
@@ -41,6 +42,8 @@ class Market:
     taker_rate: Decimal = Decimal(0)
     maker_rate: Decimal = Decimal(0)
     fee_in: FeeIn = FeeIn.QUOTE
+    fee_asset: str | None = None
+    fee_asset_price: Decimal = Decimal(1)
     fee_places: int = 8
     depth: Decimal | None = None
 

@@ -27,9 +27,9 @@ def check(exchange: "Exchange", account: Account, request: OrderRequest) -> None
     if market.is_swap and account.hedged is (request.leg is Leg.BOTH):
         raise NotAllowed("position_side", "the order's position side does not match the account's setting")
     closing = request.leg is not Leg.BOTH and (request.leg is Leg.LONG) is (request.side is Side.SELL)
-    if (request.reduce_only or closing) and not reduces(account, market, request):
+    if (request.reduce_only or closing) and not request.conditional and not reduces(account, market, request):
         raise NotAllowed("reduce_only", "there is nothing to reduce")
-    if closing and reduces(account, market, request) < request.qty:
+    if closing and not request.conditional and reduces(account, market, request) < request.qty:
         raise NotAllowed("reduce_only", "the order exceeds the leg that it closes")
     _funds(exchange, account, market, request)
 
@@ -79,14 +79,16 @@ def match_market(exchange: "Exchange", symbol: str) -> None:
 
 
 def match(exchange: "Exchange", order: Order, *, taking: bool) -> None:
-    """Fill an order as far as the price and the market's depth allow; `taking` is an order that has just come."""
+    """Fill an order as far as the price and the market's depth allow; `taking` is an order that has just come;
+    one that has just triggered takes too."""
     if order.status is Status.HELD and order.parent is not None:
         return
     price, request = exchange.prices[order.symbol], order.request
-    if request.stop_price is not None and not order.triggered:
-        if not _touched(request.side, request.stop_price, price):
+    taking = taking or (request.stop_price is not None and order.triggered_ms is None)
+    if request.stop_price is not None and order.triggered_ms is None:
+        if not _touched(request, request.stop_price, price):
             return
-        order.triggered = True
+        order.triggered_ms = order.updated_ms = exchange.now_ms
     limit = request.limit_price
     if limit is not None and not _crosses(request.side, limit, price):
         _leftover(exchange, order)
@@ -116,8 +118,9 @@ def _crosses(side: Side, limit: Decimal, price: Decimal) -> bool:
     return price <= limit if side is Side.BUY else price >= limit
 
 
-def _touched(side: Side, stop: Decimal, price: Decimal) -> bool:
-    return price >= stop if side is Side.BUY else price <= stop
+def _touched(request: OrderRequest, stop: Decimal, price: Decimal) -> bool:
+    rises = (request.side is Side.BUY) is not request.take
+    return price >= stop if rises else price <= stop
 
 
 def add_legs(exchange: "Exchange", parent: Order) -> None:

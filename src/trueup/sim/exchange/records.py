@@ -60,7 +60,8 @@ class OrderRequest:
     """What is asked of the exchange: quantity in the market's units, prices in quote; `type` market, limit, stop...
 
     `stop_price` makes the order wait until the price touches it. `take_profit` and `stop_loss` are the prices of the
-    legs of a bracket. `expires_ms` is when it expires by itself.
+    legs of a bracket. `expires_ms` is when it expires by itself. `take` makes the stop price one that is
+    touched from the other side, as a take-profit; `conditional` is an order that is no order yet until then.
     """
 
     symbol: str
@@ -78,6 +79,8 @@ class OrderRequest:
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     notional: Decimal | None = None
+    take: bool = False
+    conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ class Order:
     """An order and how it went: `executed` is its own fills, `carried` what it took over from the one it replaces.
 
     `number` counts the exchange's orders, `id` is the venue's name of it; `micros` are the microseconds below
-    `created_ms`. `spent` is the sum of price times quantity.
+    `created_ms`. `spent` is the sum of price times quantity of its `fills`.
     """
 
     number: int
@@ -119,8 +122,9 @@ class Order:
     replaced_ms: int | None = None
     parent: str | None = None
     legs: list["Order"] = field(default_factory=list)
+    fills: list["Fill"] = field(default_factory=list)
     origin: Origin = Origin.HOLDER
-    triggered: bool = False
+    triggered_ms: int | None = None
 
     @property
     def symbol(self) -> str:

@@ -96,11 +96,16 @@ def alpaca_app(
         routes=[
             *(Route(path, _endpoint(desk, limits, handlers), methods=list(handlers)) for path, handlers in _ROUTES),
             WebSocketRoute("/stream", stream(desk)),
-        ]
+        ],
+        exception_handlers={404: _nowhere},
     )
     app.state.dialect = AlpacaDialect()
     app.state.exchange = exchange
     return app
+
+
+async def _nowhere(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the form of a handler
+    return answer({"code": 40410000, "message": "endpoint not found."}, 404)
 
 
 def _endpoint(

@@ -1,6 +1,6 @@
 """Alpaca's orders: asking for them, page by page, and giving, replacing and canceling them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING
@@ -54,7 +54,7 @@ def listed(call: "Call") -> Response:
         raise ValueError(f"invalid direction: {direction}")
     limit = whole(call.query("limit"), "limit", call.wire.orders_default, call.wire.orders_limit)
     nested = call.query("nested") in ("true", "True", "1")
-    rows = [order for order in call.exchange.orders_of(call.account.name) if _wanted(call, order, status, nested)]
+    rows = list(filter(_wanted(call, status, nested=nested), call.exchange.orders_of(call.account.name)))
     rows = seen_orders(rows, call.veil, call.exchange.now_ms)
     rows.sort(key=submitted, reverse=direction == "desc")
     return answer([order_row(call.exchange, order, nested=nested) for order in rows[:limit]])
@@ -65,19 +65,29 @@ def submitted(order: Order) -> int:
     return order.created_ms * 1000 + order.micros
 
 
-def _wanted(call: "Call", order: Order, status: str, nested: bool) -> bool:  # a filter's own switch
-    after, until, symbols, side = (call.query(name) for name in ("after", "until", "symbols", "side"))
-    if nested and order.parent is not None:
-        return False
-    if status != "all" and order.status.working is not (status == "open"):
-        return False
-    if after is not None and submitted(order) <= micros_of(after):
-        return False
-    if until is not None and submitted(order) >= micros_of(until):
-        return False
-    if symbols is not None and order.symbol not in {market_of(call.exchange, s).symbol for s in symbols.split(",")}:
-        return False
-    return side in (None, order.side.value)
+def bounds(call: "Call") -> tuple[int | None, int | None]:
+    """Return `after` and `until` in microseconds; both leave their own moment out."""
+    after, until = call.query("after"), call.query("until")
+    return micros_of(after) if after is not None else None, micros_of(until) if until is not None else None
+
+
+def _wanted(call: "Call", status: str, *, nested: bool) -> Callable[[Order], bool]:
+    """Return what a listing asks of an order."""
+    (after, until), given, side = bounds(call), call.query("symbols"), call.query("side")
+    symbols = None if given is None else {market_of(call.exchange, name).symbol for name in given.split(",")}
+
+    def wanted(order: Order) -> bool:
+        at = submitted(order)
+        return (
+            (status == "all" or order.status.working is (status == "open"))
+            and (after is None or at > after)
+            and (until is None or at < until)
+            and (symbols is None or order.symbol in symbols)
+            and side in (None, order.side.value)
+            and not (nested and order.parent is not None)
+        )
+
+    return wanted
 
 
 def one(call: "Call") -> Response:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from trueup.sim.exchange import Account, Exchange, Kind, Market, NotAllowed
+from trueup.sim.exchange import Account, Exchange, Kind, Leg, Market, NotAllowed
 from trueup.sim.wire.desk import Desk, Refusal, Veil, answer, number, veil_of
 
 DAY_MS = 86_400_000
@@ -108,14 +108,19 @@ class Call:
             raise refusal(-1130, "Data sent for parameter 'limit' is not valid.")
         return min(default if given is None else given, limit)
 
-    def client_id(self) -> str | None:
+    def leg(self) -> Leg:
+        """Return the position side of a new order."""
+        try:
+            return Leg(self.params.get("positionSide", "BOTH").lower())
+        except ValueError:
+            raise refusal(-1116, "Invalid positionSide.") from None
+
+    def client_id(self, name: str = "newClientOrderId") -> str | None:
         """Return the client order id of a new order, of at most 36 characters."""
-        given = self.params.get("newClientOrderId")
+        given = self.params.get(name)
         if given is not None and not _CLIENT_ID.fullmatch(given):
-            text = (
-                "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_.:/]{1,36}$'."
-            )
-            raise refusal(-1100, text)
+            legal = "legal range is '^[a-zA-Z0-9-_.:/]{1,36}$'."
+            raise refusal(-1100, f"Illegal characters found in parameter '{name}'; {legal}")
         return given
 
     def market(self, *kinds: Kind) -> Market:

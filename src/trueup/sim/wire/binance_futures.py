@@ -10,8 +10,10 @@ from decimal import Decimal
 
 from starlette.responses import Response
 
-from trueup.sim.exchange import Fill, Kind, Leg, Market, NotAllowed, Order, OrderRequest, Origin, Side, Status
+from trueup.sim.exchange import Fill, Kind, Market, NotAllowed, Order, OrderRequest, Origin, Side, Status
+from trueup.sim.wire import binance_algo
 from trueup.sim.wire.binance import Call, Endpoint, refusal
+from trueup.sim.wire.binance_algo import waits
 from trueup.sim.wire.binance_futures_rows import (
     INCOME,
     account_row,
@@ -20,6 +22,7 @@ from trueup.sim.wire.binance_futures_rows import (
     legs_of,
     market_row,
     order_row,
+    placed_ms,
     position_row,
     trade_row,
 )
@@ -53,7 +56,7 @@ class Futures:
         kept = [
             order
             for order in call.exchange.orders_of(call.account.name)
-            if order.symbol in names and _remembered(call, order)
+            if order.symbol in names and not waits(order) and _remembered(call, order)
         ]
         return seen_orders(kept, call.veil, call.exchange.now_ms)
 
@@ -117,7 +120,8 @@ class Futures:
             symbol=market.symbol, side=Side(call.must("side").lower()), qty=Decimal(call.must("quantity")),
             type="limit" if limited else "market", limit_price=Decimal(call.must("price")) if limited else None,
             stop_price=Decimal(call.must("stopPrice")) if kind not in ("LIMIT", "MARKET") else None,
-            client_order_id=call.client_id(), leg=_leg(call),
+            take=kind.startswith("TAKE_PROFIT"),
+            client_order_id=call.client_id(), leg=call.leg(),
             reduce_only=call.params.get("reduceOnly") == "true",
             time_in_force=call.params.get("timeInForce", "GTC").lower(),
         )  # fmt: skip
@@ -133,9 +137,10 @@ class Futures:
         return answer(order_row(market, order))
 
     def cancel_all(self, call: Call) -> Response:
-        """DELETE allOpenOrders."""
+        """DELETE allOpenOrders; conditional orders stay."""
         for order in call.exchange.working(call.account.name, call.market(self.kind).symbol):
-            call.exchange.cancel(order)
+            if not waits(order):
+                call.exchange.cancel(order)
         return answer({"code": 200, "msg": "The operation of cancel all open order is done."})
 
     def open(self, call: Call) -> Response:
@@ -150,7 +155,7 @@ class Futures:
         page = paged(
             self._orders(call, market), from_id=call.whole("orderId") if market else None,
             number=lambda order: int(order.id) if market else order.number,
-            time=lambda order: order.created_ms, start=start, end=end,
+            time=placed_ms, start=start, end=end,
         newest="startTime" not in call.params,
             limit=call.page(call.wire.orders_default, call.wire.orders_limit),
         )  # fmt: skip
@@ -285,19 +290,12 @@ class Futures:
         return answer({"leverage": call.whole("leverage"), "maxNotionalValue": "20000000", "symbol": symbol})
 
 
-def _leg(call: Call) -> Leg:
-    try:
-        return Leg(call.params.get("positionSide", "BOTH").lower())
-    except ValueError:
-        raise refusal(-1116, "Invalid positionSide.") from None
-
-
 def _remembered(call: Call, order: Order) -> bool:
     if order.status.working:
         return True
     idle = order.status in (Status.CANCELED, Status.EXPIRED) and not order.executed
     memory = call.wire.cancels_memory_ms if idle else call.wire.futures_memory_ms
-    return order.created_ms >= call.exchange.now_ms - memory
+    return placed_ms(order) >= call.exchange.now_ms - memory
 
 
 def routes(prefix: str) -> Mapping[str, Mapping[str, Endpoint]]:
@@ -331,4 +329,4 @@ def routes(prefix: str) -> Mapping[str, Mapping[str, Endpoint]]:
         "/v2/positionRisk": {"GET": Endpoint(of.risk_whole, 5)},
         "/v3/positionRisk": {"GET": Endpoint(of.risk, 5)},
     }
-    return {prefix + path: endpoints for path, endpoints in paths.items()}
+    return {prefix + path: endpoints for path, endpoints in {**paths, **binance_algo.routes(of)}.items()}

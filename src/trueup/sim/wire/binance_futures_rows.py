@@ -29,7 +29,6 @@ INCOME: Mapping[EventKind, str] = {
     EventKind.DEPOSIT: "TRANSFER", EventKind.FEE: "COMMISSION", EventKind.FUNDING: "FUNDING_FEE",
     EventKind.REALIZED: "REALIZED_PNL",
 }  # fmt: skip
-_STATUS_TYPES = {True: "STOP", False: "STOP_MARKET"}
 
 
 def steps(number: Decimal) -> int:
@@ -41,29 +40,44 @@ def steps(number: Decimal) -> int:
 def order_type(order: Order) -> str:
     """Return an order's type in the words of futures."""
     limited = order.request.limit_price is not None
-    return _STATUS_TYPES[limited] if order.request.stop_price is not None else "LIMIT" if limited else "MARKET"
+    if order.request.stop_price is None:
+        return "LIMIT" if limited else "MARKET"
+    return ("TAKE_PROFIT" if order.request.take else "STOP") + ("" if limited else "_MARKET")
+
+
+def _type_now(order: Order) -> str:
+    """Return an order's type; a conditional order has become another, and what it was stands beside it."""
+    if not order.request.conditional:
+        return order_type(order)
+    return "LIMIT" if order.request.limit_price is not None else "MARKET"
+
+
+def placed_ms(order: Order) -> int:
+    """Return when an order was placed: a conditional one when it triggered."""
+    return order.triggered_ms if order.request.conditional and order.triggered_ms is not None else order.created_ms
 
 
 def order_row(market: Market, order: Order) -> dict[str, object]:
-    """Return an order as GET /fapi/v1/order and allOrders give it; an inverse one has cumBase and a pair."""
+    """Return an order as GET /fapi/v1/order and allOrders give it; of cumQuote and cumBase one is 0."""
     request, tick, lot = order.request, steps(market.tick), steps(market.lot)
     inverse = market.kind is Kind.INVERSE
     base = worth_of(market, order.executed, average(order)) if inverse and order.executed else Decimal(0)
-    cumulative = (
-        {"cumBase": places(base, MONEY), "pair": market.symbol.partition("_")[0]}
-        if inverse
-        else {"cumQuote": places(order.spent, MONEY)}
-    )
+    quote = Decimal(0) if inverse else order.spent
+    pair = {"pair": market.symbol.partition("_")[0]} if inverse else {}
     return {
         "orderId": int(order.id), "symbol": order.symbol, "status": STATUSES[order.status],
         "clientOrderId": order.client_order_id, "price": places(request.limit_price or Decimal(0), tick),
         "avgPrice": places(average(order), MONEY), "origQty": places(order.qty, lot),
-        "executedQty": places(order.executed, lot), **cumulative, "timeInForce": request.time_in_force.upper(),
-        "type": order_type(order), "reduceOnly": request.reduce_only and order.origin is Origin.HOLDER,
+        "executedQty": places(order.executed, lot),
+        "cumQuote": places(quote, MONEY) if quote else "0",
+        "cumBase": places(base, MONEY) if base else "0", **pair,
+        "timeInForce": request.time_in_force.upper(),
+        "type": _type_now(order),
+        "reduceOnly": request.reduce_only and order.origin is Origin.HOLDER,
         "closePosition": False, "side": order.side.value.upper(), "positionSide": request.leg.value.upper(),
         "stopPrice": places(request.stop_price or Decimal(0), tick), "workingType": "CONTRACT_PRICE",
         "priceProtect": False, "origType": order_type(order), "priceMatch": "NONE",
-        "selfTradePreventionMode": "EXPIRE_MAKER", "goodTillDate": 0, "time": order.created_ms,
+        "selfTradePreventionMode": "EXPIRE_MAKER", "goodTillDate": 0, "time": placed_ms(order),
         "updateTime": order.updated_ms,
     }  # fmt: skip
 
@@ -73,9 +87,9 @@ def trade_row(market: Market, fill: Fill) -> dict[str, object]:
     inverse = market.kind is Kind.INVERSE
     worth = worth_of(market, fill.qty, fill.price)
     amounts: dict[str, object] = (
-        {"pair": market.symbol.partition("_")[0], "marginAsset": market.base, "baseQty": places(worth, MONEY)}
+        {"pair": market.symbol.partition("_")[0], "baseQty": places(worth, MONEY), "quoteQty": "0"}
         if inverse
-        else {"quoteQty": places(worth, MONEY)}
+        else {"quoteQty": places(worth, MONEY), "baseQty": "0"}
     )
     return {
         "symbol": market.symbol, "id": fill.number, "orderId": int(fill.order.id),
@@ -83,7 +97,7 @@ def trade_row(market: Market, fill: Fill) -> dict[str, object]:
         "qty": places(fill.qty, steps(market.lot)), "realizedPnl": places(fill.realized, MONEY), **amounts,
         "commission": places(fill.fee, MONEY), "commissionAsset": fill.fee_asset, "time": fill.time_ms,
         "positionSide": fill.order.request.leg.value.upper(), "buyer": fill.order.side is Side.BUY,
-        "maker": fill.maker,
+        "maker": fill.maker, "marginAsset": market.settles_in,
     }  # fmt: skip
 
 

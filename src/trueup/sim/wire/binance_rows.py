@@ -43,7 +43,7 @@ def order_row(order: Order) -> dict[str, object]:
     }  # fmt: skip
 
 
-def created_row(order: Order, fills: list[Fill], form: str) -> dict[str, object]:
+def created_row(order: Order, form: str) -> dict[str, object]:
     """Return the answer to a new order: ACK, RESULT or FULL."""
     row: dict[str, object] = {
         "symbol": order.symbol, "orderId": int(order.id), "orderListId": -1, "clientOrderId": order.client_order_id,
@@ -60,7 +60,7 @@ def created_row(order: Order, fills: list[Fill], form: str) -> dict[str, object]
                 "price": places(fill.price, FULL), "qty": places(fill.qty, FULL), "commission": places(fill.fee, FULL),
                 "commissionAsset": fill.fee_asset, "tradeId": fill.number,
             }
-            for fill in fills
+            for fill in order.fills
         ]  # fmt: skip
     return row
 

@@ -124,9 +124,8 @@ def _create(call: Call) -> Response:
         time_in_force=call.params.get("timeInForce", "GTC").lower(),
     )  # fmt: skip
     order = call.exchange.submit(call.account.name, request)
-    fills = [fill for fill in call.exchange.fills if fill.order is order]
     form = call.params.get("newOrderRespType", "FULL" if kind in ("LIMIT", "MARKET") else "ACK")
-    return answer(created_row(order, fills, form))
+    return answer(created_row(order, form))
 
 
 def _cancel(call: Call) -> Response:

@@ -68,7 +68,7 @@ class Faulty:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self._talk(scope, receive, send)
             return
         number, fault = self.plan.next(scope["method"], scope["path"])
         if fault is None:
@@ -78,6 +78,26 @@ class Faulty:
         if what is not None:
             self.plan.log.append(Injected(number, fault, scope["method"], scope["path"], what))
         await _send(send, answer, cut=cut)
+
+    async def _talk(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Pass a stream on; a reset ends it at its first trade update, which is lost."""
+        number, fault = self.plan.next("WEBSOCKET", scope["path"])
+        if fault is None or fault.name is not FaultKind.RESET:
+            await self.app(scope, receive, send)
+            return
+        cut = False
+
+        async def pass_on(message: dict[str, Any]) -> None:
+            nonlocal cut
+            if cut:
+                return
+            if b'"stream":"trade_updates"' in (message.get("bytes") or b""):
+                cut = True
+                self.plan.log.append(Injected(number, fault, "WEBSOCKET", scope["path"], "before an update"))
+                message = {"type": "websocket.close", "code": 1011, "reason": "internal error"}
+            await send(message)
+
+        await self.app(scope, receive, pass_on)
 
     async def _ask(self, scope: MutableMapping[str, Any], receive: Any) -> Answer:
         """Let the application answer, and keep the answer back."""
