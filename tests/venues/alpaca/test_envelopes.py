@@ -29,6 +29,7 @@ WRONG = {
     "cut off": Reply('[{"symbol": "AAPL", "qty"'),
     "not UTF-8": Reply(b'[{"symbol": "\xff"}]'),
     "a redirect to a log-in": Reply("", 302, {"Location": "https://example.invalid/login"}),
+    "a redirect with an empty list": Reply([], 307, {"Location": "/login"}),
     "a redirect with a page": Reply(HTML, 301, {"Location": "/login"}),
     "a connection that breaks off": Reply([{"symbol": "AAPL", "qty": "1"}], cut=True),
     "HTML of a 502": Reply(HTML, 502),

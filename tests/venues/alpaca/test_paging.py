@@ -243,6 +243,39 @@ def test_an_execution_of_an_order_that_cannot_be_read_is_left_out_and_the_feeds_
         assert old.id in snapshot.feed(feed).reason
 
 
+def test_an_answer_about_another_order_is_no_answer() -> None:
+    world = exchange()
+    old = resting(world)
+    world.advance(8 * 86_400_000)
+    world.fill(old, "0.4")
+    world.advance(60 * SECOND)
+    with running(alpaca_app(world)) as behind:
+        forward = forwarding(behind)
+
+        def answers(asked: Asked) -> Reply:
+            return Reply(alpaca_order(id="another")) if asked.path.endswith(old.id) else forward(asked)
+
+        with canned(answers) as server:
+            snapshot = venue(server.url, lambda: world.now_ms).read(ReadScope(world.now_ms - 86_400_000))
+    assert (ids(snapshot), snapshot.fills) == ([], ())
+    assert snapshot.feed(Feed.CLOSED_ORDERS).since_ms == world.now_ms - 60 * SECOND + 1
+    assert any("answered with another" in note for note in snapshot.notes)
+
+
+def test_without_executions_orders_from_before_the_window_may_be_missing() -> None:
+    """Only an execution names an order from before the window that filled within it."""
+    world = exchange()
+    order(world)
+    world.advance(60 * SECOND)
+    plan = FaultPlan(faults=[Fault(kind=FaultKind.HTML_5XX, path="activities")])
+    with trading(world, wrap=plan.wrap) as alpaca:
+        whole = alpaca.read()
+        window = alpaca.read(ReadScope(NOW_MS))
+    assert whole.feed(Feed.CLOSED_ORDERS).complete
+    assert window.feed(Feed.CLOSED_ORDERS).state is FeedState.PARTIAL
+    assert window.feed(Feed.FILLS).state is whole.feed(Feed.FILLS).state is FeedState.FAILED
+
+
 def test_executions_older_than_their_orders_cost_no_call_and_prove_nothing() -> None:
     """The first page of activities reaches back for months; what is out of reach is not asked for one by one."""
     world = exchange()

@@ -75,14 +75,15 @@ def test_executions_of_orders_that_did_not_fill_whole_count(status: str) -> None
     assert (found.qty, found.working) == (Decimal("0.1"), False)
 
 
-def test_an_order_in_two_lists_counts_once_as_it_is_now() -> None:
+@pytest.mark.parametrize("newer", ["open", "all"])
+def test_an_order_in_two_lists_counts_once_as_it_is_now(newer: str) -> None:
     """The lists are read one after the other; differing rows of one order would be a conflict."""
     then = alpaca_order(status="partially_filled", filled_qty="0.1", updated_at="2026-01-02T02:59:01Z")
     now = alpaca_order(updated_at="2026-01-02T02:59:02Z")
 
     def answers(asked: Any) -> Reply:
         if asked.path == "/v2/orders":
-            return Reply([then] if asked.query["status"] == "open" else [now])
+            return Reply([now] if asked.query["status"] == newer else [then])
         return all_well()(asked)
 
     with canned(answers) as server:

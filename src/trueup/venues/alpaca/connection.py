@@ -88,7 +88,6 @@ def client_of(account: LiveAccount) -> TradingClient:
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Wire(account.timeout_s))
     client._retry = 0  # noqa: SLF001  # only our caller retries: it knows the limit and says why
-    client._retry_codes = []  # noqa: SLF001  # as above
     return client
 
 

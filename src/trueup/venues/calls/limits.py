@@ -41,6 +41,13 @@ class RateLimit:
         with self._lock:
             self._not_before = max(self._not_before, self._now() + seconds)
 
+    def slow_to(self, per_minute: float) -> None:
+        """Allow no more than so much in a minute from now on."""
+        with self._lock:
+            if per_minute / 60 < self.per_second:
+                self.burst = max(1.0, self.burst * per_minute / 60 / self.per_second)
+                self.per_second = per_minute / 60
+
     def _reserve(self, weight: float) -> float:
         """Take a weight and return 0, or return the seconds until it may be tried again.
 
@@ -68,6 +75,7 @@ def shared_limit(venue: str, key: str, per_minute: float) -> RateLimit:
     name = sha256(f"{venue}\n{key}".encode()).hexdigest()
     with _lock:
         found = _shared.get(name)
-        if found is None or found.per_second > per_minute / 60:
+        if found is None:
             _shared[name] = found = RateLimit(per_minute)
+        found.slow_to(per_minute)
         return found
