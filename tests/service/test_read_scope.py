@@ -54,10 +54,10 @@ def test_reaches_back_the_look_back_and_the_grace(bot: Bot) -> None:
     )
 
 
-def test_reaches_back_to_the_newest_row_of_the_oldest_open_trade(bot: Bot) -> None:
+def test_reaches_back_to_the_first_entry_of_the_oldest_open_trade(bot: Bot) -> None:
     old = 40 * 24 * 60
     app = bot.ready(row("TRD-1", 2, minute=-old), leave("TRD-1", 1, minute=60 - old), row("TRD-2", symbol="SOL/USD"))
     grace = app.backfill.policy.grace_ms
     assert asked(app, 5) == ReadScope(
-        START - (old - 60) * 60_000 - grace, ("BTC/USD", "SOL/USD"), ("BTC/USD", "SOL/USD")
+        START - old * 60_000 - grace, ("BTC/USD", "SOL/USD"), ("BTC/USD", "SOL/USD")
     )

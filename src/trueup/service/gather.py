@@ -162,10 +162,13 @@ def _short_tags(app: App, profiles: Iterable[Profile], snapshot: Snapshot, slice
 
 
 def _scope(app: App, profiles: Iterable[Profile], slices: Iterable[Slice]) -> ReadScope:
-    """Return what is wanted of the venue: the look-back, further where an open trade is older, and the symbols."""
+    """Return what is wanted of the venue: the look-back, further where an open trade is older, and the symbols.
+
+    A trade is as old as its first entry: what changed its quantities since (a split) matters too.
+    """
     policy = app.backfill.policy
     trades = [trade for trade in slices if trade.is_open and trade.newest_ms > 0]
-    starts = [app.clock.now_ms() - policy.lookback_ms, *(trade.newest_ms for trade in trades)]
+    starts = [app.clock.now_ms() - policy.lookback_ms, *(trade.opened_ms or trade.newest_ms for trade in trades)]
     held = {trade.symbol for trade in trades}
     symbols = held | {symbol for profile in profiles for symbol in profile.managed_symbols or ()}
     return ReadScope(min(starts) - policy.grace_ms, tuple(sorted(symbols)), tuple(sorted(held)))
