@@ -58,6 +58,4 @@ def test_reaches_back_to_the_first_entry_of_the_oldest_open_trade(bot: Bot) -> N
     old = 40 * 24 * 60
     app = bot.ready(row("TRD-1", 2, minute=-old), leave("TRD-1", 1, minute=60 - old), row("TRD-2", symbol="SOL/USD"))
     grace = app.backfill.policy.grace_ms
-    assert asked(app, 5) == ReadScope(
-        START - old * 60_000 - grace, ("BTC/USD", "SOL/USD"), ("BTC/USD", "SOL/USD")
-    )
+    assert asked(app, 5) == ReadScope(START - old * 60_000 - grace, ("BTC/USD", "SOL/USD"), ("BTC/USD", "SOL/USD"))

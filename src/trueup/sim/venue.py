@@ -1,12 +1,14 @@
 """The simulated exchange as a venue, in process: its own truth, with no wire between."""
 
+from collections.abc import Mapping
 from decimal import Decimal, localcontext
 
 from trueup.core.decimals import EXACT, plain
 from trueup.core.snapshot import NOT_GIVEN, Coverage, Feed, FeedState, Leg, Snapshot, VenueOrder
 from trueup.core.snapshot import Fill as VenueFill
 from trueup.core.symbols import Symbols
-from trueup.ports import EVERYTHING, OrderAnswer, ReadScope
+from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
+from trueup.sim.documents import document_of
 from trueup.sim.exchange import Account, Exchange, Fill, Kind, Market, NotAllowed, Order
 
 
@@ -45,6 +47,19 @@ class SimVenue:
                 fills=tuple(self._fill(fill) for fill in self._fills()), legs=tuple(legs),
                 balances=_sum(holder), unknown_symbols=unknown, symbols=self.symbols,
             )  # fmt: skip
+
+    @property
+    def actions(self) -> VenueActions | None:
+        """Return None: whoever holds the exchange acts on it directly."""
+        return None
+
+    def export(self, scope: ReadScope = EVERYTHING) -> Mapping[str, object]:
+        """Return what `read` says, as one document in the file format."""
+        return document_of(self.read(scope))
+
+    def inspect(self) -> list[Check]:
+        """Return nothing: the truth needs no proof."""
+        return []
 
     def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
         """Look for one order; one that the venue may have forgotten is unknown, not absent."""
@@ -130,7 +145,7 @@ class SimVenue:
                     continue
                 if market.kind is Kind.INVERSE:
                     worth = f"{plain(position.qty)} contracts of {plain(market.contract_size)} {market.quote}"
-                    unknown[self.symbols.token(symbol)] = f"{symbol} is held in {worth}"
+                    unknown[symbol] = f"{symbol} is held in {worth}"
                 else:
                     legs.append(Leg(symbol, self._base(market, position.qty), price))
         return legs, unknown
