@@ -75,7 +75,7 @@ class Situation:
         self.flat = self.holding.is_flat(self.policy.dust_abs)
         left = self.trade.open_qty
         self.proposed = []
-        back = {item for item in self.assigned if self.is_reverted(item.evidence.exchange_order_id)}
+        back = self.reverted and {item for item in self.assigned if self.is_reverted(item.evidence.exchange_order_id)}
         for item in sorted(self.assigned, key=back.__contains__) if back else self.assigned:
             row = evidence_row(self.trade, item, min(item.evidence.qty, left))
             if row.qty > NOTHING and left > NOTHING:
