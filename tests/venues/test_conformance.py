@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.scenarios.worlds import Stage, stages
 
+from trueup.core.errors import ConfigurationError
 from trueup.core.holdings import Holdings
 from trueup.core.orders import Side
 from trueup.core.repair.booked import BookedIndex
@@ -48,7 +49,8 @@ class Case:
         return self.name not in ("file", "simulated")
 
     def read(self) -> Snapshot:
-        return self.venue.read(self.stage.scope)
+        """Read it, without the notes: they tell how far two clocks are apart."""
+        return replace(self.venue.read(self.stage.scope), notes=())
 
 
 @pytest.fixture(scope="module", params=ADAPTERS)
@@ -149,12 +151,15 @@ def test_nothing_can_be_done_unless_the_account_allows_it(case: Case) -> None:
 
 def test_what_is_exported_reads_as_the_same(case: Case, tmp_path: Path) -> None:
     if case.name == "file":
-        pytest.skip("a file is its own export")
+        with pytest.raises(ConfigurationError, match="is an export already"):
+            case.venue.export()
+        return
     document = case.venue.export(case.stage.scope)
     text = as_text(document)
     json.loads(text)
     (tmp_path / "kept.json").write_text(text)
-    kept, live = FileVenue(case.venue.read().account, tmp_path / "kept.json").read(), case.read()
+    live = case.read()
+    kept = replace(FileVenue(live.account, tmp_path / "kept.json").read(), notes=())
     if case.is_live:
         assert replace(kept, as_of_source=live.as_of_source) == live
     assert executed(kept) == executed(live)
