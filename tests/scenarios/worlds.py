@@ -218,7 +218,7 @@ def _judge_rows(outcome: Outcome, stage: Stage, snapshot: Snapshot) -> None:
     rows = [read_order(row) for row in stage.week.rows]
     slices = slices_of(rows, snapshot.symbols)
     facts = AccountFacts(
-        snapshot=snapshot, slices=tuple(slices), booked=booked_index(rows, (), snapshot.symbols),
+        snapshot=snapshot, slices=tuple(slices), booked=booked_index(rows, (), snapshot.symbols, POLICY.tag_prefix),
         known_profiles=frozenset(stage.week.profiles),
     )  # fmt: skip
     plan = plan_account(facts, Wanted(frozenset(stage.week.profiles)), POLICY)

@@ -217,7 +217,7 @@ def test_an_order_from_before_the_window_that_filled_within_it_is_asked_for_by_i
         snapshot = alpaca.read(scope)
         calls = alpaca.connection.caller.calls
         again = alpaca.read(scope)
-        assert (calls, alpaca.connection.caller.calls - calls) == (6, 5)
+        assert (calls, alpaca.connection.caller.calls - calls) == (7, 6)
     (found,) = snapshot.orders
     assert (found.id, found.sub_tag, found.qty) == (old.id, "bot:p:TRD-1", Decimal("0.4"))
     assert snapshot.feed(Feed.CLOSED_ORDERS) == Coverage(FeedState.COMPLETE, since_ms=scope.since_ms)
@@ -285,7 +285,7 @@ def test_executions_older_than_their_orders_cost_no_call_and_prove_nothing() -> 
     world.advance(60 * SECOND)
     with trading(world) as alpaca:
         snapshot = alpaca.read(ReadScope(world.now_ms - 86_400_000))
-        assert alpaca.connection.caller.calls == 5
+        assert alpaca.connection.caller.calls == 6
     assert [fill.order_id for fill in snapshot.fills] == [late.id]
 
 
@@ -437,9 +437,9 @@ def test_a_page_that_answers_another_question_is_no_page(page_limit: int) -> Non
     assert "asked for" in snapshot.feed(Feed.CLOSED_ORDERS).reason
 
 
-def test_a_reading_of_twenty_symbols_costs_five_calls() -> None:
+def test_a_reading_of_twenty_symbols_costs_six_calls() -> None:
     world = exchange()
     at_instants(world, 10)
     with trading(world, always_read=tuple(f"COIN{n}/USD" for n in range(20))) as alpaca:
         alpaca.read(ReadScope(NOW_MS, tuple(f"COIN{n}/USD" for n in range(20))))
-        assert alpaca.connection.caller.calls == 5
+        assert alpaca.connection.caller.calls == 6

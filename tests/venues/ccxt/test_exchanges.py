@@ -85,8 +85,8 @@ EMPTY: Mapping[str, Mapping[str, object]] = {
     },
 }  # fmt: skip
 CALLS = {
-    "binance": 43, "binanceusdm": 45, "binancecoinm": 45, "bybit": 20, "coinbase": 5, "kraken": 6, "kucoin": 44,
-    "okx": 20,
+    "binance": 44, "binanceusdm": 46, "binancecoinm": 46, "bybit": 24, "coinbase": 6, "kraken": 7, "kucoin": 45,
+    "okx": 22,
 }  # fmt: skip
 """Requests of one reading with 20 symbols at an account without any order, the time included."""
 
@@ -252,7 +252,7 @@ def test_hyperliquid_is_read_with_the_wallet_alone() -> None:
     assert {feed: str(coverage.state) for feed, coverage in snapshot.all_feeds().items()} == dict.fromkeys(
         Feed, "complete"
     )
-    assert len(server.asked) == 8
+    assert len(server.asked) == 9
 
 
 def test_margin_at_kraken_makes_balances_say_nothing() -> None:

@@ -4,17 +4,19 @@ Requests of one reading of an account with 20 symbols and no order, the venue's 
 
 | exchange | requests | why so many |
 |---|---|---|
-| binance | 43 | it lists orders and fills per symbol only; 180 of the 1200 weights that ccxt allows itself a minute |
-| binanceusdm, binancecoinm | 45 | as above, and positions and conditional orders for the whole account |
-| bybit | 20 | working orders of 5 kinds, history of 3 and executions of 5, positions by 3 settlements; 2 only once |
-| okx | 20 | 4 kinds of instruments, each with filled orders, canceled orders and fills; 5 kinds of working orders |
-| kraken | 6 | all for the whole account |
-| coinbase | 5 | all for the whole account |
-| hyperliquid | 8 | all for the whole wallet; fills are asked for once more to see that none is newer |
-| kucoin | 44 | its fast engine lists orders and fills per symbol only |
+| binance | 44 | it lists orders and fills per symbol only; 180 of the 1200 weights that ccxt allows itself a minute |
+| binanceusdm, binancecoinm | 46 | as above, and positions and conditional orders for the whole account |
+| bybit | 24 | working orders of 5 kinds, history of 3 and executions of 5, positions by 3 settlements; 2 only once |
+| okx | 22 | 4 kinds of instruments, each with filled orders, canceled orders and fills; 5 kinds of working orders |
+| kraken | 7 | all for the whole account |
+| coinbase | 6 | all for the whole account |
+| hyperliquid | 9 | all for the whole wallet; fills are asked for once more to see that none is newer |
+| kucoin | 45 | its fast engine lists orders and fills per symbol only |
 
-Where there are rows, what follows the last of them is asked for as well: one request more for each listing, and one
-for each further page. What an exchange answers for the whole account is asked for the whole account.
+What is held is read twice, before and after the rest: a list of positions or balances tells neither its length nor its
+end, and two answers that differ are none. Where there are rows, what follows the last of them is asked for as well: one
+request more for each listing, and one for each further page. What an exchange answers for the whole account is asked for
+the whole account.
 """
 
 from collections.abc import Mapping
