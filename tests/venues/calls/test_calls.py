@@ -44,7 +44,7 @@ class Time:
 def a_caller(time: Time | None = None, **more: object) -> Caller:
     time = time or Time()
     limit = RateLimit(6000, 100, time.read, time.sleep)
-    return Caller(judge, limit, Secrets(["hush-hush"]), sleep=time.sleep, **more)  # type: ignore[arg-type]  # by name
+    return Caller(judge, limit, Secrets(["hush-hush"]), sleep=time.sleep, **more)  # type: ignore[arg-type]  # what Caller takes by name
 
 
 def failing(*errors: Exception, answer: str = "answer") -> Callable[[], str]:

@@ -15,8 +15,8 @@ Requests of one reading of an account with 20 symbols and no order, the venue's 
 
 What is held is read twice, before and after the rest: a list of positions or balances tells neither its length nor its
 end, and two answers that differ are none. Where there are rows, what follows the last of them is asked for as well: one
-request more for each listing, and one for each further page. What an exchange answers for the whole account is asked for
-the whole account.
+request more for each listing, and one for each further page. What an exchange answers for the whole account is asked
+for the whole account.
 """
 
 from collections.abc import Mapping
