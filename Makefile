@@ -17,7 +17,7 @@ demo: setup ## find, prove, repair and take back a bot's week of ghosts on an em
 	@$(BIN)/trueup demo
 
 test: setup ## run every test, on SQLite and on Postgres
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: setup ## lint, format, types, layers, tidiness
 	$(BIN)/ruff check

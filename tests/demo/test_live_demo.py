@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,11 @@ def serving(folder: Path, *words: str) -> Iterator[dict[str, str]]:
     """Serve a trial, and give the environment that it tells to set."""
     command = [*TRUEUP, "sim", "serve", "--port", "0", "--folder", "bot", *words]
     known = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores Ctrl-C
     process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=known
-    )
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=known,
+        preexec_fn=listening,  # noqa: PLW1509  # nothing else runs in the child before it becomes the program
+    )  # fmt: skip
     assert process.stdout is not None
     try:
         told = ""

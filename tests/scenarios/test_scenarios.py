@@ -33,7 +33,8 @@ def test_without_a_fault_everything_is_known_and_every_missing_exit_is_proposed(
 
 @pytest.mark.parametrize("fault", FaultKind)
 def test_a_fault_alone(weeks: list[Stage], fault: FaultKind) -> None:
-    outcomes = [play(stage, seed, fault) for seed, stage in enumerate(weeks)]
+    number = list(FaultKind).index(fault)
+    outcomes = [play(weeks[number % len(weeks)], seed, fault) for seed in (number, number + 100)]
     assert [str(outcome) for outcome in outcomes if outcome.refuted or outcome.overclaimed] == []
 
 

@@ -99,6 +99,7 @@ venue = "{_VENUES[week.kind]}"
 base_url = "{url}"
 key_env = "{KEY}"
 secret_env = "{SECRET}"
+calls_per_minute = 60000               # the simulated exchange has no limit of its own
 
 {profiles}
 [backfill]
