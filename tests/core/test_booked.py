@@ -6,7 +6,7 @@ import pytest
 from tests.core.world import World, applied, entry, fill, leave, order, row, working
 
 from trueup.core.orders import Side
-from trueup.core.repair.booked import WITHOUT_SYMBOL
+from trueup.core.repair.booked import WITHOUT_SYMBOL, Booked
 from trueup.core.repair.evidence import evidence_of
 
 
@@ -212,3 +212,13 @@ def test_a_client_order_id_of_our_grammar_is_one_in_any_case() -> None:
     rows = [entry(qty="2"), leave(client_order_id="bytelyst-p1-TRD-1-exit")]
     world = World(rows=rows, orders=[order(client_order_id="BYTELYST-P1-trd-1-EXIT")])
     assert (left(world), left(world.under(tag_prefix="acme"))) == ({}, {"X1": Decimal(1)})
+
+
+def test_two_counts_of_one_order_together() -> None:
+    first, second = Booked({"a": Decimal(1), "b": Decimal(2)}, {("p1", "T1")}, {"BTC/USD"}), Booked({"b": Decimal(3)})
+    second.trades, second.symbols, second.unknown = {("p1", "T2")}, {"BTCUSD"}, "why"
+    for both in (first.with_all_of(second), second.with_all_of(first)):
+        assert both == Booked(
+            {"a": Decimal(1), "b": Decimal(3)}, {("p1", "T1"), ("p1", "T2")}, {"BTC/USD", "BTCUSD"}, "why"
+        )
+    assert first.rows == {"a": Decimal(1), "b": Decimal(2)}

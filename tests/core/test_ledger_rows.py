@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 from tests.core.world import START, row
 
-from trueup.core.orders import Action, LedgerOrder, Side, StatusClass, read_order, read_side, status_class, word
+from trueup.core import orders
+from trueup.core.orders import Action, LedgerOrder, Said, Side, StatusClass, read_order, read_side, status_class, word
 
 RAW = {
     "order_id": "o1", "profile_id": "p1", "trade_id": "TRD-1", "symbol": "BTC/USD", "side": "buy", "qty": "1",
@@ -206,3 +207,48 @@ def test_an_empty_row_does_not_raise() -> None:
 def test_words_are_compared_without_case_and_separators() -> None:
     assert word("  Pending-New__Order ") == "pending_new_order"
     assert row(status="Filled").status is StatusClass.FILLED
+
+
+SAYS = {"side": " SELL ", "action": "exit", "qty": "2", "price": "101.5", "order_qty": "5"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"status": "canceled"}, Said("canceled", Side.SELL, Action.EXIT, Decimal(2), Decimal("101.5"), START)),
+        ({"status": " New "}, Said("New", Side.SELL, Action.EXIT, Decimal(5), Decimal("101.5"), START)),
+        (
+            {"status": "new", "order_qty": None},
+            Said("new", Side.SELL, Action.EXIT, Decimal(2), Decimal("101.5"), START),
+        ),
+        ({"status": "new", "order_qty": "x"}, Said("new", Side.SELL, Action.EXIT, Decimal(2), Decimal("101.5"), START)),
+        ({"status": "gone"}, Said("gone", Side.SELL, Action.EXIT, Decimal(2), Decimal("101.5"), START)),
+        ({"status": None}, Said("(empty)", Side.SELL, Action.EXIT, Decimal(2), Decimal("101.5"), START)),
+        ({"qty": "x"}, Said("filled", Side.SELL, Action.EXIT, None, Decimal("101.5"), START)),
+        ({"qty": "2", "quantity": "3"}, Said("filled", Side.SELL, Action.EXIT, None, Decimal("101.5"), START)),
+        (
+            {"status": "dead", "side": "up", "action": "out", "price": "0", "timestamp": "soon"},
+            Said("dead", None, None, Decimal(2), None, None),
+        ),
+    ],
+)
+def test_a_row_that_books_nothing_keeps_what_it_says(columns: dict[str, object], said: Said) -> None:
+    assert read(**{**SAYS, **columns}).said == said
+
+
+def test_a_filled_row_says_nothing_beside_its_columns() -> None:
+    assert read().said is None
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        ("fild", "nearest known: filled"), ("closed", "nearest known: filled"), ("Cancled", "nearest known: canceled,"),
+        ("xyz", "filled rows are filled or partially_filled"), (None, "filled rows are filled or partially_filled"),
+        ("expird", "nearest known: expired"), ("submited", "nearest known: submitted"),
+    ],
+)  # fmt: skip
+def test_an_unknown_status_is_told_with_the_nearest_known_ones(status: object, hint: str) -> None:
+    orders._near.cache_clear()
+    detail = read(status=status).detail
+    assert detail.startswith(f"order o1: status {status!r} is not known; {hint}")

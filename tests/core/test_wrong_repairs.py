@@ -227,3 +227,13 @@ def test_a_sub_tag_that_is_the_whole_id_of_a_closed_trade_is_not_short_for_an_op
     assert world.says() == ["TRD-BTC-10: 1 of X1 by sub_tag"]
     assert world.having(spelt=frozenset({("p1", "trd-btc-1")})).booked() == []
     assert world.having(spelt=frozenset({("p2", "trd-btc-1")})).booked()
+
+
+def test_what_an_operator_took_back_takes_nothing_from_the_excess() -> None:
+    rows, orders = [entry(qty="3")], [order("X1", "1", trade_id="TRD-1"), order("X2", "2", minute=11, trade_id="TRD-1")]
+    world = World(rows=rows, orders=orders, legs=[leg("1")]).under(flatness="explained")
+    assert world.says() == ["TRD-1: SKIP_ACTIVE_POSITION would_overshoot_venue:2"]
+    back = world.having(reverted=frozenset({("p1", "TRD-1", "X1")}))
+    assert back.says() == ["TRD-1: NO_GO reverted_by_operator X1", "TRD-1: 2 of X2 by trade_id"]
+    both = world.having(reverted=frozenset({("p1", "TRD-1", "X1"), ("p1", "TRD-1", "X2")}))
+    assert both.says() == ["TRD-1: SKIP_ACTIVE_POSITION would_overshoot_venue:2"]
