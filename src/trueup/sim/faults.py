@@ -67,7 +67,11 @@ NOTES: Mapping[FaultKind, Note] = MappingProxyType(
         FaultKind.TRUNCATED_PAGE: Note(
             False, "a page that is too short looks like the last one, unless the next is asked for all the same"
         ),
-        FaultKind.REPEATED_PAGE: Note(True, "a page brings no id that was not there before"),
+        FaultKind.REPEATED_PAGE: Note(
+            False,
+            "a page brings no id that was not there before; but an earlier answer to another question, where that was"
+            " empty, looks like any other that is empty",
+        ),
         FaultKind.STALE_SNAPSHOT: Note(
             False, "an earlier answer was once true; it shows only against a feed that is newer"
         ),
