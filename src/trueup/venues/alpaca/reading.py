@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trueup.core.errors import CannotKnow
-from trueup.core.snapshot import Feed, FeedState
+from trueup.core.snapshot import Coverage, Feed, FeedState
 from trueup.core.times import iso
 from trueup.ports import ReadScope
 from trueup.venues.alpaca.activities import is_fill, read_activities
@@ -20,6 +20,7 @@ from trueup.venues.alpaca.pages import Listing, time_of
 from trueup.venues.alpaca.positions import confirmed, read_positions
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.verdicts import CallFailed, Kind
+from trueup.venues.documents.coverage import entry_of
 from trueup.venues.rows.fields import Row
 
 LARGE_SKEW_MS = 5000
@@ -81,7 +82,9 @@ def read_document(connection: Connection, account: LiveAccount, lookups: Lookups
         "venue": "alpaca",
         "as_of": iso(now.ms),
         "as_of_source": now.source,
-        "coverage": _coverage(positions, every, still_open, activities, together),
+        "coverage": {
+            feed: entry_of(part) for feed, part in _coverage(positions, every, still_open, activities, together).items()
+        },
     }
     if not positions.failed:
         document[Feed.POSITIONS] = positions.rows
@@ -104,44 +107,35 @@ def _listing(answer: Listing | CallFailed) -> Listing:
 
 def _coverage(
     positions: Listing, every: Listing, still_open: Listing, activities: Listing, together: Account
-) -> dict[str, object]:
+) -> dict[Feed, Coverage]:
     """Return how much of each feed was read; never more than was."""
     since, why = together.since_ms, "; ".join(dict.fromkeys(part for part in together.why if part))
-    orders = _entry(FeedState.COMPLETE, why, since)
+    orders = Coverage(FeedState.COMPLETE, why, since)
     if every.failed:
-        orders = _entry(FeedState.FAILED, every.why)
+        orders = Coverage(FeedState.FAILED, every.why)
     elif together.missing:
-        orders = _entry(FeedState.PARTIAL, together.missing, since)
+        orders = Coverage(FeedState.PARTIAL, together.missing, since)
     elif activities.failed and every.since_ms is not None:
-        orders = _entry(FeedState.PARTIAL, f"orders from before may have executed since: {activities.why}", since)
-    fills = _entry(FeedState.COMPLETE, why, since)
+        orders = Coverage(FeedState.PARTIAL, f"orders from before may have executed since: {activities.why}", since)
+    fills = Coverage(FeedState.COMPLETE, why, since)
     if activities.failed:
-        fills = _entry(FeedState.FAILED, activities.why)
+        fills = Coverage(FeedState.FAILED, activities.why)
     elif every.failed or together.short:
         reason = together.short or f"the orders of executions are not known: {every.why}"
-        fills = _entry(FeedState.PARTIAL, reason, since)
-    still = _entry(FeedState.COMPLETE)
+        fills = Coverage(FeedState.PARTIAL, reason, since)
+    still = Coverage(FeedState.COMPLETE)
     if still_open.failed:
-        still = _entry(FeedState.FAILED if every.failed else FeedState.PARTIAL, still_open.why)
+        still = Coverage(FeedState.FAILED if every.failed else FeedState.PARTIAL, still_open.why)
     elif still_open.why:
-        still = _entry(FeedState.PARTIAL, still_open.why, still_open.since_ms)
-    held = _entry(FeedState.FAILED, positions.why) if positions.failed else _entry(FeedState.COMPLETE)
+        still = Coverage(FeedState.PARTIAL, still_open.why, still_open.since_ms)
+    held = Coverage(FeedState.FAILED, positions.why) if positions.failed else Coverage(FeedState.COMPLETE)
     return {
         Feed.POSITIONS: held,
-        Feed.BALANCES: {**_entry(FeedState.FAILED, NO_BALANCES), "given": False},
+        Feed.BALANCES: Coverage(FeedState.FAILED, NO_BALANCES, given=False),
         Feed.OPEN_ORDERS: still,
         Feed.CLOSED_ORDERS: orders,
         Feed.FILLS: fills,
     }
-
-
-def _entry(state: FeedState, reason: str = "", since_ms: int | None = None) -> dict[str, object]:
-    entry: dict[str, object] = {"state": state.value}
-    if reason:
-        entry["reason"] = reason
-    if since_ms is not None:
-        entry["since"] = iso(since_ms)
-    return entry
 
 
 def _on_types(others: list[Row]) -> list[str]:

@@ -24,6 +24,7 @@ from trueup.venues.ccxt.holdings import balance_section, debts_of, spot_legs
 from trueup.venues.ccxt.listing import Listed, Naming, Resolved, naming_of
 from trueup.venues.ccxt.paging import created
 from trueup.venues.ccxt.rules import Rules
+from trueup.venues.documents.coverage import entry_of
 from trueup.venues.documents.twice import differing
 
 MOST_LOOKED_UP = 50
@@ -249,7 +250,7 @@ class Reader:
         document["unknown_symbols"] = reading.unknown_symbols
         document["unknown_assets"] = reading.unknown_assets
         self._cover(reading)
-        document["coverage"] = {feed.value: _entry(part) for feed, part in reading.coverage.items()}
+        document["coverage"] = {feed.value: entry_of(part) for feed, part in reading.coverage.items()}
         document["notes"] = reading.notes
         return {name: value for name, value in document.items() if not self._is_void(name, reading)}
 
@@ -354,14 +355,3 @@ def _executed(row: Row) -> float:
         return float(row.get("filled") or 0)
     except (TypeError, ValueError):
         return 0.0
-
-
-def _entry(coverage: Coverage) -> dict[str, object]:
-    entry: dict[str, object] = {"state": coverage.state.value}
-    if coverage.reason:
-        entry["reason"] = coverage.reason
-    if coverage.since_ms is not None:
-        entry["since"] = iso(coverage.since_ms)
-    if not coverage.given:
-        entry["given"] = False
-    return entry

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from trueup.core.errors import CannotKnow, nearest
 from trueup.core.snapshot import Coverage, Feed, FeedState
+from trueup.core.times import iso
 from trueup.venues.rows.fields import moment, printable, shown
 
 _ENTRY_KEYS = ("given", "reason", "since", "state")
@@ -55,6 +56,18 @@ def _entry(at: str, entry: object) -> Coverage:
     except ValueError as error:
         raise CannotKnow(f"{at}: {error}.", "Write times as 2026-01-02T03:04:05Z.") from None
     return Coverage(_state(f"{at}.state", state), printable(reason or "", 300), since_ms, given)
+
+
+def entry_of(coverage: Coverage) -> dict[str, object]:
+    """Write the coverage of a feed as a document declares it."""
+    entry: dict[str, object] = {"state": coverage.state.value}
+    if coverage.reason:
+        entry["reason"] = coverage.reason
+    if coverage.since_ms is not None:
+        entry["since"] = iso(coverage.since_ms)
+    if not coverage.given:
+        entry["given"] = False
+    return entry
 
 
 def _state(at: str, state: str) -> FeedState:
