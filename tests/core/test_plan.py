@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 from tests.core.world import FAILED, PARTIAL, World, entry, leave, leg, order, reaches
 
-from trueup.core.repair.plan import BEGINNING, ProfilePlan, document_hash, order_feed_reach
+from trueup.core.repair.plan import ProfilePlan, document_hash
 from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.repair.reach import BEGINNING, order_feed_reach
 
 TWO_PROFILES = World(
     rows=[entry("A"), entry("B", symbol="ETH/USD"), entry("C", profile_id="p2"), entry("D"), leave("D")],

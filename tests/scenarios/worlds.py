@@ -19,8 +19,9 @@ from trueup.core.holdings import Holdings
 from trueup.core.orders import read_order
 from trueup.core.repair.booked import BookedIndex, booked_index
 from trueup.core.repair.evidence import Evidence, evidence_of
-from trueup.core.repair.plan import AccountFacts, Wanted, order_feed_reach, plan_account
+from trueup.core.repair.plan import AccountFacts, Wanted, plan_account
 from trueup.core.repair.policy import BackfillPolicy, Flatness
+from trueup.core.repair.reach import order_feed_reach
 from trueup.core.repair.rows import DUST, ExitRow
 from trueup.core.repair.slices import slices_of
 from trueup.core.snapshot import Snapshot

@@ -17,8 +17,8 @@ from trueup.core.holdings import Holdings
 from trueup.core.orders import Side
 from trueup.core.repair.booked import BookedIndex
 from trueup.core.repair.evidence import evidence_of
-from trueup.core.repair.plan import order_feed_reach
 from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.repair.reach import order_feed_reach
 from trueup.core.snapshot import Feed, Snapshot
 from trueup.ports import Venue
 from trueup.service.snapshot import as_text

@@ -10,8 +10,9 @@ from hashlib import md5
 from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.holdings import Holding, Holdings
 from trueup.core.orders import Side
-from trueup.core.repair.plan import AccountFacts, AccountPlan, older_than
+from trueup.core.repair.plan import AccountFacts, AccountPlan
 from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.repair.reach import PositionReach
 from trueup.core.repair.slices import Slice
 
 
@@ -90,6 +91,7 @@ def _positions(
 ) -> Comparison:
     holdings = Holdings(facts.snapshot)
     symbols = _symbols(facts, holdings)
+    reach = PositionReach(facts.snapshot, policy.grace_ms)
     breaks: list[Break] = []
     unknown: list[tuple[str, str]] = []
     if not holdings.coverage.complete and not symbols:
@@ -100,7 +102,7 @@ def _positions(
             continue
         if slices and not any(piece.profile_id in profiles for piece in slices):
             continue
-        unclear = [_unclear_of(symbol, facts, policy) for symbol in group]
+        unclear = [_unclear_of(symbol, reach) for symbol in group]
         unknown += [found for each in unclear for found in each]
         if not any(unclear):
             breaks += _compare(facts.snapshot.account, group, slices, policy.dust_abs)
@@ -139,19 +141,18 @@ def _sharing_a_balance(symbols: Iterable[_Symbol]) -> list[list[_Symbol]]:
     return [sorted(members, key=lambda symbol: symbol.name) for _, members in groups]
 
 
-def _unclear_of(symbol: _Symbol, facts: AccountFacts, policy: BackfillPolicy) -> list[tuple[str, str]]:
+def _unclear_of(symbol: _Symbol, reach: PositionReach) -> list[tuple[str, str]]:
     """Return what of a symbol cannot be compared, and why."""
     found = [(symbol.name, symbol.holding.unknown)] if symbol.holding.unknown is not None else []
-    trades = ((piece, _unclear(piece, facts, policy)) for piece in symbol.slices)
+    trades = ((piece, _unclear(piece, reach)) for piece in symbol.slices)
     return found + [(f"{symbol.name} {piece.trade_id}", why) for piece, why in trades if why is not None]
 
 
-def _unclear(piece: Slice, facts: AccountFacts, policy: BackfillPolicy) -> str | None:
+def _unclear(piece: Slice, reach: PositionReach) -> str | None:
     """Return why a trade cannot be compared with the snapshot; None where it can."""
     if piece.defect is not None:
         return piece.detail or piece.defect
-    late = piece.newest_ms > facts.snapshot.as_of_ms + policy.grace_ms
-    return older_than(piece).unknown if late else None
+    return reach.why_not(piece)
 
 
 def _is_managed(token: str, facts: AccountFacts) -> bool:

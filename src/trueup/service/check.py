@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from trueup.core.breaks import Break, BreakKind, Comparison, compare
 from trueup.core.decimals import plain
 from trueup.core.errors import CannotKnow
-from trueup.core.repair.plan import AccountPlan, Wanted, order_feed_reach, plan_account
+from trueup.core.repair.plan import AccountPlan, Wanted, plan_account
+from trueup.core.repair.reach import order_feed_reach
 from trueup.core.times import iso
 from trueup.service.app import App
 from trueup.service.backfill_report import coverage_json

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trueup.core.orders import Side
+from trueup.core.repair.reach import PositionReach
 from trueup.core.repair.slices import Slice
 
 
@@ -29,17 +30,17 @@ class Excess:
         self.left[trade.token] -= qty if trade.entry_side is Side.BUY else -qty
 
 
-def ledger_positions(slices: Iterable[Slice], latest_ms: int) -> dict[str, Decimal]:
+def ledger_positions(slices: Iterable[Slice], reach: PositionReach) -> dict[str, Decimal]:
     """Return the ledger's signed position of each symbol over all slices, over-exited ones included.
 
-    A symbol with a trade whose rows cannot be read has no known position and is left out. So is one with a trade that
-    moved later than `latest_ms`, since a venue that was read before says nothing to be compared with it.
+    A symbol with a trade whose rows cannot be read has no known position and is left out. So is one with a trade of
+    which the venue's position says nothing.
     """
     positions: dict[str, Decimal] = defaultdict(Decimal)
     unknown: set[str] = set()
     for trade in slices:
         positions[trade.token] += trade.signed_open
-        if trade.defect is not None or trade.newest_ms > latest_ms:
+        if trade.defect is not None or reach.why_not(trade) is not None:
             unknown.add(trade.token)
     return {token: qty for token, qty in positions.items() if token not in unknown}
 

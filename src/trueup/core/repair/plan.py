@@ -21,10 +21,11 @@ from trueup.core.repair.evidence import EvidenceBook, evidence_of
 from trueup.core.repair.excess import excess_of, ledger_positions
 from trueup.core.repair.naming import SettledTrade
 from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.repair.reach import PositionReach, order_feed_reach
 from trueup.core.repair.rows import ExitRow, row_as_columns
 from trueup.core.repair.scope import Scope
 from trueup.core.repair.slices import Slice
-from trueup.core.snapshot import Feed, Snapshot, VenueEvent
+from trueup.core.snapshot import Snapshot
 from trueup.core.tags import TagReader
 from trueup.core.times import iso
 
@@ -118,18 +119,6 @@ def _is_managed(trade: Slice, facts: AccountFacts) -> bool:
     return tokens is None or trade.token in tokens
 
 
-BEGINNING = -(10**15)
-"""Before every time: a feed that reaches back to the beginning."""
-
-
-def older_than(trade: Slice) -> Holding:
-    """Return what a snapshot says about a trade that moved after it: nothing."""
-    return Holding(
-        unknown=f"the venue was read before the trade's newest row, {trade.newest_id} of {iso(trade.newest_ms)}; if"
-        " that is hours ahead, its time may be a local one without a zone, which is read as UTC"
-    )
-
-
 def _attributions(
     candidates: list[Slice], evidence: EvidenceBook, facts: AccountFacts, policy: BackfillPolicy
 ) -> dict[str, Attribution]:
@@ -163,11 +152,9 @@ def _decisions(
     holdings = Holdings(facts.snapshot)
     held = {key: holdings.of(key[1]) for key in {(t.token, t.symbol) for t in trades}}
     unknown = {token for (token, _), holding in held.items() if holding.unknown is not None}
-    changed = _quantity_changes(facts.snapshot)
-    unknown |= {trade.token for trade in facts.slices if trade.is_open and _predates(trade, changed)}
     venue = {token: holding.signed for (token, _), holding in held.items() if token not in unknown}
-    latest = facts.snapshot.as_of_ms + policy.grace_ms
-    excess = excess_of(ledger_positions(facts.slices, latest), venue)
+    positions = PositionReach(facts.snapshot, policy.grace_ms)
+    excess = excess_of(ledger_positions(facts.slices, positions), venue)
     counted = {token: _Counted(attributions[token]) for token in {trade.token for trade in trades}}
     reach, as_of = order_feed_reach(facts.snapshot), iso(facts.snapshot.as_of_ms)
     decisions: dict[str, list[Decision]] = defaultdict(list)
@@ -176,10 +163,11 @@ def _decisions(
     for trade in sorted(trades, key=attrgetter("newest_ms", "profile_id", "trade_id", "token")):
         found = attributions[trade.token]
         key = (trade.profile_id, trade.trade_id)
+        silent = positions.why_not(trade)
         situation = Situation(
             trade=trade,
             assigned=found.assigned.get(key, []),
-            holding=_holding(trade, held, changed, latest),
+            holding=held[trade.token, trade.symbol] if silent is None else Holding(unknown=silent),
             orders_complete=reach is not None and reach <= trade.newest_ms - policy.grace_ms,
             conflict=key in found.blocked,
             doubtful=key in doubtful[trade.token],
@@ -191,43 +179,6 @@ def _decisions(
         )
         decisions[trade.profile_id] += decide(situation, ids)
     return decisions
-
-
-def _holding(
-    trade: Slice, held: Mapping[tuple[str, str], Holding], changed: Mapping[str, VenueEvent], latest: int
-) -> Holding:
-    """Return what the venue holds of a trade's symbol, as far as it can be held against the trade's rows."""
-    if trade.newest_ms > latest:
-        return older_than(trade)
-    if _predates(trade, changed):
-        event = changed[trade.token]
-        return Holding(unknown=f"since the trade was opened, quantities changed: {event.what} at {iso(event.time_ms)}")
-    return held[trade.token, trade.symbol]
-
-
-def _predates(trade: Slice, changed: Mapping[str, VenueEvent]) -> bool:
-    """Say whether quantities changed since a trade was opened, so that its rows are in other units."""
-    return trade.token in changed and changed[trade.token].time_ms >= trade.opened_ms
-
-
-def _quantity_changes(snapshot: Snapshot) -> dict[str, VenueEvent]:
-    """Return the last event of each symbol after which its quantities are in other units, by token."""
-    events = [event for event in snapshot.events if event.kind.changes_quantities and event.symbol is not None]
-    events.sort(key=lambda event: (event.time_ms, event.id))
-    return {snapshot.symbols.token(event.symbol or ""): event for event in events}
-
-
-def order_feed_reach(snapshot: Snapshot) -> int | None:
-    """Return the time from which on the order feed is complete, None where it is not.
-
-    Open orders and fills complete it where they are given; a section that is not given takes nothing away.
-    """
-    closed = snapshot.feed(Feed.CLOSED_ORDERS)
-    others = (snapshot.feed(Feed.OPEN_ORDERS), snapshot.feed(Feed.FILLS))
-    if not closed.complete or not all(feed.complete for feed in others if feed.given):
-        return None
-    given = [closed, *(feed for feed in others if feed.given)]
-    return max(feed.since_ms if feed.since_ms is not None else BEGINNING for feed in given)
 
 
 def _profile_plans(

@@ -16,7 +16,7 @@ from trueup.core.repair.decisions import NOT_FLAT, OVERSHOOT, POSITION_UNKNOWN
 from trueup.core.repair.excess import excess_of, ledger_positions
 from trueup.core.repair.plan import AccountFacts
 from trueup.core.repair.policy import BackfillPolicy, Flatness
-from trueup.core.repair.slices import Slice
+from trueup.core.repair.reach import PositionReach
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,16 @@ def venue_forbids(rows: Iterable[Returning], facts: AccountFacts, policy: Backfi
     trades = [trade for trade in facts.slices if (trade.profile_id, trade.trade_id, trade.token) in wanted]
     holdings = Holdings(facts.snapshot)
     venue = {trade.token: holding.signed for trade in trades if (holding := holdings.of(trade.symbol)).unknown is None}
-    excess = excess_of(ledger_positions(facts.slices, facts.snapshot.as_of_ms + policy.grace_ms), venue)
+    reach = PositionReach(facts.snapshot, policy.grace_ms)
+    excess = excess_of(ledger_positions(facts.slices, reach), venue)
     found: dict[str, str] = {}
     for trade in sorted(trades, key=attrgetter("newest_ms", "profile_id", "trade_id", "token")):
         back = wanted[trade.profile_id, trade.trade_id, trade.token]
         dust, qty = any(row.dust for row in back), sum((row.qty for row in back), Decimal(0))
         if policy.flatness is Flatness.EVIDENCE and not dust:
             continue
-        unknown = _unknown(trade, holdings, facts, policy)
         holding = holdings.of(trade.symbol)
+        unknown = reach.why_not(trade) or holding.unknown
         needs_flat = dust or policy.flatness is Flatness.FLAT
         spare = policy.dust_abs if dust else Decimal(0)
         if unknown is not None:
@@ -60,9 +61,3 @@ def venue_forbids(rows: Iterable[Returning], facts: AccountFacts, policy: Backfi
         else:
             excess.take(trade, qty)
     return found
-
-
-def _unknown(trade: Slice, holdings: Holdings, facts: AccountFacts, policy: BackfillPolicy) -> str | None:
-    if trade.newest_ms > facts.snapshot.as_of_ms + policy.grace_ms:
-        return "the venue was read before the trade's newest row"
-    return holdings.of(trade.symbol).unknown
