@@ -47,6 +47,9 @@ orders = Table(
     Index("idx_orders_profile_id_trade_id", "profile_id", "trade_id", "symbol"),
     Index("idx_orders_exchange_order_id", "exchange_order_id"),
     Index("idx_orders_client_order_id", "client_order_id"),
+    Index("idx_orders_profile_id_status", "profile_id", "status"),
+    Index("idx_orders_profile_id_timestamp", "profile_id", "timestamp"),
+    Index("idx_orders_profile_id_updated_at", "profile_id", "updated_at"),
 )
 _ORDER_IDS = [orders.c[name] for name in ID_COLUMNS]
 Index(
@@ -154,6 +157,12 @@ reconcile_runs = Table(
     Column("summary", JsonText),
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
+    Column("profile_id", Text),
+    Column("account", Text),
+    Column("cycle_id", Text),
+    Column("dry_run", Boolean),
+    Index("idx_reconcile_runs_profile_id", "profile_id", "started_at"),
+    Index("idx_reconcile_runs_status", "status", "started_at"),
 )
 
 safety_modes = Table(
@@ -189,6 +198,9 @@ leases = Table(
     Column("fence", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("next_run_at", BigInteger),
+    Column("contended", BigInteger, nullable=False, server_default="0"),
+    Column("fenced_out", BigInteger, nullable=False, server_default="0"),
+    Index("idx_leases_next_run_at", "next_run_at"),
 )
 
 alerts = Table(
@@ -200,6 +212,16 @@ alerts = Table(
     Column("text", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
+    Column("key", Text),
+    Column("severity", Text, nullable=False, server_default="warning"),
+    Column("count", Integer, nullable=False, server_default="1"),
+    Column("last_seen_at", UtcTime),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", BigInteger),
+    Column("escalated_at", UtcTime),
+    Column("error", Text),
+    Index("idx_alerts_key", "key", "seq"),
+    Index("idx_alerts_sent_at", "sent_at"),
 )
 
 breaks = Table(
@@ -208,13 +230,52 @@ breaks = Table(
     Column("break_id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("scope", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("profile_id", Text),
+    Column("symbol", Text),
+    Column("trade_id", Text),
+    Column("exchange_order_id", Text),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("ledger_qty", Text),
+    Column("venue_qty", Text),
+    Column("notional", ExactDecimal),
     Column("detail", JsonText),
     Column("confirmations", Integer, nullable=False, server_default="0"),
+    Column("as_of", BigInteger),
     Column("owner", Text),
     Column("resolution", Text),
+    Column("first_run_id", Text),
+    Column("last_run_id", Text),
     Column("first_seen_at", UtcTime, nullable=False),
     Column("last_seen_at", UtcTime, nullable=False),
     Column("resolved_at", UtcTime),
+    Index("idx_breaks_account", "account", "resolved_at"),
+    Index("idx_breaks_profile_id", "profile_id", "resolved_at"),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    own,
+    Column("token_id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("revoked_at", UtcTime),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    own,
+    Column("key", Text, primary_key=True),
+    Column("actor", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("request_hash", Text, nullable=False),
+    Column("status", Integer),
+    Column("response", JsonText),
+    Column("created_at", UtcTime, nullable=False),
 )
 
 sign_offs = Table(

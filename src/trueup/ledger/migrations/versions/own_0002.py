@@ -1,0 +1,125 @@
+"""What the reconciliation loop and the HTTP API keep: breaks across runs, whose run it was, tokens, the outbox's state.
+
+The table of breaks is laid down anew: nothing ever wrote to the first one.
+"""
+
+from typing import Any
+
+from alembic import op
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, Numeric, Table, Text, inspect
+from sqlalchemy.dialects.postgresql import JSONB
+
+revision = "own_0002"
+down_revision = "own_0001"
+branch_labels = None
+depends_on = None
+
+EXACT = Text().with_variant(Numeric(38, 18), "postgresql")
+TIME = Text().with_variant(DateTime(timezone=True), "postgresql")
+JSON = Text().with_variant(JSONB(none_as_null=True), "postgresql")
+
+tables = MetaData()
+"""Frozen: a later change of the schema is a later migration."""
+
+Table(
+    "breaks",
+    tables,
+    Column("break_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("profile_id", Text),
+    Column("symbol", Text),
+    Column("trade_id", Text),
+    Column("exchange_order_id", Text),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("ledger_qty", Text),
+    Column("venue_qty", Text),
+    Column("notional", EXACT),
+    Column("detail", JSON),
+    Column("confirmations", Integer, nullable=False, server_default="0"),
+    Column("as_of", BigInteger),
+    Column("owner", Text),
+    Column("resolution", Text),
+    Column("first_run_id", Text),
+    Column("last_run_id", Text),
+    Column("first_seen_at", TIME, nullable=False),
+    Column("last_seen_at", TIME, nullable=False),
+    Column("resolved_at", TIME),
+    Index("idx_breaks_account", "account", "resolved_at"),
+    Index("idx_breaks_profile_id", "profile_id", "resolved_at"),
+)
+
+Table(
+    "api_tokens",
+    tables,
+    Column("token_id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("created_at", TIME, nullable=False),
+    Column("expires_at", TIME),
+    Column("revoked_at", TIME),
+)
+
+Table(
+    "idempotency_keys",
+    tables,
+    Column("key", Text, primary_key=True),
+    Column("actor", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("request_hash", Text, nullable=False),
+    Column("status", Integer),
+    Column("response", JSON),
+    Column("created_at", TIME, nullable=False),
+)
+
+INDEXES = (
+    ("idx_reconcile_runs_profile_id", "reconcile_runs", ["profile_id", "started_at"]),
+    ("idx_reconcile_runs_status", "reconcile_runs", ["status", "started_at"]),
+    ("idx_leases_next_run_at", "leases", ["next_run_at"]),
+    ("idx_alerts_key", "alerts", ["key", "seq"]),
+    ("idx_alerts_sent_at", "alerts", ["sent_at"]),
+)
+
+
+def added() -> dict[str, tuple[Column[Any], ...]]:
+    """Return the new columns of tables that stay; a column belongs to one table, so that each call makes them anew."""
+    return {
+        "reconcile_runs": (
+            Column("profile_id", Text),
+            Column("account", Text),
+            Column("cycle_id", Text),
+            Column("dry_run", Boolean),
+        ),
+        "leases": (
+            Column("contended", BigInteger, nullable=False, server_default="0"),
+            Column("fenced_out", BigInteger, nullable=False, server_default="0"),
+        ),
+        "alerts": (
+            Column("key", Text),
+            Column("severity", Text, nullable=False, server_default="warning"),
+            Column("count", Integer, nullable=False, server_default="1"),
+            Column("last_seen_at", TIME),
+            Column("attempts", Integer, nullable=False, server_default="0"),
+            Column("next_attempt_at", BigInteger),
+            Column("escalated_at", TIME),
+            Column("error", Text),
+        ),
+    }
+
+
+def upgrade() -> None:
+    """Add the columns and the tables; a table that somebody dropped is made anew, whole, after the migrations."""
+    found = inspect(op.get_bind())
+    there = set(found.get_table_names())
+    for name, columns in added().items():
+        for column in columns if name in there else ():
+            op.add_column(name, column)
+    for index, name, names in INDEXES:
+        if name in there:
+            op.create_index(index, name, names)
+    if "breaks" in there:
+        op.drop_table("breaks")
+    tables.create_all(op.get_bind())
