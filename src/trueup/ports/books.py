@@ -1,0 +1,162 @@
+"""The bot's own books: what is read of them, and what a repair writes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from trueup.core.audit import AuditDraft, AuditRow
+from trueup.core.orders import LedgerOrder
+from trueup.core.repair.rows import ExitRow
+from trueup.core.symbols import Symbols
+from trueup.ports.control import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One bot instance; `managed_symbols` None is every symbol, capital in quote currency.
+
+    `enabled` None is what the database says already, and yes for a new profile.
+    """
+
+    profile_id: str
+    account: str | None
+    user_id: str | None = None
+    managed_symbols: tuple[str, ...] | None = None
+    allocated_capital: Decimal | None = None
+    enabled: bool | None = True
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One row to book: the EXIT row, the audit row that announced it, and what must still be so when it is booked.
+
+    `fingerprint` is the trade's at the plan; `booked_before` what was booked of the cited exchange order by then.
+    """
+
+    row: ExitRow
+    pending: AuditDraft
+    fingerprint: str
+    booked_before: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RepairBatch:
+    """The bookings of one profile that are made in one transaction, under a lease.
+
+    `require_pause` are the scopes of which one must pause trading at that moment, empty where none needs to;
+    `elsewhere` are the profiles of other accounts, whose exchange order ids mean other orders; client order ids with
+    the `tag_prefix` are the same in any case.
+    """
+
+    batch_id: str
+    profile: Profile
+    lease: Lease
+    bookings: tuple[Booking, ...]
+    symbols: Symbols
+    tag_prefix: str
+    now: str
+    require_pause: tuple[str, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRequest:
+    """The wish to take a batch back, or to put it in force again; `now` is ISO 8601 with Z.
+
+    `elsewhere` are the profiles of other accounts, whose exchange order ids mean other orders; client order ids with
+    the `tag_prefix` are the same in any case.
+    """
+
+    batch_id: str
+    profile: Profile
+    lease: Lease
+    symbols: Symbols
+    tag_prefix: str
+    actor: str
+    reason: str
+    now: str
+    elsewhere: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RepairResult:
+    """How a batch ended: ids of the rows that were inserted and of those that were there already.
+
+    `stale` names the trades that changed since the plan; then nothing of the batch was written.
+    """
+
+    inserted: tuple[str, ...] = ()
+    existing: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    audit: tuple[AuditRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UndoResult:
+    """How a revert or reapply ended: the order ids that changed, and those that were in that state already."""
+
+    batch_id: str
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    audit: tuple[AuditRow, ...] = ()
+
+
+class Ledger(Protocol):
+    """The bot's own books. Every method raises CannotKnow where the database cannot be read."""
+
+    @property
+    def writable(self) -> bool:
+        """Say whether repairs may be written: whether the books and the audit are one database."""
+        ...
+
+    def profiles(self) -> list[Profile]:
+        """Return all profiles, disabled ones included, by id."""
+        ...
+
+    def open_trade_rows(self, profile_ids: Sequence[str]) -> list[LedgerOrder]:
+        """Return the filled and working rows of every trade that may be open or cannot be read.
+
+        A superset is allowed: the core decides what is open.
+        """
+        ...
+
+    def trade_rows(self, trade_id: str, profile_ids: Sequence[str] | None = None) -> list[LedgerOrder]:
+        """Return all rows of a trade, dead ones included, oldest first."""
+        ...
+
+    def rows_without_trade(self, profile_ids: Sequence[str]) -> int:
+        """Return how many filled rows of profiles have no trade id, so that no trade counts them."""
+        ...
+
+    def rows_booking(
+        self, exchange_order_ids: Iterable[str], client_order_ids: Iterable[str], tag_prefix: str
+    ) -> list[LedgerOrder]:
+        """Return the rows whose order id, exchange order id or client order id is among those given.
+
+        A client order id with the tag prefix is the same in any case. A superset is allowed.
+        """
+        ...
+
+    def trades_spelt(self, profile_ids: Sequence[str], names: Iterable[str]) -> frozenset[tuple[str, str]]:
+        """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
+        ...
+
+    def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
+        """Return which of the order ids the ledger has already."""
+        ...
+
+    def book(self, batch: RepairBatch, *, rehearse: bool) -> RepairResult:
+        """Book a batch in one transaction with its audit and the derived tables; a rehearsal is rolled back.
+
+        Refused where the lease was lost or the pause ended.
+        """
+        ...
+
+    def revert(self, request: UndoRequest) -> UndoResult:
+        """Set the batch's rows to canceled, in one transaction with the audit; Refused where a trade changed since."""
+        ...
+
+    def reapply(self, request: UndoRequest) -> UndoResult:
+        """Put a reverted batch's rows back, in one transaction with the audit; Refused where a trade changed since."""
+        ...

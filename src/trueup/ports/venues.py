@@ -1,0 +1,100 @@
+"""What is asked of a venue."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from trueup.core.snapshot import Snapshot, VenueOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding of the doctor: what was looked at, whether it is well, what it is, and what to do if it is not.
+
+    `exit_code` is what a failure means for the whole: 1, 2 or 3; a warning has 0.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    do: str = ""
+    exit_code: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ReadScope:
+    """What a reading of a venue is for: it may bring more, and its coverage says where it brings less.
+
+    Orders and fills are wanted from `since_ms` on (None is as far back as the venue remembers). `symbols` are those
+    that the ledger names: a venue that answers per symbol is asked for these, and says so in its coverage. `held` are
+    those of which the ledger holds something: where the venue's list lacks one, it is asked whether it is flat.
+    """
+
+    since_ms: int | None = None
+    symbols: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+
+
+EVERYTHING = ReadScope()
+"""All that the venue has."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAnswer:
+    """What a venue says about one order: `order` as it reports it, or None with the reason.
+
+    `absent` says that the venue answered and knows no such order; otherwise an answer without an order is unknown.
+    Not found is not absent where the venue may have forgotten it.
+    """
+
+    order: VenueOrder | None = None
+    absent: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionReport:
+    """What became of something that was asked of a venue: what was done, what failed, and what is left."""
+
+    done: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+class VenueActions(Protocol):
+    """What trueup may do at a venue where the account allows it: never more than to reduce."""
+
+    def cancel_all(self, symbols: Collection[str] | None = None) -> ActionReport:
+        """Cancel the working orders of the symbols, of all without; CannotKnow where the venue cannot be asked."""
+        ...
+
+    def close_position(self, symbol: str) -> ActionReport:
+        """Close what is held of a symbol with reduce-only market orders; CannotKnow where it cannot be asked."""
+        ...
+
+
+class Venue(Protocol):
+    """One account at its venue."""
+
+    @property
+    def actions(self) -> VenueActions | None:
+        """Return what may be done at the venue, None where the account does not allow it."""
+        ...
+
+    def export(self, scope: ReadScope = EVERYTHING) -> Mapping[str, object]:
+        """Return what `read` is made from, as one document in the file format (a file venue reads the same of it)."""
+        ...
+
+    def inspect(self) -> list[Check]:
+        """Prove the set-up at the venue: keys, permissions, clock, feeds and how far back they see."""
+        ...
+
+    def read(self, scope: ReadScope = EVERYTHING) -> Snapshot:
+        """Read what the venue claims; CannotKnow where nothing could be read.
+
+        A feed that could not be read in full says so in its coverage, with the reason.
+        """
+        ...
+
+    def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
+        """Ask for one order by its exchange order id or its client order id; whatever goes wrong is an unknown."""
+        ...
