@@ -77,12 +77,16 @@ class BreakRecord:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A break as one look sees it: what becomes of it, why, and what it is worth in quote currency."""
+    """A break as one look sees it: what becomes of it, why, and what it is worth in quote currency.
+
+    `counts` False is a look that holds the confirmations: it saw the break, and something is waited for.
+    """
 
     found: Break
     state: BreakState
     reason: str = ""
     notional: Decimal | None = None
+    counts: bool = True
 
 
 def advance(
@@ -120,12 +124,10 @@ def _seen(
     found = sighting.found
     scope = f"profile:{found.profile_id}" if found.profile_id is not None else f"account:{found.account}"
     fresh = record is None or record.state.over
-    first_ms, first_run, count = (now_ms, run_id, 1)
-    owner = None
+    first_ms, first_run, owner = now_ms, run_id, None
     if record is not None and not fresh:
         first_ms, first_run, owner = record.first_seen_ms, record.first_run_id, record.owner
-        newer = record.as_of_ms is None or as_of_ms > record.as_of_ms
-        count = record.confirmations + 1 if newer else record.confirmations
+    count = confirmations(record, as_of_ms) if sighting.counts else record.confirmations if record and not fresh else 0
     state = sighting.state
     if record is not None and not fresh and record.state is BreakState.ACKNOWLEDGED and not state.over:
         state = BreakState.ACKNOWLEDGED
