@@ -63,6 +63,14 @@ def trade_rows(
     return found
 
 
+def trade_marks(
+    connection: Connection, table: OrdersTable, profile_id: str, trade_ids: Iterable[str]
+) -> dict[str, str]:
+    """Return the fingerprints of trades by trade id, their rows locked."""
+    rows = trade_rows(connection, table, profile_id, trade_ids)
+    return {trade_id: fingerprint(found) for trade_id, found in rows.items()}
+
+
 def applied_repairs(connection: Connection, exchange_order_ids: Iterable[str]) -> list[Applied]:
     """Return what our audit booked of exchange orders, by repair or by heal, and nobody reverted.
 
@@ -101,8 +109,8 @@ def stale_heals(
     index = booked_here(
         connection, table, exchange_ids, client_ids, batch.symbols, batch.tag_prefix, elsewhere=batch.elsewhere
     )
-    rows = trade_rows(connection, table, batch.profile.profile_id, batch.fingerprints)
-    moved = {trade_id for trade_id, mark in batch.fingerprints.items() if fingerprint(rows[trade_id]) != mark}
+    marks = trade_marks(connection, table, batch.profile.profile_id, batch.fingerprints)
+    moved = {trade_id for trade_id, mark in batch.fingerprints.items() if marks[trade_id] != mark}
     stale = {change.order_id for change in cited if _booked_of(index, change) != change.proof.booked_before}
     stale |= {change.order_id for change in batch.changes if change.trade_id in moved}
     changed = (change for change in batch.changes if isinstance(change, RowChange))
@@ -127,8 +135,7 @@ def stale_trades(connection: Connection, table: OrdersTable, batch: RepairBatch)
     Dust rests on no exchange order: the trade's own rows say whether it was written off.
     """
     bookings = batch.bookings
-    rows = trade_rows(connection, table, batch.profile.profile_id, {booking.row.trade_id for booking in bookings})
-    marks = {trade_id: fingerprint(found) for trade_id, found in rows.items()}
+    marks = trade_marks(connection, table, batch.profile.profile_id, {booking.row.trade_id for booking in bookings})
     proven = [booking for booking in bookings if booking.row.matched_by != DUST]
     exchange_ids = {booking.row.exchange_order_id for booking in proven}
     client_ids = {booking.row.client_order_id for booking in proven if booking.row.client_order_id}
@@ -159,7 +166,7 @@ def booked_here(
     applied = applied_repairs(connection, exchange_ids)
     return booked_index(
         [row for row in rows if row.profile_id not in elsewhere and row.order_id not in without],
-        [item for item in applied if item.profile_id not in elsewhere],
+        [item for item in applied if item.profile_id not in elsewhere and item.order_id not in without],
         symbols,
         tag_prefix,
     )

@@ -203,9 +203,12 @@ class Ledger(Protocol):
         ...
 
     def revert(self, request: UndoRequest) -> UndoResult:
-        """Set the batch's rows to canceled, in one transaction with the audit; Refused where a trade changed since."""
+        """Take back what a batch booked or healed, in one transaction with the audit; Refused where a trade changed.
+
+        Rows that it added get the status canceled, rows that it changed what they said before.
+        """
         ...
 
     def reapply(self, request: UndoRequest) -> UndoResult:
-        """Put a reverted batch's rows back, in one transaction with the audit; Refused where a trade changed since."""
+        """Put in force again what was taken back of a batch, with the audit; Refused where a trade changed since."""
         ...

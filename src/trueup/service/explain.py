@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
 
-from trueup.core.audit import AuditDecision, AuditRow
+from trueup.core.audit import PENDING, AuditRow
 from trueup.core.decimals import exactly, plain
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import Action, LedgerOrder, Said, Side, StatusClass, word
@@ -284,7 +284,7 @@ def _audit_moments(app: App, profile: Profile, trade_id: str) -> list[Moment]:
     return [
         _audited(row)
         for row in app.journal.audit_of_trade(profile.profile_id, trade_id)
-        if row["decision"] != AuditDecision.PENDING_APPLY
+        if row["decision"] not in PENDING
     ]
 
 
