@@ -110,6 +110,7 @@ def test_a_whole_row() -> None:
         order_id="o1", profile_id="p1", trade_id="TRD-1", symbol="BTC/USD", status=StatusClass.FILLED, user_id="u1",
         side=Side.BUY, action=Action.ENTRY, qty=Decimal(1), price=Decimal("100.5"), time_ms=START,
         exchange_order_id="x", client_order_id="c", sub_tag="s", source="BOT", defect=None, detail="",
+        word="filled", order_side=Side.BUY, order_action=Action.ENTRY, order_ms=START,
     )  # fmt: skip
 
 
