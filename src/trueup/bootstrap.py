@@ -20,7 +20,7 @@ from trueup.ledger.modes import SqlModes
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ports import Check, Profile, Venue
-from trueup.service.app import Account, App, BackfillConfig, TrialPlace
+from trueup.service.app import Account, App, BackfillConfig, ReconcileConfig, TrialPlace
 from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load, secrets_of
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.file import FileVenue
@@ -56,6 +56,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     accounts = {account.name: _account(account, settings, environ) for account in settings.accounts}
     return App(
         backfill=_backfill(settings),
+        reconcile=_reconcile(settings),
         accounts=accounts,
         ledger=SqlLedger(store),
         journal=SqlJournal(store, clock),
@@ -132,6 +133,14 @@ def _trial_kind(kind: str) -> "WeekKind":
 def _backfill(settings: Settings) -> BackfillConfig:
     given = settings.backfill
     return BackfillConfig(given.enabled, given.dry_run, given.require_pause, given.profile_allowlist, given.policy)
+
+
+def _reconcile(settings: Settings) -> ReconcileConfig:
+    given = settings.reconcile
+    return ReconcileConfig(
+        given.policy, float(given.interval_s), float(given.full_check_s), given.worker_batch, given.contention_alert,
+        given.runs_kept_days,
+    )  # fmt: skip
 
 
 def _profile(given: ProfileSettings) -> Profile:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trueup.core.errors import ConfigurationError, nearest
+from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
 from trueup.ports import Check, Clock, Journal, Leases, Ledger, Modes, Profile, Setup, Venue
@@ -19,6 +20,18 @@ class BackfillConfig:
     require_pause: bool = True
     allowlist: frozenset[str] = frozenset()
     policy: BackfillPolicy = field(default_factory=BackfillPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileConfig:
+    """The rules of the reconciliation loop and the pace of its workers, as they are set; times in seconds."""
+
+    policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
+    interval_s: float = 30.0
+    full_check_s: float = 3600.0
+    worker_batch: int = 8
+    contention_alert: int = 10
+    runs_kept_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,7 @@ class App:
     setup: Setup
     clock: Clock
     actor: str
+    reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
     configured: tuple[Profile, ...] = ()
     settings: tuple[tuple[str, str, str], ...] = ()
     folder: Path = Path()
