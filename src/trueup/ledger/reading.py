@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, SelectBase, Text, cast, func, or_, select
+from sqlalchemy import CompoundSelect, Connection, Select, Text, cast, func, or_, select
 
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
@@ -34,7 +34,7 @@ def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield part
 
 
-def read_rows(connection: Connection, table: OrdersTable, query: SelectBase) -> list[LedgerOrder]:
+def read_rows(connection: Connection, table: OrdersTable, query: Select[Any] | CompoundSelect[Any]) -> list[LedgerOrder]:
     """Run a query of orders under our names and read its rows strictly."""
     return [_read(table, dict(raw)) for raw in connection.execute(query).mappings()]
 
