@@ -12,7 +12,8 @@ from sqlalchemy import CompoundSelect, Connection, Select, Text, cast, func, or_
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, read_order, text_or_none
-from trueup.core.repair.slices import OWN_EXITS
+from trueup.core.reconcile.changes import DIFFERENCE_PREFIX, IMPORT_PREFIX, PARITY_PREFIX
+from trueup.core.repair.slices import REPAIR_PREFIX
 from trueup.core.tags import comparable, is_tagged
 from trueup.ledger import schema, statuses
 from trueup.ledger.attach import OrdersTable
@@ -25,6 +26,8 @@ from trueup.ports import Profile
 
 _CHUNK = 5000
 _T = TypeVar("_T")
+_OURS = (REPAIR_PREFIX, DIFFERENCE_PREFIX, IMPORT_PREFIX, PARITY_PREFIX)
+Query = Select[Any] | CompoundSelect[Any]
 
 
 def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
@@ -34,17 +37,16 @@ def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield part
 
 
-def read_rows(
-    connection: Connection, table: OrdersTable, query: Select[Any] | CompoundSelect[Any]
-) -> list[LedgerOrder]:
+def read_rows(connection: Connection, table: OrdersTable, query: Query) -> list[LedgerOrder]:
     """Run a query of orders under our names and read its rows strictly."""
-    return [_read(table, dict(raw)) for raw in connection.execute(query).mappings()]
+    return [read_row(table, dict(raw)) for raw in connection.execute(query).mappings()]
 
 
-def _read(table: OrdersTable, raw: dict[str, object]) -> LedgerOrder:
+def read_row(table: OrdersTable, raw: dict[str, object]) -> LedgerOrder:
+    """Read one row under our names strictly."""
     require_read_as_written(raw)
     row = read_order(raw)
-    return replace(row, cut=table.cut(row.qty)) if row.order_id.startswith(OWN_EXITS) else row
+    return replace(row, cut=table.cut(row.qty)) if row.order_id.startswith(_OURS) else row
 
 
 class Reader:
@@ -179,6 +181,13 @@ def _padded_spellings(
                 if bare != value and (bare in wanted[name] or comparable(tag_prefix, bare) in tags):
                     found[name].add(value)
     return found
+
+
+def padded_order_ids(connection: Connection, table: OrdersTable, order_ids: frozenset[str]) -> set[str]:
+    """Return how the table spells order ids with blanks around them."""
+    nothing: frozenset[str] = frozenset()
+    wanted = {"order_id": order_ids, "exchange_order_id": nothing, "client_order_id": nothing}
+    return _padded_spellings(connection, table, wanted, "")["order_id"]
 
 
 def existing_ids(connection: Connection, table: OrdersTable, order_ids: Iterable[str]) -> frozenset[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, inspect
 
+from trueup.core.errors import ConfigurationError
 from trueup.ledger.attach import OrdersMap, OrdersTable, resolve
 from trueup.ledger.engine import Database
 
@@ -33,6 +34,14 @@ class Store:
     def one_database(self) -> bool:
         """Say whether a repair and its audit can be one transaction."""
         return self.books is self.state
+
+    def require_one_database(self) -> None:
+        """Refuse to write to a ledger that is attached read-only."""
+        if not self.one_database:
+            raise ConfigurationError(
+                "The ledger is attached read-only ([ledger] state_url is set), so that nothing can be written to it.",
+                "Use dry runs, or remove state_url so that a repair and its audit can be one transaction.",
+            )
 
     def close(self) -> None:
         """Close every connection."""

@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from trueup.core.audit import AuditDraft, AuditRow
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.rows import ExitRow
 from trueup.core.symbols import Symbols
 from trueup.ports.control import Lease
+
+if TYPE_CHECKING:
+    from trueup.ports.heals import HealBatch, HealResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,14 @@ class Ledger(Protocol):
         """Book a batch in one transaction with its audit and the derived tables; a rehearsal is rolled back.
 
         Refused where the lease was lost or the pause ended.
+        """
+        ...
+
+    def heal(self, batch: "HealBatch", *, rehearse: bool) -> "HealResult":
+        """Make a batch of heals in one transaction with its audit and the derived tables; a rehearsal is rolled back.
+
+        Refused where the lease was lost or the pause ended. ConfigurationError where the table keeps a row otherwise
+        than it was to be written.
         """
         ...
 

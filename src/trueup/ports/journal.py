@@ -74,11 +74,11 @@ class Journal(Protocol):
         ...
 
     def interrupted(self, profile_ids: Sequence[str]) -> list[AuditRow]:
-        """Return the PENDING_APPLY rows of batches that never ended."""
+        """Return the rows of batches and heals that were announced (PENDING_…) and never ended."""
         ...
 
     def close_batch(self, batch_id: str, closing: Callable[[AuditRow], AuditDraft]) -> list[AuditRow]:
-        """Append the row that closes each PENDING_APPLY row of a batch that has not ended; return the whole batch.
+        """Append the row that closes each announced row of a batch that has not ended; return the whole batch.
 
         What was committed meanwhile counts as ended, also where the program never learned of it.
         """
