@@ -13,6 +13,7 @@ from trueup.ports.books import (
 from trueup.ports.control import Clock, Lease, Leases, ModeChange, Modes
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
+from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
 from trueup.ports.venues import EVERYTHING, ActionReport, Check, OrderAnswer, ReadScope, Venue, VenueActions
 
@@ -21,6 +22,7 @@ __all__ = [
     "ActionReport",
     "BatchSummary",
     "Booking",
+    "Breaks",
     "ChangedTrades",
     "Check",
     "Clock",
@@ -38,6 +40,9 @@ __all__ = [
     "ReadScope",
     "RepairBatch",
     "RepairResult",
+    "RunEnd",
+    "RunStart",
+    "Runs",
     "Setup",
     "UndoRequest",
     "UndoResult",

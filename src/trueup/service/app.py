@@ -8,7 +8,7 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
-from trueup.ports import Check, Clock, Journal, Leases, Ledger, Modes, Profile, Setup, Venue
+from trueup.ports import Breaks, Check, Clock, Journal, Leases, Ledger, Modes, Profile, Runs, Setup, Venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class App:
     ledger: Ledger
     journal: Journal
     modes: Modes
+    runs: Runs
+    breaks: Breaks
     leases: Leases
     setup: Setup
     clock: Clock

@@ -5,19 +5,19 @@ and rolls it back.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import replace
 
-from trueup.core.errors import CannotKnow, Refused, TrueupError
-from trueup.core.orders import LedgerOrder, StatusClass
-from trueup.core.reconcile.audited import announced, interrupted
+from trueup.core.audit import closing as interrupted
+from trueup.core.errors import Refused, TrueupError
+from trueup.core.orders import LedgerOrder
+from trueup.core.reconcile.audited import announced
 from trueup.core.reconcile.changes import Change
 from trueup.core.reconcile.comparing import Finding, OrderFacts, asked, compare_orders
 from trueup.core.reconcile.fitting import FitFacts, TradeKey, blocked, fit
 from trueup.core.reconcile.handlers import proof_of, reconcile_cancel
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
 from trueup.core.reconcile.table import Do
-from trueup.core.snapshot import Feed, Snapshot
+from trueup.core.snapshot import Feed, Snapshot, VenueOrder
 from trueup.core.tags import TagReader
 from trueup.core.times import iso
 from trueup.ports import HealBatch, HealResult, Profile
@@ -96,7 +96,7 @@ class _Answers:
     """What the venue said of orders that it did not list: those that it found, and rows of which it knows none."""
 
     def __init__(self) -> None:
-        self.found: list[object] = []
+        self.found: list[VenueOrder] = []
         self.absent: set[str] = set()
         self.unknown: dict[str, str] = {}
 
@@ -161,7 +161,8 @@ def _heal_profile(cycle: Cycle, profile_id: str, changes: tuple[Change, ...]) ->
             run.heals += result.applied
         return False
     pending = app.journal.interrupted([profile_id])
-    app.journal.record([*map(interrupted, pending), *(announced(c, run.run_id, app.actor) for c in changes)])
+    closed = [interrupted(row, "interrupted") for row in pending]
+    app.journal.record(closed + [announced(change, run.run_id, app.actor) for change in changes])
     try:
         result = app.ledger.heal(batch, rehearse=False)
     except BaseException as error:
@@ -214,9 +215,7 @@ def _sight(cycle: Cycle, finding: Finding, *, healed: bool) -> None:
     if found is None:
         return
     state = BreakState.HEALED if healed else _STATES.get(finding.do, BreakState.OPEN)
-    counts = finding.do not in (Do.UNRESOLVED,) and finding.rule.name != "import_soon"
+    counts = finding.do is not Do.UNRESOLVED and finding.rule.name != "import_soon"
     cycle.saw(Sighting(replace(found, detail=finding.why), state, finding.why, counts=counts))
     if finding.do is Do.UNRESOLVED:
         cycle.cannot_tell(finding.profile_id, f"order {found.exchange_order_id}", finding.why)
-
-

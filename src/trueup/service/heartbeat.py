@@ -192,7 +192,11 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
         token = facts.snapshot.symbols.token(each.symbol)
         if not each.kind.of_positions or not cycle.includes(each.profile_id, token, each.trade_id):
             continue
-        if each.kind is BreakKind.GHOST_POSITION and token in told and holdings.of(each.symbol).is_flat(policy.dust_abs):
+        if (
+            each.kind is BreakKind.GHOST_POSITION
+            and token in told
+            and holdings.of(each.symbol).is_flat(policy.dust_abs)
+        ):
             continue
         worth = marks.get(token)
         gap = abs((each.ledger or Decimal(0)) - (each.venue or Decimal(0)))
@@ -213,9 +217,7 @@ def _count(cycle: Cycle, looks: list[SliceLook], closed: set[tuple[str, str]]) -
         wanted = cycle.app.reconcile.policy.parity_confirmations
         run.parity = ParityCounts(
             mismatched=len(mine),
-            quarantined=sum(
-                e.look is Look.GHOST and not e.attributed and _confirmed(cycle, e) >= wanted for e in mine
-            ),
+            quarantined=sum(e.look is Look.GHOST and not e.attributed and _confirmed(cycle, e) >= wanted for e in mine),
             closed=sum((profile_id, each.trade.trade_id) in closed for each in mine),
             largest=max(worth, default=None) if mine else Decimal(0),
             total=(sum(worth, Decimal(0)) if worth else None) if mine else Decimal(0),

@@ -52,7 +52,8 @@ def _resume(cycle: Cycle, profile: Profile) -> bool:
         return False
     why = f"{rules.clean_cycles} clean runs since the pause of {iso(pause.since_ms)}"
     try:
-        app.modes.set(ModeChange(scope, pause.previous, pause.mode, SOURCE, SOURCE, why, iso(cycle.now_ms)))
+        change = ModeChange(scope, pause.previous, pause.mode, SOURCE, SOURCE, why, iso(cycle.now_ms))
+        app.modes.set(change, after=changes[0])
     except Refused as error:
         run.notes.append(error.what)
         return False

@@ -160,7 +160,9 @@ def _fees(snapshot: Snapshot, currency: str) -> Decimal | None:
     """Return the fees that the venue took in the currency, negative; those in another asset are in what is held."""
     if not snapshot.feed(Feed.FILLS).complete:
         return None
-    paid = [f.fee for f in snapshot.fills if f.fee is not None and snapshot.symbols.asset(f.fee_asset or "") == currency]
+    paid = [
+        f.fee for f in snapshot.fills if f.fee is not None and snapshot.symbols.asset(f.fee_asset or "") == currency
+    ]
     return -sum(paid, Decimal(0)) + sum(_changes(snapshot, currency, EventKind.FEE), Decimal(0))
 
 

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from trueup import __version__
 from trueup.core.errors import TrueupError
-from trueup.surfaces.cli import audit, backfill, check, explain, mode, setup, sim, venue
+from trueup.surfaces.cli import audit, backfill, check, explain, mode, reconcile, setup, sim, venue
 from trueup.surfaces.cli.options import EXIT_CODES_OF_CHECKS
 from trueup.surfaces.cli.output import BAD, note
 from trueup.surfaces.cli.session import Demo, Session, Trial
@@ -59,7 +59,14 @@ def _program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     program.callback()(_root)
-    for register in (setup.register, check.register, backfill.register, mode.register, audit.register):
+    for register in (
+        setup.register,
+        check.register,
+        reconcile.register,
+        backfill.register,
+        mode.register,
+        audit.register,
+    ):
         register(program)
     explain.register(program)
     venue.register(program)
