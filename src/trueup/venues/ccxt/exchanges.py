@@ -14,9 +14,9 @@ Requests of one reading of an account with 20 symbols and no order, the venue's 
 | kucoin | 45 | its fast engine lists orders and fills per symbol only |
 
 What is held is read twice, before and after the rest: a list of positions or balances tells neither its length nor its
-end, and two answers that differ are none. Where there are rows, what follows the last of them is asked for as well: one
-request more for each listing, and one for each further page. What an exchange answers for the whole account is asked
-for the whole account.
+end, and two answers that differ are none. Where there are rows, what stands before the first and after the last of them
+is asked for as well, at Binance by id and by time: up to three requests more for each listing, and one for each further
+page. What an exchange answers for the whole account is asked for the whole account.
 """
 
 from collections.abc import Mapping
