@@ -10,7 +10,7 @@ from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.verdicts import CallFailed
 from trueup.venues.ccxt.client import Client
 from trueup.venues.ccxt.envelopes import BadEnvelope, count_held, count_rows, rows_at
-from trueup.venues.ccxt.paging import Listing, Page, Pager, Row
+from trueup.venues.ccxt.paging import Listing, Page, Pager, Row, key_of
 from trueup.venues.ccxt.rules import FeedRule
 
 _WORST = (FeedState.FAILED, FeedState.PARTIAL, FeedState.COMPLETE)
@@ -37,7 +37,10 @@ class Feeds:
     max_pages: int
 
     def read(self, rules: Sequence[FeedRule], symbols: Sequence[str] = (), since_ms: int | None = None) -> FeedRead:
-        """Read a feed by its rules; a rule that needs a symbol is asked for each of the symbols, side by side."""
+        """Read a feed by its rules; a rule that needs a symbol is asked for each of the symbols, side by side.
+
+        What the account's list and a market's hold both counts once.
+        """
         asked = [
             (rule, segment, symbol)
             for rule in rules
@@ -49,8 +52,11 @@ class Feeds:
             return FeedRead([], Coverage(FeedState.PARTIAL if rules else FeedState.FAILED, why, given=bool(rules)))
         listings = self.caller.all([partial(self._listing, *one, since_ms) for one in asked])
         read = [(rule, symbol, listing) for (rule, _, symbol), listing in zip(asked, listings, strict=True)]
+        rows = [row for _, _, listing in read if isinstance(listing, Listing) for row in listing.rows]
+        if len({rule.per_symbol for rule in rules}) == 2:
+            rows = list({key_of(row): row for row in rows}.values())
         return FeedRead(
-            [row for _, _, listing in read if isinstance(listing, Listing) for row in listing.rows],
+            rows,
             _coverage(read),
             tuple(listing for _, _, listing in read if isinstance(listing, CallFailed)),
         )

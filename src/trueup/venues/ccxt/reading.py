@@ -16,6 +16,7 @@ from trueup.ports import ReadScope
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.verdicts import CallFailed, Kind
+from trueup.venues.ccxt.by_name import why_unknown
 from trueup.venues.ccxt.client import Client
 from trueup.venues.ccxt.events import events_of
 from trueup.venues.ccxt.export import Row, is_something, order_row, position_row, sizes_and_markets, trade_row
@@ -199,6 +200,18 @@ class Reader:
                 reading.unknown_assets = differing(_as_rows(first), _as_rows(totals), ("qty",))
             elif isinstance(answer, CallFailed) and reading.balances is not None:
                 self._note_balances(reading, answer)
+        if not self.rules.known and reading.positions is not None and _has_something(reading.positions):
+            self._ask_by_name(reading, reading.positions)
+
+    def _ask_by_name(self, reading: Reading, positions: FeedRead) -> None:
+        """Ask for each contract that the ledger names and the list lacks: it may list one kind of contracts only."""
+        listed = {row.get("symbol") for row in positions.rows}
+        contracts = [market for market in _markets_of(reading.resolved) if reading.listed.is_contract(market)]
+        lacking = [market for market in contracts if market not in listed]
+        answers = self.caller.all([partial(why_unknown, self.caller, self.client, market) for market in lacking])
+        for market, why in zip(lacking, answers, strict=True):
+            if why:
+                reading.unknown_symbols.setdefault(str(reading.naming.of(market)), str(why))
 
     def _look_up(self, reading: Reading) -> None:
         """Ask for the orders of which only fills are listed: a fill carries no client order id."""
