@@ -313,3 +313,13 @@ def test_rows_without_a_time_prove_no_beginning() -> None:
 
     listing = read(Timeless(rows, 10), NEWEST_THEN_ID, limit=10)
     assert (listing.state, listing.since_ms) == (FeedState.PARTIAL, None)
+
+
+def test_a_venue_that_keeps_so_many_rows_only_is_complete_from_the_oldest_of_them_on() -> None:
+    """The trap: Hyperliquid keeps 10000 fills of a wallet, and answers an older time with the oldest of them."""
+    rows = rows_at(*[NOW - 1000 * back for back in range(30)])
+    rule = FeedRule("m", Paging.BY_TIME, page=5, most=12)
+    listing = read(Venue(rows[-12:], 5), rule, limit=5)
+    assert (listing.state, listing.since_ms) == (FeedState.COMPLETE, NOW - 11_000 + 1)
+    assert "newest 12 rows" in listing.reason
+    assert holds(listing, rows)

@@ -11,7 +11,7 @@ Requests of one reading of an account with 20 symbols and no order, the venue's 
 | kraken | 7 | all for the whole account |
 | coinbase | 6 | all for the whole account |
 | hyperliquid | 9 | all for the whole wallet; fills are asked for once more to see that none is newer |
-| kucoin | 45 | its fast engine lists orders and fills per symbol only |
+| kucoin | 64 | its fast engine lists orders and fills per symbol only; conditional orders at once |
 
 What is held is read twice, before and after the rest: a list of positions or balances tells neither its length nor its
 end, and two answers that differ are none. Where there are rows, what stands before the first and after the last of them
@@ -256,34 +256,42 @@ _HYPERLIQUID = Rules(
     open_orders=(FeedRule("fetch_open_orders", rows=WHOLE_LIST),),
     # The history is the newest 2000 changes of orders; ccxt keeps the last of each order.
     closed_orders=(FeedRule("fetch_orders", page=2000, asks_limit=False, rows=WHOLE_LIST, keeps_all=False),),
-    fills=(FeedRule("fetch_my_trades", Paging.BY_TIME, page=2000, asks_limit=False, rows=WHOLE_LIST),),
+    # Of fills the newest 10000 are kept.
+    fills=(FeedRule("fetch_my_trades", Paging.BY_TIME, page=2000, asks_limit=False, rows=WHOLE_LIST, most=10_000),),
     positions=(FeedRule("fetch_positions", rows=("assetPositions",)),),
     balances=(FeedRule("fetch_balance", segments=({"type": "spot"},), rows=("balances",)),),
     market_types=("spot", "swap"),
     currencies=True,
     side_by_side=4,
     client_id_param="clientOrderId",
+    # For how long it knows an order by its id, it does not say.
+    forgets_ms=DAY_MS,
     secrets=("wallet",),
 )  # fmt: skip
 
 _KUCOIN = Rules(
+    # Its fast engine lists working orders per symbol only, and keeps the conditional ones in the older list.
     open_orders=(
+        FeedRule("fetch_open_orders", Paging.FOLLOW, per_symbol=True, page=500, next_page=_numbered),
         FeedRule("fetch_open_orders", Paging.FOLLOW, page=500, next_page=_numbered,
-                 segments=({}, {"trigger": True})),
+                 segments=({"trigger": True, "hf": False},)),
     ),
+    # A filled order is kept for 7 days, one that was canceled for 2 days; neither is found by its id for longer than 3.
     closed_orders=(
-        FeedRule("fetch_closed_orders", Paging.FOLLOW, per_symbol=True, page=500,
+        FeedRule("fetch_closed_orders", Paging.FOLLOW, per_symbol=True, page=500, memory_ms=7 * DAY_MS,
                  next_page=_numbered, start="startAt", end="endAt", window_ms=7 * DAY_MS),
     ),
     fills=(
         FeedRule("fetch_my_trades", Paging.FOLLOW, per_symbol=True, page=500, asks_limit=False,
                  next_page=_numbered, segments=({"pageSize": 500},), start="startAt", end="endAt",
-                 window_ms=7 * DAY_MS),
+                 window_ms=7 * DAY_MS, memory_ms=7 * DAY_MS),
     ),
     balances=(FeedRule("fetch_balance", rows=("data",)),),
     market_types=("spot",),
     side_by_side=4,
+    forgets_ms=2 * DAY_MS,
     client_id_param="clientOrderId",
+    order_params=({}, {"trigger": True}),
     options={"uta": False},
 )  # fmt: skip
 

@@ -125,6 +125,11 @@ class Pager:
         except CallFailed as failed:
             reason = failed.why
         complete = self._any
+        if complete and self.rule.most is not None and len(self.seen) >= self.rule.most:
+            reason = "; ".join(filter(None, (reason, f"the venue keeps its newest {self.rule.most} rows only")))
+            before = self.covered or 0
+            self._claim_after_oldest(self.seen.values())
+            self._claim(max(before, self.covered or 0))
         if self._left_out:
             complete, reason = False, f"{self._left_out} rows of the venue's answer could not be read by ccxt"
         state = FeedState.COMPLETE if complete else FeedState.PARTIAL if self.seen else FeedState.FAILED
