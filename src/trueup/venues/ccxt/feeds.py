@@ -98,9 +98,19 @@ class Feeds:
             raise BadEnvelope("the venue's answer holds no list where its rows should be")
         if not answer.value and count and rule.keeps_all and rule.method != "fetch_positions":
             raise BadEnvelope(f"ccxt made nothing of {count} rows of the venue's answer")
+        if other := _of_another_kind(answer.value, params.get("type"), self.client.first.markets or {}):
+            raise BadEnvelope(f"ccxt took a row of the venue's {params['type']} markets for one of {other}")
         if rule.method == "fetch_positions":
             return Page(answer.value, answer.last, _count_of_held(answer.last, rule, answer.value))
         return Page(answer.value, answer.last, len(answer.value) if count is None else count)
+
+
+def _of_another_kind(rows: Iterable[Row], asked: object, markets: Mapping[str, Any]) -> str:
+    """Return a market that is spot where contracts were asked for, or the reverse: venues name both alike."""
+    if asked not in ("spot", "swap", "future"):
+        return ""
+    listed = ((str(row.get("symbol")), markets.get(str(row.get("symbol")))) for row in rows)
+    return next((name for name, market in listed if market and bool(market.get("contract")) is (asked == "spot")), "")
 
 
 def _count_of_held(raw: object, rule: FeedRule, rows: Sequence[Row]) -> int:
