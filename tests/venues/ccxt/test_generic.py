@@ -8,7 +8,7 @@ import pytest
 from tests.sim.worlds import NOW
 from tests.venues.ccxt.accounts import Canned, canned, venue
 
-from trueup.core.snapshot import Feed, FeedState, Snapshot
+from trueup.core.snapshot import Coverage, Feed, FeedState, Snapshot
 from trueup.ports import ReadScope
 from trueup.venues.ccxt.client import exchange_class
 from trueup.venues.ccxt.exchanges import rules_of
@@ -114,3 +114,11 @@ def test_a_history_at_an_exchange_of_several_kinds_is_asked_for_market_by_market
     gate = rules_of("gate", exchange_class("gate")())
     assert all(rule.per_symbol for rule in (*gate.closed_orders, *gate.fills))
     assert [rule.per_symbol for rule in gate.open_orders] == [False, True]
+
+
+@pytest.mark.parametrize(("exchange", "state"), [("upbit", FeedState.PARTIAL), ("binance", FeedState.COMPLETE)])
+def test_orders_without_executions_do_not_show_what_older_ones_executed(exchange: str, state: FeedState) -> None:
+    """The trap: histories of orders are by when an order came to be; one from before may have executed since."""
+    reader = venue("http://127.0.0.1:9", exchange, secrets={"key": "the-key", "secret": "the-secret"}).reader
+    assert reader._of_history(Coverage(FeedState.COMPLETE, "", NOW)).state is state
+    assert reader._of_history(Coverage(FeedState.COMPLETE)).state is FeedState.COMPLETE

@@ -39,7 +39,7 @@ def read_bybit(path: str, category: str, row: Mapping[str, Any], *, tell: bool =
                 return 200, {}, json.dumps({"retCode": 0, "result": result, "time": NOW}).encode()
             return plain(asked, body)
 
-        server.of = of  # type: ignore[method-assign]
+        server.of = of  # type: ignore[method-assign]  # one listing answers by what it is asked
         account = venue(url, "bybit", secrets=SECRETS)
         made = account.client.first
         names = ("BTC/USDT", "BTC/USDT:USDT")

@@ -22,6 +22,7 @@ page. What an exchange answers for the whole account is asked for the whole acco
 from collections.abc import Mapping
 from typing import Any
 
+from trueup.venues.ccxt.envelopes import rows_at
 from trueup.venues.ccxt.generic import generic_rules
 from trueup.venues.ccxt.rules import DAY_MS, HOUR_MS, FeedRule, OrderList, Paging, Rules
 
@@ -50,6 +51,16 @@ def _after_last(id_name: str) -> Any:
         return {"after": last[id_name]} if isinstance(last, Mapping) and id_name in last else None
 
     return following
+
+
+def _okx_cash(raw: object) -> Mapping[str, Mapping[str, object]]:
+    """Return what is held at OKX: ccxt's total is the equity, with what its contracts gain and lose."""
+    accounts = rows_at(raw, ("data",)) or []
+    details = [row for account in accounts for row in rows_at(account, ("details",)) or [] if isinstance(row, Mapping)]
+    return {
+        str(row.get("ccy")): {"total": row.get("cashBal"), **({"debt": row["liab"]} if row.get("liab") else {})}
+        for row in details
+    }
 
 
 def _offset(raw: object, count: int, asked: Mapping[str, object], _limit: int) -> Mapping[str, object] | None:
@@ -212,7 +223,7 @@ _OKX = Rules(
         ),
     ),
     positions=(FeedRule("fetch_positions", rows=_OKX_DATA),),
-    balances=(FeedRule("fetch_balance", rows=_OKX_DATA),),
+    balances=(FeedRule("fetch_balance", rows=_OKX_DATA, cash=_okx_cash),),
     market_types=("spot", "future", "swap"),
     side_by_side=4,
     forgets_ms=2 * HOUR_MS,
@@ -248,7 +259,8 @@ _COINBASE = Rules(
     ),
     closed_orders=(FeedRule("fetch_orders", Paging.FOLLOW, page=1000, rows=("orders",), next_page=_cursor("cursor")),),
     fills=(FeedRule("fetch_my_trades", Paging.FOLLOW, page=1000, rows=("fills",), next_page=_cursor("cursor")),),
-    balances=(FeedRule("fetch_balance", rows=("accounts",)),),
+    # Without it ccxt asks for the older list of accounts, which ends at a page and has rows of another kind.
+    balances=(FeedRule("fetch_balance", rows=("accounts",), segments=({"v3": True},)),),
     side_by_side=4,
 )  # fmt: skip
 

@@ -171,7 +171,13 @@ def _balance(client: Client, rule: FeedRule, segment: Mapping[str, object]) -> d
     assets = [name for name, value in answer.value.items() if isinstance(value, Mapping) and name not in _BY_KIND]
     if not assets and rule.rows is None and count_rows(answer.last, None) != 0:
         raise BadEnvelope("ccxt found no balance in the venue's answer")
-    return {name: answer.value[name] for name in assets if name != "info"}
+    if isinstance(answer.last, Mapping) and answer.last.get("has_next") is True:
+        raise BadEnvelope("the venue's list of balances goes on")
+    found = {name: answer.value[name] for name in assets if name != "info"}
+    for currency, cash in (rule.cash(answer.last) if rule.cash is not None else {}).items():
+        name = client.first.safe_currency_code(currency)
+        found[name] = {**found.get(name, {}), **cash}
+    return found
 
 
 _BY_KIND = frozenset({"free", "used", "total", "debt", "info"})

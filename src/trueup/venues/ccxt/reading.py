@@ -270,7 +270,7 @@ class Reader:
     def _cover(self, reading: Reading) -> None:
         coverage = reading.coverage
         coverage[Feed.OPEN_ORDERS] = reading.open_orders.coverage
-        coverage[Feed.CLOSED_ORDERS] = reading.closed_orders.coverage
+        coverage[Feed.CLOSED_ORDERS] = self._of_history(reading.closed_orders.coverage)
         coverage[Feed.FILLS] = reading.fills.coverage
         if reading.positions is not None:
             coverage[Feed.POSITIONS] = reading.positions.coverage
@@ -279,6 +279,16 @@ class Reader:
             coverage[Feed.POSITIONS] = Coverage(FeedState.FAILED, why, given=False)
         if all(part.state is FeedState.FAILED for part in coverage.values()):
             raise self.nothing(next((part.reason for part in coverage.values() if part.given), "it offers no feed"))
+
+    def _of_history(self, orders: Coverage) -> Coverage:
+        """Return the coverage of past orders: they are listed by when they came to be, and execute later.
+
+        Where executions are given too, these show what an older order executed since; without them nothing does.
+        """
+        if self.rules.fills or not orders.complete or orders.since_ms is None:
+            return orders
+        why = "orders from before may have executed since, and the venue offers no executions"
+        return Coverage(FeedState.PARTIAL, "; ".join(filter(None, (orders.reason, why))), orders.since_ms)
 
     def _is_void(self, name: str, reading: Reading) -> bool:
         """Say whether a section stands for a feed that failed: it is left out, so that it cannot read as empty."""
