@@ -1,5 +1,6 @@
 """Balances at the venues whose totals say something else, or end before their end."""
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -55,3 +56,12 @@ def test_balances_that_go_on_are_no_balances() -> None:
         answers = {"/api/v3/brokerage/accounts": page}
         snapshot = read("coinbase", answers, secrets=COINBASE)
         assert snapshot.feed(Feed.BALANCES).state is state
+
+
+def test_a_balance_that_could_not_be_read_again_is_unknown() -> None:
+    """What is held counts where two readings agree; at a venue of coins and contracts too."""
+    first = json.dumps(okx(eq="0", cashBal="0")["/api/v5/account/balance"]).encode()
+    answers = iter((first,))
+    snapshot = read("okx", {"/api/v5/account/balance": lambda _body: next(answers, b"<html></html>")})
+    assert snapshot.feed(Feed.BALANCES).state is FeedState.FAILED
+    assert "BTC/USDT" in snapshot.unknown_symbols

@@ -146,6 +146,7 @@ class Reader:
 
     def _note_balances(self, reading: Reading, balances: object) -> None:
         if isinstance(balances, CallFailed):
+            reading.balances = None
             reading.coverage[Feed.BALANCES] = Coverage(FeedState.FAILED, balances.why)
         elif isinstance(balances, Mapping):
             reading.balances = balances
@@ -176,9 +177,12 @@ class Reader:
             ]
         )
         reading.closed_orders, reading.fills = _feed(answers[0]), _feed(answers[1])
-        if any(rule.per_symbol for rule in (*self.rules.closed_orders, *self.rules.fills)):
+        if self._asks_per_symbol():
             reading.notes.append(f"{self.exchange} answers per symbol; asked for: {', '.join(symbols) or 'none'}.")
         self._look_up(reading)
+
+    def _asks_per_symbol(self) -> bool:
+        return any(rule.per_symbol for rule in (*self.rules.closed_orders, *self.rules.fills))
 
     def _confirm(self, reading: Reading) -> None:
         """Read once more what is held, and doubt what differs: it moved, or an answer was stale or cut short."""
@@ -202,6 +206,11 @@ class Reader:
                 self._note_balances(reading, answer)
         if not self.rules.known and reading.positions is not None and _has_something(reading.positions):
             self._ask_by_name(reading, reading.positions)
+        if self._asks_per_symbol():
+            why = f"{self.exchange} lists no such market, so that its orders cannot be asked for"
+            for found in reading.resolved:
+                if not found.markets:
+                    reading.unknown_symbols.setdefault(found.symbol, why)
 
     def _ask_by_name(self, reading: Reading, positions: FeedRead) -> None:
         """Ask for each contract that the ledger names and the list lacks: it may list one kind of contracts only."""
