@@ -10,6 +10,7 @@ from typing import Any
 
 from trueup.core.snapshot import FeedState
 from trueup.venues.calls.verdicts import CallFailed, Kind
+from trueup.venues.ccxt.export import is_adjusted
 from trueup.venues.ccxt.rules import FeedRule, Paging
 from trueup.venues.rows.fields import printable
 
@@ -84,7 +85,9 @@ def key_of(row: Row) -> tuple[str, ...]:
     symbol = str(row.get("symbol"))
     if name is None:
         return symbol, repr(sorted(row.items()))
-    return symbol, str(name), *(str(row.get(field)) for field in _EXECUTION if "order" in row)
+    if "order" not in row:
+        return symbol, str(name)
+    return symbol, str(name), str(is_adjusted(row)), *(str(row.get(field)) for field in _EXECUTION)
 
 
 class Pager:

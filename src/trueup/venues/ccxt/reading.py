@@ -19,7 +19,7 @@ from trueup.venues.calls.verdicts import CallFailed, Kind
 from trueup.venues.ccxt.by_name import why_unknown
 from trueup.venues.ccxt.client import Client
 from trueup.venues.ccxt.events import events_of
-from trueup.venues.ccxt.export import Row, is_something, order_row, position_row, sizes_and_markets, trade_row
+from trueup.venues.ccxt.export import Row, is_something, order_row, position_row, sizes_and_markets, trade_rows
 from trueup.venues.ccxt.feeds import FeedRead, Feeds, balances_of
 from trueup.venues.ccxt.holdings import balance_section, debts_of, spot_legs
 from trueup.venues.ccxt.listing import Listed, Naming, Resolved, naming_of
@@ -250,7 +250,7 @@ class Reader:
             "exchange": self.exchange,
             "open_orders": [order_row(row, naming) for row in sorted(opened, key=_place)],
             "closed_orders": [order_row(row, naming) for row in sorted(closed, key=_place)],
-            "fills": [trade_row(row, naming) for row in sorted(reading.fills.rows, key=_place)],
+            "fills": trade_rows(sorted(reading.fills.rows, key=_place), naming),
             "events": events_of(self.exchange, [*opened, *closed], reading.fills.rows, naming),
         }
         balances: dict[str, object] | None = None
