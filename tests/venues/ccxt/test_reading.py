@@ -334,3 +334,12 @@ def test_two_markets_of_one_name_are_both_read() -> None:
         snapshot = venue(url).read(ReadScope(NOW - DAY_MS, ("BTCUSDT", "BTCUSDC")))
     assert filled(snapshot, "BTC/USDT").keys() == filled(snapshot, "BTC/USDC").keys() == {"1000001"}
     assert Holdings(snapshot).of("BTCUSDT").signed == Decimal("0.3")
+
+
+def test_a_market_that_is_listed_no_more_is_unknown() -> None:
+    """The trap: Binance answers per symbol, and one that is delisted cannot be asked for."""
+    with served(traded(2)) as url:
+        snapshot = venue(url).read(ReadScope(THREE_DAYS.since_ms, ("BTC/USDT", "LUNA/USDT")))
+    assert snapshot.feed(Feed.CLOSED_ORDERS).state is FeedState.COMPLETE
+    assert "lists no such market" in str(Holdings(snapshot).of("LUNA/USDT").unknown)
+    assert Holdings(snapshot).of("BTC/USDT").unknown is None

@@ -178,6 +178,8 @@ def _checked_class(name: str) -> type[Any]:
                 raise
             if not _may_be_text(name, body):
                 check_answer(answer, self.answered.status)
+            if name == "bybit":
+                _tell_category(answer)
             self.raw_answers.append(answer)
             return answer
 
@@ -206,6 +208,15 @@ def _checked_class(name: str) -> type[Any]:
 def _may_be_text(name: str, body: object) -> bool:
     """Say whether an answer may be a bare text: of all that is asked, Hyperliquid's kind of account only."""
     return name == "hyperliquid" and "userAbstraction" in str(body)
+
+
+def _tell_category(answer: object) -> None:
+    """Write into Bybit's rows of which category the answer is: ccxt takes an execution without one for spot."""
+    result = answer.get("result") if isinstance(answer, Mapping) else None
+    if isinstance(result, Mapping) and isinstance(rows := result.get("list"), list):
+        for row in rows:
+            if isinstance(row, dict) and isinstance(category := result.get("category"), str):
+                row.setdefault("category", category)
 
 
 def _refuse(literal: str) -> object:
