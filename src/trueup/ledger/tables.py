@@ -1,6 +1,7 @@
 """Which tables are there, and in what shape."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, Table, inspect
 
@@ -33,6 +34,12 @@ class Store:
     def one_database(self) -> bool:
         """Say whether a repair and its audit can be one transaction."""
         return self.books is self.state
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the files of SQLite, with those that it keeps beside a database."""
+        databases = dict.fromkeys(file for file in (self.books.file, self.state.file) if file is not None)
+        return tuple(file.with_name(file.name + end) for file in databases for end in ("", "-wal", "-shm", "-journal"))
 
     def close(self) -> None:
         """Close every connection."""
