@@ -92,9 +92,13 @@ def client_of(account: LiveAccount) -> TradingClient:
 
 
 class Connection:
-    """Asks one account's Alpaca; every method raises CallFailed where there is no answer to rely on."""
+    """Asks one account's Alpaca; every method raises CallFailed where there is no answer to rely on.
+
+    `listed` keeps the tokens of the assets that Alpaca is known to list.
+    """
 
     def __init__(self, account: LiveAccount, caller: Caller | None = None) -> None:
+        self.listed: set[str] = set()
         self._client = client_of(account)
         finalize(self, self._client._session.close)  # noqa: SLF001  # so that no socket outlives its connection
         key = account.secret("key")
