@@ -69,6 +69,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         settings=tuple(describe(settings)),
         folder=settings.folder,
         embedded=settings.embedded,
+        own_files=(*store.files, *([settings.source] if settings.source is not None else [])),
         close=store.close,
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )

@@ -57,7 +57,8 @@ class TrialPlace:
 class App:
     """Everything that a surface may use.
 
-    `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does.
+    `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does. `own_files` are
+    trueup.toml and the files of the databases: no command writes over one of them.
     """
 
     backfill: BackfillConfig
@@ -76,6 +77,7 @@ class App:
     settings: tuple[tuple[str, str, str], ...] = ()
     folder: Path = Path()
     embedded: Path | None = None
+    own_files: tuple[Path, ...] = ()
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
 

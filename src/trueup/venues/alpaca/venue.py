@@ -3,7 +3,8 @@
 A reading costs six calls, however many symbols there are: the clock, the positions (twice), all orders of the window,
 the open orders, and the account's activities. Each further page is one more (500 orders, 100 activities), and so is an
 order that an execution names and no list holds, once in the venue's life if that order is over, and a position that
-the ledger holds and the list lacks. A first page of activities that is full costs one more, for what is no execution.
+the ledger holds and the list lacks; whether Alpaca lists that asset at all is asked once in the venue's life. A first
+page of activities that is full costs one more, for what is no execution.
 """
 
 from collections.abc import Mapping

@@ -21,6 +21,7 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.limits import RateLimit
 from trueup.venues.calls.verdicts import CallFailed
+from trueup.venues.calls.wire import Wire, bound
 from trueup.venues.ccxt.envelopes import BadEnvelope, check_answer
 from trueup.venues.ccxt.judging import Answered, UnreadableAnswer
 
@@ -130,6 +131,7 @@ class Client:
             **{theirs: self.account.secrets[ours] for ours, theirs in _SECRETS.items() if ours in self.account.secrets},
         }
         made = _checked_class(self.exchange)(config)
+        bound(made.session, Wire(self.account.timeout_s))
         made.number = str
         made.raw_answers = []
         made.take = (lambda _weight: self._limit.take(1)) if self._count_calls else self._limit.take

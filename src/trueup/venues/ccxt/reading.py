@@ -105,7 +105,7 @@ class Reader:
         wanted = dict.fromkeys((*scope.symbols, *self.account.always_read))
         resolved = [listed.resolve(symbol) for symbol in wanted]
         reading = Reading(now_ms, by_venue, listed, resolved, naming_of(resolved, listed), notes=notes)
-        reading.notes += _notes_on(resolved, self.exchange)
+        reading.notes += _notes_on(resolved, self.exchange, scope.held)
         self._read_present(reading)
         self._read_history(reading, scope.since_ms)
         self._confirm(reading)
@@ -262,14 +262,17 @@ class Reader:
             document["positions"] = [
                 *(position_row(row, naming) for row in reading.positions.rows),
                 *spot_legs(
-                    reading.resolved, balances | reading.unknown_assets if balances is not None else None, listed, why
+                    [found for found in reading.resolved if found.markets],
+                    balances | reading.unknown_assets if balances is not None else None,
+                    listed,
+                    why,
                 ),
             ]
         named = [row.get("symbol") for row in (*opened, *closed, *reading.fills.rows)]
         named += [row.get("symbol") for row in (reading.positions.rows if reading.positions else ())]
         named += _markets_of(reading.resolved)
         document["contract_sizes"], document["markets"] = sizes_and_markets(named, naming, listed)
-        document["unknown_symbols"] = reading.unknown_symbols
+        document["unknown_symbols"] = _unlisted(reading.resolved, self.exchange) | reading.unknown_symbols
         document["unknown_assets"] = reading.unknown_assets
         self._cover(reading)
         document["coverage"] = {feed.value: entry_of(part) for feed, part in reading.coverage.items()}
@@ -333,12 +336,22 @@ def _has_something(feed: FeedRead) -> bool:
     return feed.coverage.state is not FeedState.FAILED
 
 
-def _notes_on(resolved: Iterable[Resolved], exchange: str) -> list[str]:
+def _unlisted(resolved: Iterable[Resolved], exchange: str) -> dict[str, str]:
+    """Return the symbols that mean no market of the venue: neither a balance nor a list of orders speaks of them."""
+    return {
+        found.symbol: f"{exchange} lists no market {found.symbol}, so that nothing was asked about it"
+        for found in resolved
+        if not found.markets
+    }
+
+
+def _notes_on(resolved: Iterable[Resolved], exchange: str, held: Iterable[str]) -> list[str]:
+    """Return notes on the spellings that mean no market, or several; what the ledger holds is told as unknown."""
     notes = []
     for found in resolved:
-        if not found.markets:
+        if not found.markets and found.symbol not in held:
             notes.append(f"{exchange} lists no market {found.symbol}.")
-        elif found.market is None:
+        elif len(found.markets) > 1:
             notes.append(f"{found.symbol} may mean {' or '.join(found.markets)} at {exchange}; each of them is read.")
     return notes
 
