@@ -4,6 +4,7 @@ from trueup.ports.books import Booking, Ledger, Profile, RepairBatch, RepairResu
 from trueup.ports.control import Clock, Lease, Leases, ModeChange, Modes
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.setup import InitReport, Setup
+from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
 from trueup.ports.venues import EVERYTHING, ActionReport, Check, OrderAnswer, ReadScope, Venue, VenueActions
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "BatchSummary",
     "Booking",
     "Check",
+    "Claim",
+    "ClaimState",
     "Clock",
     "InitReport",
     "Journal",
@@ -25,7 +28,11 @@ __all__ = [
     "ReadScope",
     "RepairBatch",
     "RepairResult",
+    "RequestKey",
+    "Requests",
     "Setup",
+    "Token",
+    "Tokens",
     "UndoRequest",
     "UndoResult",
     "UnendedRun",

@@ -7,7 +7,7 @@ from pathlib import Path
 from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
-from trueup.ports import Check, Clock, Journal, Leases, Ledger, Modes, Profile, Setup, Venue
+from trueup.ports import Check, Clock, Journal, Leases, Ledger, Modes, Profile, Requests, Setup, Tokens, Venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class App:
     modes: Modes
     leases: Leases
     setup: Setup
+    tokens: Tokens
+    requests: Requests
     clock: Clock
     actor: str
     configured: tuple[Profile, ...] = ()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trueup.core.errors import ConfigurationError
+from trueup.core.errors import ConfigurationError, UnknownName
 from trueup.core.modes import Mode, effective, path_of, read_mode, read_scope
 from trueup.core.times import iso
 from trueup.ports import ModeChange, Profile
@@ -56,7 +56,7 @@ def _require_known(app: App, scope: str) -> None:
     if kind == "symbol":
         missing = not any(rest.startswith(f"{profile}:") for profile in known)
     if missing:
-        raise ConfigurationError(f"{scope!r} binds nobody.", f"Known: {', '.join(sorted(known)) or 'none'}.")
+        raise UnknownName(f"{scope!r} binds nobody.", f"Known: {', '.join(sorted(known)) or 'none'}.")
 
 
 def show_modes(app: App, history: int = 10) -> ModeView:
