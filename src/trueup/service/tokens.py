@@ -18,6 +18,9 @@ from trueup.service.app import App
 PREFIX = "trueup_"
 """How every token begins, so that scanners for secrets that were published find it."""
 
+FIRST = "operator"
+"""The name and the role of the token that the first start of the API makes."""
+
 _BYTES = 32
 _DAY_MS = 24 * 3_600_000
 _LONGEST_DAYS = 3650
@@ -76,6 +79,23 @@ def create_token(app: App, name: str, role: str, expires_days: int | None = None
     )
     app.tokens.create(token, token_hash(secret))
     return NewToken(token, secret)
+
+
+def first_token(app: App, *, alone: bool) -> NewToken | None:
+    """Make the first token of all for an operator, and return it; None where there is one to use already.
+
+    ConfigurationError where there is none to use and others than this machine's programs reach the API (`alone` is
+    false), or where those that there were are revoked or expired: then somebody decided that.
+    """
+    known = list_tokens(app)
+    if any(usable(app, token) for token in known):
+        return None
+    if known or not alone:
+        state = "every token is revoked or expired" if known else "there is no token yet"
+        raise ConfigurationError(
+            f"Nobody could use the API: {state}.", "Make one: trueup token create --name NAME --role operator"
+        )
+    return create_token(app, FIRST, FIRST)
 
 
 def authenticate(app: App, secret: str) -> Token | None:
