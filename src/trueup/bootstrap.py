@@ -14,11 +14,13 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.symbols import COMMON_ALIASES, Symbols
 from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
+from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
+from trueup.ledger.tokens import SqlTokens
 from trueup.ports import Check, Profile, Venue
 from trueup.service.app import Account, App, BackfillConfig, ReconcileConfig, TrialPlace
 from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load, secrets_of
@@ -63,6 +65,8 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         modes=SqlModes(store),
         leases=SqlLeases(store, clock),
         setup=SqlSetup(store),
+        tokens=SqlTokens(store),
+        requests=SqlRequests(store, clock),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),

@@ -15,6 +15,7 @@ from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
+from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
 from trueup.ports.venues import EVERYTHING, ActionReport, Check, OrderAnswer, ReadScope, Venue, VenueActions
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "Breaks",
     "ChangedTrades",
     "Check",
+    "Claim",
+    "ClaimState",
     "Clock",
     "HealBatch",
     "HealResult",
@@ -43,7 +46,11 @@ __all__ = [
     "RunEnd",
     "RunStart",
     "Runs",
+    "RequestKey",
+    "Requests",
     "Setup",
+    "Token",
+    "Tokens",
     "UndoRequest",
     "UndoResult",
     "UnendedRun",

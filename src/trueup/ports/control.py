@@ -57,6 +57,17 @@ class Modes(Protocol):
         """Return the newest changes of one scope first."""
         ...
 
+    def tighten(self, change: ModeChange) -> ModeChange | None:
+        """Put a mode in force unless one as strict is already; return the recorded change, None where nothing changed.
+
+        Whatever others do at the same moment, nothing is loosened by this.
+        """
+        ...
+
+    def since(self, scope: str) -> ModeChange | None:
+        """Return the change that put a scope's mode in force; None where it never had one."""
+        ...
+
     def history(self, limit: int) -> list[ModeChange]:
         """Return the newest changes first."""
         ...

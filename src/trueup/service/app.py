@@ -8,7 +8,9 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
-from trueup.ports import Breaks, Check, Clock, Journal, Leases, Ledger, Modes, Profile, Runs, Setup, Venue
+from trueup.ports import (
+    Breaks, Check, Clock, Journal, Leases, Ledger, Modes, Profile, Requests, Runs, Setup, Tokens, Venue,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class App:
     breaks: Breaks
     leases: Leases
     setup: Setup
+    tokens: Tokens
+    requests: Requests
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)

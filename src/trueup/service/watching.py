@@ -34,8 +34,7 @@ def watch(cycle: Cycle) -> None:
 def _pause(cycle: Cycle, profile: Profile, why: str) -> None:
     """Pause a profile; one that is paused already keeps who paused it."""
     app, scope = cycle.app, f"profile:{profile.profile_id}"
-    if not app.modes.current().get(scope, Mode.NORMAL).paused:
-        app.modes.set(ModeChange(scope, Mode.SAFE_MODE, Mode.NORMAL, SOURCE, SOURCE, why, iso(cycle.now_ms)))
+    app.modes.tighten(ModeChange(scope, Mode.SAFE_MODE, Mode.NORMAL, SOURCE, SOURCE, why, iso(cycle.now_ms)))
 
 
 def _resume(cycle: Cycle, profile: Profile) -> bool:

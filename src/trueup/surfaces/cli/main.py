@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from trueup import __version__
 from trueup.core.errors import TrueupError
-from trueup.surfaces.cli import audit, backfill, check, explain, mode, reconcile, setup, sim, venue
+from trueup.surfaces.cli import audit, backfill, check, explain, mode, reconcile, serve, setup, sim, token, venue
 from trueup.surfaces.cli.options import EXIT_CODES_OF_CHECKS
 from trueup.surfaces.cli.output import BAD, note
 from trueup.surfaces.cli.session import Demo, Session, Trial
@@ -71,6 +71,8 @@ def _program() -> typer.Typer:
     explain.register(program)
     venue.register(program)
     sim.register(program)
+    token.register(program)
+    serve.register(program)
     return program
 
 
