@@ -20,8 +20,9 @@ from trueup.ledger.modes import SqlModes
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ports import Check, Profile, Venue
+from trueup.service import events
 from trueup.service.app import Account, App, BackfillConfig, ReconcileConfig, TrialPlace
-from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load, secrets_of
+from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, known_secrets, load, secrets_of
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.file import FileVenue
 
@@ -70,6 +71,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         folder=settings.folder,
         embedded=settings.embedded,
         close=store.close,
+        start_logs=lambda level: _start_logs(level, settings, environ),
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )
 
@@ -141,6 +143,16 @@ def _reconcile(settings: Settings) -> ReconcileConfig:
         given.policy, float(given.interval_s), float(given.full_check_s), given.worker_batch, given.contention_alert,
         given.runs_kept_days,
     )  # fmt: skip
+
+
+def _start_logs(level: str | None, settings: Settings, environ: Mapping[str, str] | None) -> None:
+    wanted = settings.logs.level or level
+    if wanted is None:
+        events.listen_only(None)
+        return
+    from trueup.surfaces.logs import start_logs
+
+    start_logs(wanted, settings.logs.form, known_secrets(settings, environ))
 
 
 def _profile(given: ProfileSettings) -> Profile:

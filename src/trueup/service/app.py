@@ -57,7 +57,8 @@ class TrialPlace:
 class App:
     """Everything that a surface may use.
 
-    `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does.
+    `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does. `start_logs`
+    logs to stderr from now on, from a level that the environment may set otherwise; None is nothing, unless it does.
     """
 
     backfill: BackfillConfig
@@ -76,6 +77,7 @@ class App:
     embedded: Path | None = None
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
+    start_logs: Callable[[str | None], None] = lambda _: None
 
     def require_ledger(self) -> None:
         """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""
