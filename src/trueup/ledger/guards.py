@@ -14,7 +14,7 @@ from trueup.core.errors import Refused
 from trueup.core.modes import Mode, effective
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import Applied, BookedIndex, booked_index
-from trueup.core.repair.rows import DUST
+from trueup.core.repair.rows import WITHOUT_ORDER
 from trueup.core.repair.slices import fingerprint
 from trueup.core.symbols import Symbols
 from trueup.ledger import schema
@@ -89,7 +89,7 @@ def stale_trades(connection: Connection, table: OrdersTable, batch: RepairBatch)
     bookings = batch.bookings
     rows = trade_rows(connection, table, batch.profile.profile_id, {booking.row.trade_id for booking in bookings})
     marks = {trade_id: fingerprint(found) for trade_id, found in rows.items()}
-    proven = [booking for booking in bookings if booking.row.matched_by != DUST]
+    proven = [booking for booking in bookings if booking.row.matched_by not in WITHOUT_ORDER]
     exchange_ids = {booking.row.exchange_order_id for booking in proven}
     client_ids = {booking.row.client_order_id for booking in proven if booking.row.client_order_id}
     index = booked_here(

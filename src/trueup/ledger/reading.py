@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Text, cast, func, or_, select
+from sqlalchemy import CompoundSelect, Connection, Select, Text, cast, func, or_, select
 
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, read_order, text_or_none
-from trueup.core.repair.slices import REPAIR_PREFIX
+from trueup.core.repair.slices import OWN_EXITS
 from trueup.core.tags import comparable, is_tagged
 from trueup.ledger import schema, statuses
 from trueup.ledger.attach import OrdersTable
@@ -34,7 +34,7 @@ def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield part
 
 
-def read_rows(connection: Connection, table: OrdersTable, query: Select[Any]) -> list[LedgerOrder]:
+def read_rows(connection: Connection, table: OrdersTable, query: Select[Any] | CompoundSelect[Any]) -> list[LedgerOrder]:
     """Run a query of orders under our names and read its rows strictly."""
     return [_read(table, dict(raw)) for raw in connection.execute(query).mappings()]
 
@@ -42,7 +42,7 @@ def read_rows(connection: Connection, table: OrdersTable, query: Select[Any]) ->
 def _read(table: OrdersTable, raw: dict[str, object]) -> LedgerOrder:
     require_read_as_written(raw)
     row = read_order(raw)
-    return replace(row, cut=table.cut(row.qty)) if row.order_id.startswith(REPAIR_PREFIX) else row
+    return replace(row, cut=table.cut(row.qty)) if row.order_id.startswith(OWN_EXITS) else row
 
 
 class Reader:

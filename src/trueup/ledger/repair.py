@@ -15,7 +15,7 @@ from trueup.core.decimals import plain, read_decimal
 from trueup.core.errors import ConfigurationError, Refused
 from trueup.core.orders import Side, StatusClass
 from trueup.core.repair.decisions import ALREADY_EXISTS
-from trueup.core.repair.rows import DUST_PREFIX, ExitRow
+from trueup.core.repair.rows import NAMES_NO_ORDER, ExitRow
 from trueup.core.repair.slices import fingerprint, slices_of
 from trueup.core.times import iso
 from trueup.ledger import chain, schema
@@ -249,7 +249,7 @@ def _refuse_over_exit(
 def _refuse_booked(connection: Connection, table: OrdersTable, request: UndoRequest, rows: Sequence[AuditRow]) -> None:
     """Refuse to put rows back whose evidence was booked otherwise in the meantime (invariant 2)."""
     own = {str(row["backfill_order_id"]) for row in rows}
-    rows = [row for row in rows if not str(row["exchange_order_id"]).startswith(DUST_PREFIX)]
+    rows = [row for row in rows if not str(row["exchange_order_id"]).startswith(NAMES_NO_ORDER)]
     exchange_ids = {str(row["exchange_order_id"]) for row in rows}
     client_ids = {str(row["exchange_client_order_id"]) for row in rows if row["exchange_client_order_id"]}
     index = booked_here(

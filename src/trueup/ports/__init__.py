@@ -1,6 +1,15 @@
 """What the use cases need from the outside world, as protocols; adapters implement them."""
 
-from trueup.ports.books import Booking, Ledger, Profile, RepairBatch, RepairResult, UndoRequest, UndoResult
+from trueup.ports.books import (
+    Booking,
+    ChangedTrades,
+    Ledger,
+    Profile,
+    RepairBatch,
+    RepairResult,
+    UndoRequest,
+    UndoResult,
+)
 from trueup.ports.control import Clock, Lease, Leases, ModeChange, Modes
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.setup import InitReport, Setup
@@ -11,6 +20,7 @@ __all__ = [
     "ActionReport",
     "BatchSummary",
     "Booking",
+    "ChangedTrades",
     "Check",
     "Clock",
     "InitReport",

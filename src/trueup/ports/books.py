@@ -102,6 +102,19 @@ class UndoResult:
     audit: tuple[AuditRow, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ChangedTrades:
+    """The profile and trade ids of the rows that changed since a watermark, and the watermark for the next time.
+
+    `trades` None says that only a reading of all open trades is right, with the reason. `watermark` None says that the
+    next time will be no better: the table does not tell its changes.
+    """
+
+    trades: frozenset[tuple[str, str]] | None
+    watermark: str | None
+    why: str = ""
+
+
 class Ledger(Protocol):
     """The bot's own books. Every method raises CannotKnow where the database cannot be read."""
 
@@ -135,6 +148,31 @@ class Ledger(Protocol):
         """Return the rows whose order id, exchange order id or client order id is among those given.
 
         A client order id with the tag prefix is the same in any case. A superset is allowed.
+        """
+        ...
+
+    def orders_to_compare(
+        self,
+        profile_ids: Sequence[str],
+        since_ms: int,
+        exchange_order_ids: Iterable[str],
+        client_order_ids: Iterable[str],
+        tag_prefix: str,
+    ) -> list[LedgerOrder]:
+        """Return the rows that a comparison with the venue is about, each once, by profile and order id.
+
+        These are: the working and partially filled rows of the profiles, however old; the rows of anybody that name
+        one of the ids, as `rows_booking` finds them; the profiles' filled rows that name an order of the venue, and
+        those whose status or time cannot be read, from `since_ms` on.
+        """
+        ...
+
+    def changed_trades(self, profile_ids: Sequence[str], since: str | None, now_ms: int) -> ChangedTrades:
+        """Return the trades of rows whose updated_at is not older than a watermark (None: there is none yet).
+
+        The answer rests on a bot that sets updated_at with every change, by a clock that is right to two minutes, and
+        commits within them; the signs of one that does not are looked for, and rows that were deleted leave none. So
+        a full reading is right at a start and from time to time, and whenever the answer says so.
         """
         ...
 
