@@ -1,4 +1,4 @@
-"""Write the pages that are printed from the program's own tables: the decision table, the flags, the ledger's words.
+"""Write the pages that are printed from the program's own tables: the rules, flags, events, words.
 
 python docs/make_pages.py          write them
 python docs/make_pages.py --check  say which are not current, and exit 1
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trueup.core.orders import KNOWN_STATUSES, SIDES, Action, Side, StatusClass
 from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Case
+from trueup.service.events import EVENTS
 from trueup.settings import FLAGS
 
 HERE = Path(__file__).parent
@@ -116,6 +117,20 @@ nothing, and a server or worker logs from `info` up |
 `trueup doctor` lists every setting that is not at its default, and where it is from.
 """
 
+BEFORE_EVENTS = """\
+# What the log says
+
+Every line is one event. For machines it is a JSON object: `timestamp` (UTC), `level`, `event`, the ids of what is going
+on (`cycle_id`, `run_id`), and the event's fields. On a terminal the same stands in colours. Logs go to stderr; secrets
+that the program knows (keys, passwords, the addresses of alerts) are masked.
+
+`TRUEUP_LOG_LEVEL` and `TRUEUP_LOG_FORMAT` are described with the [flags](flags.md#from-the-environment-only). What
+libraries have to say is logged from `warning` up, with its text as the event.
+
+| event | level | fields | what it means |
+| --- | --- | --- | --- |
+"""
+
 BEFORE_STATUSES = """\
 # What trueup reads of a ledger row
 
@@ -197,6 +212,15 @@ def _flags(table: str) -> str:
     return _table(("flag", "default", "allowed", "what it does"), rows)
 
 
+def events() -> str:
+    """Return the page of the log's events."""
+    rows = [
+        (f"`{event.name}`", event.level, ", ".join(f"`{name}`" for name in event.fields), event.meaning)
+        for event in EVENTS
+    ]
+    return GENERATED.format(source="trueup.service.events") + BEFORE_EVENTS + _rows(rows)
+
+
 def ledger_rows() -> str:
     """Return the page of what a ledger row may say."""
     meanings = {
@@ -235,11 +259,16 @@ def _reason(case: Case) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+    return _rows([head, ["---"] * len(head), *rows])
+
+
+def _rows(lines: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
 
 
-PAGES = {"decision-table.md": decision_table, "flags.md": flags, "ledger-rows.md": ledger_rows}
+PAGES = {
+    "decision-table.md": decision_table, "events.md": events, "flags.md": flags, "ledger-rows.md": ledger_rows,
+}  # fmt: skip
 
 
 def stale() -> list[str]:

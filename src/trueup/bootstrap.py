@@ -22,8 +22,9 @@ from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tokens import SqlTokens
 from trueup.ports import Check, Profile, Venue
+from trueup.service import events
 from trueup.service.app import Account, App, BackfillConfig, ReconcileConfig, TrialPlace
-from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load, secrets_of
+from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, known_secrets, load, secrets_of
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.file import FileVenue
 
@@ -75,6 +76,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         embedded=settings.embedded,
         own_files=(*store.files, *([settings.source] if settings.source is not None else [])),
         close=store.close,
+        start_logs=lambda level: _start_logs(level, settings, environ),
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )
 
@@ -146,6 +148,16 @@ def _reconcile(settings: Settings) -> ReconcileConfig:
         given.policy, float(given.interval_s), float(given.full_check_s), given.worker_batch, given.contention_alert,
         given.runs_kept_days,
     )  # fmt: skip
+
+
+def _start_logs(level: str | None, settings: Settings, environ: Mapping[str, str] | None) -> None:
+    wanted = settings.logs.level or level
+    if wanted is None:
+        events.listen_only(None)
+        return
+    from trueup.surfaces.logs import start_logs
+
+    start_logs(wanted, settings.logs.form, known_secrets(settings, environ))
 
 
 def _profile(given: ProfileSettings) -> Profile:

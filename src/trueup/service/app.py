@@ -60,7 +60,8 @@ class App:
     """Everything that a surface may use.
 
     `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does. `own_files` are
-    trueup.toml and the files of the databases: no command writes over one of them.
+    trueup.toml and the files of the databases: no command writes over one of them. `start_logs` logs to stderr from now
+    on, from a level that the environment may set otherwise; None is nothing, unless it does.
     """
 
     backfill: BackfillConfig
@@ -84,6 +85,7 @@ class App:
     own_files: tuple[Path, ...] = ()
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
+    start_logs: Callable[[str | None], None] = lambda _: None
 
     def require_ledger(self) -> None:
         """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""

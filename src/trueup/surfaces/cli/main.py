@@ -59,20 +59,8 @@ def _program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     program.callback()(_root)
-    for register in (
-        setup.register,
-        check.register,
-        reconcile.register,
-        backfill.register,
-        mode.register,
-        audit.register,
-    ):
-        register(program)
-    explain.register(program)
-    venue.register(program)
-    sim.register(program)
-    token.register(program)
-    serve.register(program)
+    for commands in (setup, check, reconcile, backfill, mode, audit, explain, venue, sim, token, serve):
+        commands.register(program)
     return program
 
 

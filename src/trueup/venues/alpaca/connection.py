@@ -15,11 +15,11 @@ from alpaca.trading.client import TradingClient
 from requests import PreparedRequest, Response
 
 from trueup.core.errors import CannotKnow
+from trueup.ports.secrets import Secrets
 from trueup.venues.alpaca.errors import WrongAnswer, judge_with
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.limits import shared_limit
-from trueup.venues.calls.secrets import Secrets
 from trueup.venues.calls.verdicts import CallFailed, Kind
 from trueup.venues.calls.wire import Wire, bound
 from trueup.venues.documents.strict_json import read_text
