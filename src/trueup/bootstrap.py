@@ -14,10 +14,12 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.symbols import COMMON_ALIASES, Symbols
 from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
+from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
+from trueup.ledger.runs import SqlRuns
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tokens import SqlTokens
@@ -64,6 +66,8 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         ledger=SqlLedger(store),
         journal=SqlJournal(store, clock),
         modes=SqlModes(store),
+        runs=SqlRuns(store, clock),
+        breaks=SqlBreaks(store),
         leases=SqlLeases(store, clock),
         setup=SqlSetup(store),
         tokens=SqlTokens(store),

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from trueup.core.audit import DONE, ENDED, PENDING, AuditDecision, AuditDraft, AuditRow
 from trueup.core.decimals import read_decimal
+from trueup.core.reconcile.audited import rule_of
 from trueup.core.repair.booked import Applied
 from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
@@ -86,6 +87,17 @@ class SqlJournal:
             rows = [tuple(row) for row in connection.execute(query)]
         # A heal that booked nothing, as a cancel, took no execution that could be booked again.
         return frozenset((str(a), str(b), str(c)) for a, b, c, qty in rows if qty is not None and read_decimal(qty))
+
+    def healed_and_reverted(self, profile_ids: Sequence[str]) -> frozenset[tuple[str, str, str]]:
+        """Return profile, order id and rule of the heals that an operator took back."""
+        audit = schema.audit
+        query = select(audit.c.profile_id, audit.c.backfill_order_id, audit.c.reason).where(
+            audit.c.profile_id.in_(profile_ids),
+            audit.c.decision == AuditDecision.HEALED.value,
+            audit.c.reverted_at.is_not(None),
+        )
+        with self._state.reading() as connection:
+            return frozenset((str(a), str(b), rule_of(c)) for a, b, c in connection.execute(query))
 
     def settled(self, profile_ids: Sequence[str]) -> list[tuple[str, str, str, int]]:
         """Return profile, trade, symbol and snapshot time (epoch ms) of the repairs in force, each trade once."""

@@ -73,6 +73,10 @@ class Journal(Protocol):
         """Return profile, trade and exchange order ids of the repairs that are reverted now."""
         ...
 
+    def healed_and_reverted(self, profile_ids: Sequence[str]) -> frozenset[tuple[str, str, str]]:
+        """Return profile, order id and rule of the heals that an operator took back: they are not made again."""
+        ...
+
     def settled(self, profile_ids: Sequence[str]) -> list[tuple[str, str, str, int]]:
         """Return profile, trade, symbol and snapshot time (epoch ms) of the repairs in force, each trade once."""
         ...

@@ -9,7 +9,19 @@ from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
 from trueup.ports import (
-    Breaks, Check, Clock, Journal, Leases, Ledger, Modes, Profile, Requests, Runs, Setup, Tokens, Venue,
+    Breaks,
+    Check,
+    Clock,
+    Journal,
+    Leases,
+    Ledger,
+    Modes,
+    Profile,
+    Requests,
+    Runs,
+    Setup,
+    Tokens,
+    Venue,
 )
 
 

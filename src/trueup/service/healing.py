@@ -15,12 +15,13 @@ from trueup.core.reconcile.changes import Change
 from trueup.core.reconcile.comparing import Finding, OrderFacts, asked, compare_orders
 from trueup.core.reconcile.fitting import FitFacts, TradeKey, blocked, fit
 from trueup.core.reconcile.handlers import proof_of, reconcile_cancel
+from trueup.core.reconcile.matching import row_time
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
 from trueup.core.reconcile.table import Do
 from trueup.core.snapshot import Feed, Snapshot, VenueOrder
 from trueup.core.tags import TagReader
 from trueup.core.times import iso
-from trueup.ports import HealBatch, HealResult, Profile
+from trueup.ports import HealBatch, HealResult, OrderAnswer, Profile, Venue
 from trueup.service.cycle import Cycle
 from trueup.service.gather import executed_ids, gather_again
 from trueup.service.runs import told
@@ -112,7 +113,7 @@ def _ask(cycle: Cycle) -> _Answers:
         if number >= ASKED_AT_MOST:
             answers.unknown[row.order_id] = f"more than {ASKED_AT_MOST} orders are missing; this one is asked for later"
             continue
-        answer = venue.find_order(finding.symbol, row.exchange_order_id, row.client_order_id)
+        answer = _one_order(venue, finding.symbol, row)
         if answer.order is not None:
             answers.found.append(answer.order)
         elif answer.absent:
@@ -120,6 +121,17 @@ def _ask(cycle: Cycle) -> _Answers:
         else:
             answers.unknown[row.order_id] = answer.why
     return answers
+
+
+def _one_order(venue: Venue, symbol: str, row: LedgerOrder) -> OrderAnswer:
+    """Ask for an order by its id and by its client order id; it is absent only if neither is known."""
+    answer = OrderAnswer(why="the row has no id to ask for")
+    for order_id, client_id in ((row.exchange_order_id, None), (None, row.client_order_id)):
+        if order_id or client_id:
+            answer = venue.find_order(symbol, order_id, client_id, row_time(row))
+            if not answer.absent:
+                return answer
+    return answer
 
 
 def _after_asking(cycle: Cycle, finding: Finding, answers: _Answers) -> Finding:

@@ -50,7 +50,13 @@ class AlpacaVenue:
         """Prove the set-up: keys, the account's state, clock, feeds and symbols."""
         return inspect(self.connection, self.account, self.read)
 
-    def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
+    def find_order(
+        self,
+        symbol: str,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        placed_ms: int | None = None,  # noqa: ARG002  # Alpaca keeps its orders
+    ) -> OrderAnswer:
         """Ask for one order. Alpaca keeps orders, so that "not found" is absent; whatever goes wrong is unknown.
 
         An order is absent only if Alpaca knows none of the ids that are given.
