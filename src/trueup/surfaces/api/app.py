@@ -29,6 +29,7 @@ def create_app(app: App, options: ApiOptions | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=_lifespan,
     )
     api.state.trueup, api.state.options = app, options

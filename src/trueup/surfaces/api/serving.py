@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -94,7 +95,7 @@ def listening(place: Place) -> Iterator[socket.socket]:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(
             f"{place.host}:{place.port} cannot be served on: {reason}.",
-            "Name another port with --port; 0 is a free one.",
+            "Name another with --port; 0 is a free one.",
         ) from None
     with listener:
         yield listener
@@ -159,7 +160,7 @@ def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
 def until_stopped() -> Iterator[threading.Event]:
     """Give an event that SIGINT and SIGTERM set; a second signal ends the program as it would without this."""
     stop = threading.Event()
-    before = {}
+    before: dict[int, Any] = {}
 
     def ask(number: int, _: FrameType | None) -> None:
         signal.signal(number, before[number])
@@ -170,5 +171,5 @@ def until_stopped() -> Iterator[threading.Event]:
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for changed, handler in before.items():
+            signal.signal(changed, handler)

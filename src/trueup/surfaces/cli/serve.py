@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PORT = 8787
 _EXIT_CODES = (
-    "Exit codes: 0 stopped by SIGINT or SIGTERM, 2 wrong usage or configuration, 3 the database cannot be read."
+    "Exit codes: 0 stopped by SIGINT or SIGTERM, 2 wrong usage or configuration, 3 the database is unreadable."
 )
 
 
@@ -27,6 +27,7 @@ def register(program: typer.Typer) -> None:
 
 def serve(
     context: typer.Context,
+    *,
     host: Annotated[str, typer.Option("--host", metavar="HOST", help="The address to bind.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = PORT,
     tls_cert: Annotated[
