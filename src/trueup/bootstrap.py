@@ -14,14 +14,19 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.symbols import COMMON_ALIASES, Symbols
 from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
+from trueup.ledger.breaks_store import SqlBreaks
+from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
+from trueup.ledger.runs import SqlRuns
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
+from trueup.ledger.tokens import SqlTokens
 from trueup.ports import Check, Profile, Venue
-from trueup.service.app import Account, App, BackfillConfig, TrialPlace
-from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load, secrets_of
+from trueup.service import events
+from trueup.service.app import Account, App, BackfillConfig, ReconcileConfig, TrialPlace
+from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, known_secrets, load, secrets_of
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.file import FileVenue
 
@@ -56,19 +61,26 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     accounts = {account.name: _account(account, settings, environ) for account in settings.accounts}
     return App(
         backfill=_backfill(settings),
+        reconcile=_reconcile(settings),
         accounts=accounts,
         ledger=SqlLedger(store),
         journal=SqlJournal(store, clock),
         modes=SqlModes(store),
+        runs=SqlRuns(store, clock),
+        breaks=SqlBreaks(store),
         leases=SqlLeases(store, clock),
         setup=SqlSetup(store),
+        tokens=SqlTokens(store),
+        requests=SqlRequests(store, clock),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),
         settings=tuple(describe(settings)),
         folder=settings.folder,
         embedded=settings.embedded,
+        own_files=(*store.files, *([settings.source] if settings.source is not None else [])),
         close=store.close,
+        start_logs=lambda level: _start_logs(level, settings, environ),
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )
 
@@ -132,6 +144,24 @@ def _trial_kind(kind: str) -> "WeekKind":
 def _backfill(settings: Settings) -> BackfillConfig:
     given = settings.backfill
     return BackfillConfig(given.enabled, given.dry_run, given.require_pause, given.profile_allowlist, given.policy)
+
+
+def _reconcile(settings: Settings) -> ReconcileConfig:
+    given = settings.reconcile
+    return ReconcileConfig(
+        given.policy, float(given.interval_s), float(given.full_check_s), given.worker_batch, given.contention_alert,
+        given.runs_kept_days,
+    )  # fmt: skip
+
+
+def _start_logs(level: str | None, settings: Settings, environ: Mapping[str, str] | None) -> None:
+    wanted = settings.logs.level or level
+    if wanted is None:
+        events.listen_only(None)
+        return
+    from trueup.surfaces.logs import start_logs
+
+    start_logs(wanted, settings.logs.form, known_secrets(settings, environ))
 
 
 def _profile(given: ProfileSettings) -> Profile:

@@ -190,7 +190,7 @@ class TestPaths:
 
 UNKNOWN = [
     ("ledgr = {}", "top level, ledgr", "Did you mean ledger?"),
-    ("profile = []", "top level, profile", "Did you mean profiles?"),
+    ("profile = []", "top level, profile", "Did you mean profiles or reconcile?"),
     ("[ledger]\nuri = 'x'", "[ledger] uri", "Did you mean url?"),
     ("[ledger.columns]\nquantiti = 'x'", "[ledger.columns] quantiti", "Did you mean quantity"),
     (ACCOUNT + "venu = 'x'", "[[accounts]] number 1, venu", "Did you mean venue?"),
@@ -201,7 +201,7 @@ UNKNOWN = [
         "Secrets come from the environment only: set api_key_env",
     ),
     (ACCOUNT + "[[profiles]]\nid = 'p'\nacount = 'x'", "[[profiles]] number 1, acount", "Did you mean account?"),
-    ('"a\\nb" = 1', "top level, 'a\\nb'", "Known: accounts, backfill, ledger, profiles."),
+    ('"a\\nb" = 1', "top level, 'a\\nb'", "Known: accounts, backfill, ledger, profiles, reconcile."),
 ]
 WRONG = [
     ("ledger = 1", "top level, ledger: 1 is not a table."),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trueup.core.decimals import read_decimal
@@ -48,7 +48,7 @@ class SqlBreaks:
             taken = and_(table.c.state == BreakState.ACKNOWLEDGED.value, new.resolved_at.is_(None))
             changes = {column.name: new[column.name] for column in table.c if column.name != "break_id"}
             for name in ("state", "owner", "resolution"):
-                changes[name] = _unless(taken, table.c[name], new[name])
+                changes[name] = case((taken, table.c[name]), else_=new[name])
             upsert = statement.on_conflict_do_update(index_elements=[table.c.break_id], set_=changes)
             connection.execute(upsert, [_columns(record) for record in records])
 
@@ -84,12 +84,6 @@ class SqlBreaks:
             order = (table.c.first_seen_at.desc(), table.c.break_id)
             query = select(table).where(where).order_by(*order).limit(page_size).offset((page - 1) * page_size)
             return total, [_record(row) for row in connection.execute(query).mappings()]
-
-
-def _unless(taken: ColumnElement[bool], old: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
-    from sqlalchemy import case
-
-    return case((taken, old), else_=new)
 
 
 def _read(connection: Connection, where: ColumnElement[bool]) -> list[BreakRecord]:

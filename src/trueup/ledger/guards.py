@@ -16,7 +16,7 @@ from trueup.core.modes import Mode, effective
 from trueup.core.orders import LedgerOrder, Side
 from trueup.core.reconcile.changes import Change, RowChange
 from trueup.core.repair.booked import Applied, BookedIndex, booked_index
-from trueup.core.repair.rows import DUST
+from trueup.core.repair.rows import WITHOUT_ORDER
 from trueup.core.repair.slices import fingerprint
 from trueup.core.symbols import Symbols
 from trueup.ledger import schema
@@ -136,7 +136,7 @@ def stale_trades(connection: Connection, table: OrdersTable, batch: RepairBatch)
     """
     bookings = batch.bookings
     marks = trade_marks(connection, table, batch.profile.profile_id, {booking.row.trade_id for booking in bookings})
-    proven = [booking for booking in bookings if booking.row.matched_by != DUST]
+    proven = [booking for booking in bookings if booking.row.matched_by not in WITHOUT_ORDER]
     exchange_ids = {booking.row.exchange_order_id for booking in proven}
     client_ids = {booking.row.client_order_id for booking in proven if booking.row.client_order_id}
     index = booked_here(

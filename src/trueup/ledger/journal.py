@@ -47,6 +47,11 @@ class SqlJournal:
         with self._state.reading() as connection:
             yield from chain.read(connection, where)
 
+    def audit_between(self, first: int, last: int) -> list[AuditRow]:
+        """Return the audit rows whose seq is from `first` to `last`, in that order."""
+        with self._state.reading() as connection:
+            return list(chain.read(connection, schema.audit.c.seq.between(first, last)))
+
     def audit_of_trade(self, profile_id: str, trade_id: str) -> list[AuditRow]:
         """Return one trade's audit rows in the order of seq."""
         where = and_(schema.audit.c.profile_id == profile_id, schema.audit.c.trade_id == trade_id)

@@ -4,10 +4,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import CompoundSelect, Connection, Select, Text, cast, func, or_, select
+from sqlalchemy import CompoundSelect, Connection, Select, Text, and_, cast, func, or_, select
 
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
@@ -107,6 +108,11 @@ class Reader:
                 found |= {(str(profile), str(name)) for profile, name in connection.execute(query.distinct())}
         return frozenset(found)
 
+    def realized(self, profile_ids: Sequence[str]) -> Decimal | None:
+        """Return the realized profit of the closed trades; None where that of one is not known."""
+        with self._store.books.reading() as connection:
+            return realized(connection, profile_ids)
+
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         """Return which of the order ids the ledger has already."""
         with self._store.books.reading() as connection:
@@ -121,6 +127,20 @@ def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[
     return [
         row for part in chunks(trades) for row in read_rows(connection, table, living_rows(table, profile_ids, part))
     ]
+
+
+def realized(connection: Connection, profile_ids: Sequence[str]) -> Decimal | None:
+    """Return the realized profit in the trade history; None where there is none that trueup can read."""
+    table = schema.trade_history
+    if not fits(connection, table):
+        return None
+    mine = and_(table.c.profile_id.in_(profile_ids), table.c.closed_at.is_not(None))
+    if connection.scalar(select(table.c.id).where(mine, table.c.realized_pnl.is_(None)).limit(1)) is not None:
+        return None
+    if connection.dialect.name == "postgresql":
+        return read_decimal(connection.scalar(select(func.sum(table.c.realized_pnl)).where(mine)) or 0)
+    found = connection.execute(select(table.c.realized_pnl).where(mine))
+    return sum((read_decimal(pnl) for (pnl,) in found), Decimal(0))
 
 
 def rows_without_trade(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> int:

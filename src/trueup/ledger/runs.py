@@ -47,7 +47,7 @@ class SqlRuns:
         if not ends:
             return
         table, now = schema.reconcile_runs, iso(self._clock.now_ms())
-        values = {name: bindparam(f"new_{name}") for name in ("status", "summary", "ended_at")}
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("status", "summary", "ended_at")}
         statement = update(table).where(table.c.run_id == bindparam("of_run")).values(values)
         with self._state.writing() as connection:
             connection.execute(

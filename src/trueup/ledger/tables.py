@@ -1,6 +1,7 @@
 """Which tables are there, and in what shape."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, Table, inspect
 
@@ -42,6 +43,12 @@ class Store:
                 "The ledger is attached read-only ([ledger] state_url is set), so that nothing can be written to it.",
                 "Use dry runs, or remove state_url so that a repair and its audit can be one transaction.",
             )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the files of SQLite, with those that it keeps beside a database."""
+        databases = dict.fromkeys(file for file in (self.books.file, self.state.file) if file is not None)
+        return tuple(file.with_name(file.name + end) for file in databases for end in ("", "-wal", "-shm", "-journal"))
 
     def close(self) -> None:
         """Close every connection."""

@@ -14,7 +14,7 @@ from trueup.core.audit import DONE, AuditDecision, AuditDraft, AuditRow
 from trueup.core.decimals import plain, read_decimal
 from trueup.core.errors import Refused
 from trueup.core.orders import Side, StatusClass
-from trueup.core.repair.rows import DUST_PREFIX
+from trueup.core.repair.rows import NAMES_NO_ORDER
 from trueup.core.repair.slices import slices_of
 from trueup.ledger import chain, schema
 from trueup.ledger.attach import NOTHING_LIKE_IT, OrdersTable, sample_row
@@ -204,7 +204,7 @@ def _trades(rows: Sequence[AuditRow]) -> list[str]:
 def _cites(row: AuditRow) -> bool:
     """Say whether a row books an order of the venue: dust does not, nor a heal that cancels or rests on none."""
     name = row["exchange_order_id"]
-    if not name or str(name).startswith(DUST_PREFIX):
+    if not name or str(name).startswith(NAMES_NO_ORDER):
         return False
     return row["decision"] == AuditDecision.APPLIED or metadata_of(row).get("bookedBefore") is not None
 

@@ -13,7 +13,9 @@ from trueup.ports.books import (
 from trueup.ports.control import Clock, Lease, Leases, ModeChange, Modes
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
+from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
+from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
 from trueup.ports.venues import EVERYTHING, ActionReport, Check, OrderAnswer, ReadScope, Venue, VenueActions
 
 __all__ = [
@@ -21,8 +23,11 @@ __all__ = [
     "ActionReport",
     "BatchSummary",
     "Booking",
+    "Breaks",
     "ChangedTrades",
     "Check",
+    "Claim",
+    "ClaimState",
     "Clock",
     "HealBatch",
     "HealResult",
@@ -38,7 +43,14 @@ __all__ = [
     "ReadScope",
     "RepairBatch",
     "RepairResult",
+    "RequestKey",
+    "Requests",
+    "RunEnd",
+    "RunStart",
+    "Runs",
     "Setup",
+    "Token",
+    "Tokens",
     "UndoRequest",
     "UndoResult",
     "UnendedRun",

@@ -183,6 +183,10 @@ class Ledger(Protocol):
         """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
         ...
 
+    def realized(self, profile_ids: Sequence[str]) -> Decimal | None:
+        """Return the realized profit of the closed trades in quote currency; None where that of one is not known."""
+        ...
+
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         """Return which of the order ids the ledger has already."""
         ...

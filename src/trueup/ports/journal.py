@@ -49,6 +49,10 @@ class Journal(Protocol):
         """Yield audit rows in the order of seq, all of them or one batch's."""
         ...
 
+    def audit_between(self, first: int, last: int) -> list[AuditRow]:
+        """Return the audit rows whose seq is from `first` to `last`, in that order."""
+        ...
+
     def audit_of_trade(self, profile_id: str, trade_id: str) -> list[AuditRow]:
         """Return one trade's audit rows in the order of seq."""
         ...

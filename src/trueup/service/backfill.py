@@ -125,19 +125,57 @@ def _plan_all(
         progress(f"reading {account}", done, len(accounts))
         gathered = gather(app, account)
         progress(f"deciding {account}", done, len(accounts))
-        wanted = Wanted(
-            frozenset(profile.profile_id for profile in members),
-            tokens_of(gathered.account, request.symbols),
-            frozenset(request.trade_ids) if request.trade_ids else None,
-        )
-        planned = plan_account(gathered.facts, wanted, app.backfill.policy)
-        for profile in members:
-            plan = planned.profiles[profile.profile_id]
-            existing = app.ledger.existing_ids(row.order_id for row in plan.rows)
-            plan = mark_existing(plan, existing)
-            work.append(_Work(profile, gathered, plan, lease))
-            report.profiles[profile.profile_id].take_plan(plan, gathered, planned.evidence)
+        work += _plan(app, request, gathered, members, report, lease)
     return work
+
+
+def _plan(
+    app: App,
+    request: BackfillRequest,
+    gathered: Gathered,
+    members: Sequence[Profile],
+    report: BackfillReport,
+    lease: Lease,
+) -> list[_Work]:
+    """Plan the profiles of one account together, on what was gathered of it."""
+    wanted = Wanted(
+        frozenset(profile.profile_id for profile in members),
+        tokens_of(gathered.account, request.symbols),
+        frozenset(request.trade_ids) if request.trade_ids else None,
+    )
+    planned = plan_account(gathered.facts, wanted, app.backfill.policy)
+    work: list[_Work] = []
+    for profile in members:
+        plan = planned.profiles[profile.profile_id]
+        existing = app.ledger.existing_ids(row.order_id for row in plan.rows)
+        plan = mark_existing(plan, existing)
+        work.append(_Work(profile, gathered, plan, lease))
+        report.profiles[profile.profile_id].take_plan(plan, gathered, planned.evidence)
+    return work
+
+
+def backfill_gathered(
+    app: App, request: BackfillRequest, gathered: Gathered, members: Sequence[Profile], lease: Lease
+) -> BackfillReport:
+    """Run the backfill inside a reconciliation: on its reading of the account, under its lease.
+
+    A profile of which nothing new is proposed leaves no trace: a loop would otherwise write the same refusals for ever.
+    """
+    dry_run = not request.apply if request.apply is not None else app.backfill.dry_run
+    report = BackfillReport(dry_run=dry_run)
+    for profile in members:
+        reason = skipped_reason(app, profile)
+        report.profiles[profile.profile_id] = ProfileReport(profile, dry_run, skipped_reason=reason)
+    able = [profile for profile in members if report.profiles[profile.profile_id].skipped_reason is None]
+    work = _plan(app, request, gathered, able, report, lease) if able else []
+    report.plan_hash = document_hash(item.plan for item in work)
+    for item in work:
+        if any(decision.outcome is Outcome.BOOK for decision in item.plan.decisions):
+            try:
+                _finish(app, item, report, dry_run=dry_run)
+            except TrueupError as error:
+                report.profiles[item.profile.profile_id].error = error
+    return report
 
 
 def _finish(app: App, item: _Work, report: BackfillReport, *, dry_run: bool) -> None:

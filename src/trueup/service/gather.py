@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from trueup.core.errors import CannotKnow, ConfigurationError, nearest
+from trueup.core.errors import CannotKnow, ConfigurationError, UnknownName, nearest
 from trueup.core.holdings import Holdings
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import booked_index
@@ -39,7 +39,7 @@ def choose_profiles(app: App, wanted: Sequence[str] | None) -> list[Profile]:
     if wanted:
         for name in wanted:
             if name not in known:
-                raise ConfigurationError(f"There is no profile {name!r}.", nearest(name, known))
+                raise UnknownName(f"There is no profile {name!r}.", nearest(name, known))
         return [known[name] for name in sorted(set(wanted))]
     chosen = [profile for profile in known.values() if profile.enabled]
     if not chosen:
@@ -92,23 +92,46 @@ def by_account(app: App, profiles: Iterable[Profile]) -> dict[str, list[Profile]
     return dict(sorted(groups.items()))
 
 
-def gather(app: App, account_name: str) -> Gathered:
+def gather(app: App, account_name: str, since_ms: int | None = None, symbols: Iterable[str] = ()) -> Gathered:
     """Read one account: the open trades of all its profiles, its venue once, then what is booked of what it says.
 
-    What the bot books while the venue is read is seen by the last step, or by the guards of an apply.
+    `since_ms` and `symbols` widen what is asked of the venue: to the oldest working order, and to what it trades. What
+    the bot books while the venue is read is seen by the last step, or by the guards of an apply.
     """
     account = app.accounts[account_name]
     everybody = app.ledger.profiles()
     here = tuple(profile for profile in everybody if _lives_on(app, profile, account))
     slices = _open_slices(app, account, here)
-    snapshot, error = _snapshot(app, account, _scope(app, here, slices))
-    exchange_ids, client_ids = _executed_ids(snapshot)
+    scope = _scope(app, here, slices)
+    starts = [start for start in (scope.since_ms, since_ms) if start is not None]
+    scope = ReadScope(min(starts, default=None), tuple(sorted({*scope.symbols, *symbols})), scope.held)
+    snapshot, error = _snapshot(app, account, scope)
+    return Gathered(account, here, _facts(app, account, everybody, here, slices, snapshot), error)
+
+
+def gather_again(app: App, gathered: Gathered, snapshot: Snapshot | None = None) -> Gathered:
+    """Read the ledger anew, on the same reading of the venue or on one that knows more."""
+    account, here = gathered.account, gathered.profiles
+    slices = _open_slices(app, account, here)
+    facts = _facts(app, account, app.ledger.profiles(), here, slices, snapshot or gathered.snapshot)
+    return Gathered(account, here, facts, gathered.venue_error)
+
+
+def _facts(
+    app: App,
+    account: Account,
+    everybody: Sequence[Profile],
+    here: Sequence[Profile],
+    slices: Sequence[Slice],
+    snapshot: Snapshot,
+) -> AccountFacts:
+    exchange_ids, client_ids = executed_ids(snapshot)
     elsewhere = profiles_elsewhere(app, everybody, account)
     booked = app.ledger.rows_booking(exchange_ids, client_ids, app.backfill.policy.tag_prefix)
-    applied = app.journal.applied(exchange_ids) if app.journal.audit_exists() else []
-    ids = [profile.profile_id for profile in here]
     audited = app.journal.audit_exists()
-    facts = AccountFacts(
+    applied = app.journal.applied(exchange_ids) if audited else []
+    ids = [profile.profile_id for profile in here]
+    return AccountFacts(
         snapshot=snapshot,
         slices=tuple(slices),
         booked=booked_index(
@@ -123,7 +146,6 @@ def gather(app: App, account_name: str) -> Gathered:
         settled=tuple(_settled(app, account, ids)) if audited else (),
         spelt=app.ledger.trades_spelt(ids, _short_tags(app, everybody, snapshot, slices)),
     )
-    return Gathered(account, here, facts, error)
 
 
 def wanted_of(app: App, account: Account) -> ReadScope:
@@ -136,7 +158,7 @@ def _open_slices(app: App, account: Account, profiles: Iterable[Profile]) -> lis
     return slices_of(app.ledger.open_trade_rows([profile.profile_id for profile in profiles]), account.symbols)
 
 
-def _executed_ids(snapshot: Snapshot) -> tuple[set[str], set[str]]:
+def executed_ids(snapshot: Snapshot) -> tuple[set[str], set[str]]:
     """Return the exchange order ids and the client order ids of the orders that executed or stand in a chain.
 
     An order executed if it says so or if a fill does.

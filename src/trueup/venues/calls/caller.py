@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from trueup.ports.secrets import Secrets
 from trueup.venues.calls.circuit import Circuit
 from trueup.venues.calls.limits import RateLimit
-from trueup.venues.calls.secrets import Secrets
 from trueup.venues.calls.verdicts import CallFailed, Kind, Verdict
 from trueup.venues.rows.fields import printable
 

@@ -7,10 +7,10 @@ from typing import Any
 from trueup.core.errors import ConfigurationError
 from trueup.core.snapshot import Snapshot
 from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
+from trueup.ports.secrets import Secrets
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller, Patience
 from trueup.venues.calls.limits import shared_limit
-from trueup.venues.calls.secrets import Secrets
 from trueup.venues.ccxt.actions import CcxtActions
 from trueup.venues.ccxt.client import Client, exchange_class, require_secrets
 from trueup.venues.ccxt.exchanges import rules_of

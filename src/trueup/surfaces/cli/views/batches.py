@@ -23,14 +23,6 @@ _STYLES = {
 }
 
 
-def as_json(batch: "BatchSummary") -> dict[str, object]:
-    """Return one batch as `backfill list --format json` prints it."""
-    return {
-        "batch_id": batch.batch_id, "profile_id": batch.profile_id, "state": batch.state,
-        "created_at": batch.created_at, "actor": batch.actor, "rows": batch.rows, "decisions": dict(batch.decisions),
-    }  # fmt: skip
-
-
 def show(found: Sequence["BatchSummary"]) -> None:
     """Print the list."""
     if not found:
@@ -76,4 +68,4 @@ def _became(row: "AuditRow", *, back: bool) -> str:
 
 
 def _is_changed(row: "AuditRow") -> bool:
-    return json.loads(str(row["metadata"])).get("change") == CHANGED
+    return bool(json.loads(str(row["metadata"])).get("change") == CHANGED)
