@@ -10,7 +10,7 @@ from trueup.ports.books import (
     UndoRequest,
     UndoResult,
 )
-from trueup.ports.control import Clock, Lease, Leases, ModeChange, Modes
+from trueup.ports.control import Clock, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
@@ -34,6 +34,7 @@ __all__ = [
     "InitReport",
     "Journal",
     "Lease",
+    "LeaseState",
     "Leases",
     "Ledger",
     "ModeChange",
@@ -41,6 +42,7 @@ __all__ = [
     "OrderAnswer",
     "Profile",
     "ReadScope",
+    "Renewal",
     "RepairBatch",
     "RepairResult",
     "RequestKey",
