@@ -14,12 +14,13 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.symbols import COMMON_ALIASES, Symbols
 from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
+from trueup.ledger.figures import SqlFigures
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
-from trueup.ports import Check, Profile, Venue
+from trueup.ports import Check, Profile, Venue, VenueMeter
 from trueup.service import events
 from trueup.service.app import Account, App, BackfillConfig, ReconcileConfig, TrialPlace
 from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, known_secrets, load, secrets_of
@@ -54,7 +55,8 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     ledger = settings.ledger
     only = settings.profiles[0].id if len(settings.profiles) == 1 else None
     store = open_store(ledger.url, OrdersMap(ledger.orders_table, ledger.columns or None, only), ledger.state_url)
-    accounts = {account.name: _account(account, settings, environ) for account in settings.accounts}
+    meter = VenueMeter()
+    accounts = {account.name: _account(account, settings, environ, meter) for account in settings.accounts}
     return App(
         backfill=_backfill(settings),
         reconcile=_reconcile(settings),
@@ -64,6 +66,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         modes=SqlModes(store),
         leases=SqlLeases(store, clock),
         setup=SqlSetup(store),
+        figures=SqlFigures(store, clock),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),
@@ -72,6 +75,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         embedded=settings.embedded,
         close=store.close,
         start_logs=lambda level: _start_logs(level, settings, environ),
+        meter=meter,
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )
 
@@ -161,13 +165,15 @@ def _profile(given: ProfileSettings) -> Profile:
     )
 
 
-def _account(given: AccountSettings, settings: Settings, environ: Mapping[str, str] | None) -> Account:
+def _account(
+    given: AccountSettings, settings: Settings, environ: Mapping[str, str] | None, meter: VenueMeter
+) -> Account:
     symbols = Symbols({**COMMON_ALIASES, **given.symbol_aliases})
     kind, _, rest = given.venue.partition(":")
     venues: dict[str, Callable[[], Venue]] = {
         "file": lambda: FileVenue(given.name, settings.folder / rest, symbols),
-        "alpaca": lambda: _alpaca(_live(given, settings, symbols, environ)),
-        "ccxt": lambda: _ccxt(_live(given, settings, symbols, environ), rest.strip().lower()),
+        "alpaca": lambda: _alpaca(_live(given, settings, symbols, environ, meter)),
+        "ccxt": lambda: _ccxt(_live(given, settings, symbols, environ, meter), rest.strip().lower()),
     }
     if kind.lower() not in venues or bool(rest.strip()) is (kind.lower() == "alpaca"):
         raise ConfigurationError(
@@ -178,7 +184,7 @@ def _account(given: AccountSettings, settings: Settings, environ: Mapping[str, s
 
 
 def _live(
-    given: AccountSettings, settings: Settings, symbols: Symbols, environ: Mapping[str, str] | None
+    given: AccountSettings, settings: Settings, symbols: Symbols, environ: Mapping[str, str] | None, meter: VenueMeter
 ) -> LiveAccount:
     return LiveAccount(
         name=given.name,
@@ -193,6 +199,7 @@ def _live(
         allow_flatten=given.allow_flatten,
         page_limit=settings.backfill.fetch_limit_per_page,
         max_pages=settings.backfill.max_fetch_pages,
+        meter=meter,
     )
 
 

@@ -34,7 +34,9 @@ def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield part
 
 
-def read_rows(connection: Connection, table: OrdersTable, query: Select[Any] | CompoundSelect[Any]) -> list[LedgerOrder]:
+def read_rows(
+    connection: Connection, table: OrdersTable, query: Select[Any] | CompoundSelect[Any]
+) -> list[LedgerOrder]:
     """Run a query of orders under our names and read its rows strictly."""
     return [_read(table, dict(raw)) for raw in connection.execute(query).mappings()]
 

@@ -11,6 +11,7 @@ from trueup.ports.books import (
     UndoResult,
 )
 from trueup.ports.control import Clock, Lease, Leases, ModeChange, Modes
+from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.setup import InitReport, Setup
 from trueup.ports.venues import EVERYTHING, ActionReport, Check, OrderAnswer, ReadScope, Venue, VenueActions
@@ -23,6 +24,7 @@ __all__ = [
     "ChangedTrades",
     "Check",
     "Clock",
+    "Figures",
     "InitReport",
     "Journal",
     "Lease",
@@ -41,4 +43,5 @@ __all__ = [
     "UnendedRun",
     "Venue",
     "VenueActions",
+    "VenueMeter",
 ]

@@ -8,7 +8,7 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
-from trueup.ports import Check, Clock, Journal, Leases, Ledger, Modes, Profile, Setup, Venue
+from trueup.ports import Check, Clock, Figures, Journal, Leases, Ledger, Modes, Profile, Setup, Venue, VenueMeter
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class App:
     modes: Modes
     leases: Leases
     setup: Setup
+    figures: Figures
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -78,6 +79,7 @@ class App:
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
     start_logs: Callable[[str | None], None] = lambda _: None
+    meter: VenueMeter = field(default_factory=VenueMeter)
 
     def require_ledger(self) -> None:
         """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""
