@@ -10,6 +10,7 @@ from trueup.core.reconcile.watchdog import RunFact
 from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
 from trueup.ledger.leases import this_process
+from trueup.ledger.reading import chunks
 from trueup.ledger.tables import Store
 from trueup.ports import Clock, RunEnd, RunStart
 
@@ -80,6 +81,29 @@ class SqlRuns:
         with self._state.reading() as connection:
             total = int(connection.scalar(select(func.count()).select_from(table).where(where)) or 0)
             return total, [_summary(row) for row in connection.execute(query).mappings()]
+
+    def newest(self, profile_ids: Sequence[str]) -> list[Mapping[str, object]]:
+        """Return the summary of each profile's newest run that has ended and was no dry run, by profile."""
+        table, mine = schema.reconcile_runs, schema.profiles
+        runs = table.alias("newest")
+        newest = (
+            select(runs.c.run_id)
+            .where(
+                runs.c.profile_id == mine.c.profile_id, runs.c.kind == KIND, runs.c.status != _PENDING,
+                runs.c.dry_run.is_(False),
+            )
+            .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+            .limit(1)
+            .correlate(mine)
+            .scalar_subquery()
+        )  # fmt: skip
+        found: list[Mapping[str, object]] = []
+        with self._state.reading() as connection:
+            for part in chunks(profile_ids):
+                joined = mine.join(table, table.c.run_id == newest)
+                query = select(table).select_from(joined).where(mine.c.profile_id.in_(part))
+                found += [_summary(row) for row in connection.execute(query.order_by(mine.c.profile_id)).mappings()]
+        return found
 
     def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
         """Return the runs of profiles that ended after a time and were no dry runs, oldest first."""

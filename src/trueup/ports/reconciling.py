@@ -52,6 +52,7 @@ class Breaks(Protocol):
         *,
         account: str | None = None,
         profile_id: str | None = None,
+        kind: str | None = None,
         state: str | None = None,
         page: int = 1,
         page_size: int = 50,
@@ -79,6 +80,10 @@ class Runs(Protocol):
         self, *, instance_id: str | None = None, status: str | None = None, page: int = 1, page_size: int = 50
     ) -> tuple[int, list[Mapping[str, object]]]:
         """Return how many runs there are, and one page of their summaries, newest first."""
+        ...
+
+    def newest(self, profile_ids: Sequence[str]) -> list[Mapping[str, object]]:
+        """Return the summary of each profile's newest run that has ended and was no dry run, by profile."""
         ...
 
     def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
