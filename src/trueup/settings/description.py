@@ -7,6 +7,7 @@ from trueup.core.decimals import plain
 from trueup.settings.flags import FIELDS, HOUR_MS, MINUTE_MS
 from trueup.settings.model import AccountSettings, LedgerSettings, ProfileSettings, Settings
 from trueup.settings.urls import masked
+from trueup.settings.variables import told
 
 _UNITS_MS = {"lookback_ms": HOUR_MS, "grace_ms": MINUTE_MS}
 DEFAULT_TIMEOUT = AccountSettings("", "").timeout_seconds
@@ -56,7 +57,7 @@ def _account(account: AccountSettings) -> Iterator[tuple[str, str]]:
         if value:
             yield f"{start}.{key}", _text(value)
     for key, name in account.env.items():
-        yield f"{start}.{key}", name
+        yield f"{start}.{key}", told(name)
 
 
 def _profile(profile: ProfileSettings) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from trueup.core.errors import ConfigurationError
 from trueup.settings.model import AccountSettings
+from trueup.settings.variables import told
 
 
 def secrets_of(account: AccountSettings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -15,8 +16,8 @@ def secrets_of(account: AccountSettings, environ: Mapping[str, str] | None = Non
         value = environ.get(variable, "").strip()
         if not value:
             raise ConfigurationError(
-                f"Account {account.name}: the environment variable {variable}, which {key} names, is not set.",
-                f"Set {variable} in the environment that trueup runs in; it is never written into a file.",
+                f"Account {account.name}: the environment variable {told(variable)}, which {key} names, is not set.",
+                "Set it in the environment that trueup runs in; the secret is never written into a file.",
             )
         found[key.removesuffix("_env")] = value
     return found
