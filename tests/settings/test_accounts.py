@@ -130,7 +130,8 @@ def test_what_may_be_a_passphrase_is_shown_nowhere(tmp_path: Path) -> None:
         ("ccxt:okx", "apiKey", "use key_env, with"), ("ccxt:okx", "secret", "use secret_env, with"),
         ("ccxt:okx", "privateKey", "use private_key_env, with"), ("ccxt:okx", "walletAddress", "use wallet_env, with"),
         ("ccxt:okx", "credentials", "use key_env or secret_env, with"), ("alpaca", "passphrase", "use key_env or"),
-        ("alpaca", "password_env", "Known of this venue: key_env, secret_env."), ("alpaca", "base_ulr", "Did you mean base_url?"),
+        ("alpaca", "password_env", "Known of this venue: key_env, secret_env."),
+        ("alpaca", "base_ulr", "Did you mean base_url?"),
     ],
 )  # fmt: skip
 def test_an_unknown_name_of_a_secret_leads_to_the_known_one(venue: str, key: str, do: str, tmp_path: Path) -> None:
