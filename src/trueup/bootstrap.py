@@ -15,6 +15,7 @@ from trueup.core.symbols import COMMON_ALIASES, Symbols
 from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.breaks_store import SqlBreaks
+from trueup.ledger.figures import SqlFigures
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
@@ -23,7 +24,7 @@ from trueup.ledger.runs import SqlRuns
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tokens import SqlTokens
-from trueup.ports import Check, Profile, Venue
+from trueup.ports import Check, Profile, Venue, VenueMeter
 from trueup.service import events
 from trueup.service.app import Account, App, BackfillConfig, ReconcileConfig, TrialPlace
 from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, known_secrets, load, secrets_of
@@ -58,7 +59,8 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     ledger = settings.ledger
     only = settings.profiles[0].id if len(settings.profiles) == 1 else None
     store = open_store(ledger.url, OrdersMap(ledger.orders_table, ledger.columns or None, only), ledger.state_url)
-    accounts = {account.name: _account(account, settings, environ) for account in settings.accounts}
+    meter = VenueMeter()
+    accounts = {account.name: _account(account, settings, environ, meter) for account in settings.accounts}
     return App(
         backfill=_backfill(settings),
         reconcile=_reconcile(settings),
@@ -72,6 +74,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         setup=SqlSetup(store),
         tokens=SqlTokens(store),
         requests=SqlRequests(store, clock),
+        figures=SqlFigures(store, clock),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),
@@ -81,6 +84,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         own_files=(*store.files, *([settings.source] if settings.source is not None else [])),
         close=store.close,
         start_logs=lambda level: _start_logs(level, settings, environ),
+        meter=meter,
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )
 
@@ -170,13 +174,15 @@ def _profile(given: ProfileSettings) -> Profile:
     )
 
 
-def _account(given: AccountSettings, settings: Settings, environ: Mapping[str, str] | None) -> Account:
+def _account(
+    given: AccountSettings, settings: Settings, environ: Mapping[str, str] | None, meter: VenueMeter
+) -> Account:
     symbols = Symbols({**COMMON_ALIASES, **given.symbol_aliases})
     kind, _, rest = given.venue.partition(":")
     venues: dict[str, Callable[[], Venue]] = {
         "file": lambda: FileVenue(given.name, settings.folder / rest, symbols),
-        "alpaca": lambda: _alpaca(_live(given, settings, symbols, environ)),
-        "ccxt": lambda: _ccxt(_live(given, settings, symbols, environ), rest.strip().lower()),
+        "alpaca": lambda: _alpaca(_live(given, settings, symbols, environ, meter)),
+        "ccxt": lambda: _ccxt(_live(given, settings, symbols, environ, meter), rest.strip().lower()),
     }
     if kind.lower() not in venues or bool(rest.strip()) is (kind.lower() == "alpaca"):
         raise ConfigurationError(
@@ -187,7 +193,7 @@ def _account(given: AccountSettings, settings: Settings, environ: Mapping[str, s
 
 
 def _live(
-    given: AccountSettings, settings: Settings, symbols: Symbols, environ: Mapping[str, str] | None
+    given: AccountSettings, settings: Settings, symbols: Symbols, environ: Mapping[str, str] | None, meter: VenueMeter
 ) -> LiveAccount:
     return LiveAccount(
         name=given.name,
@@ -202,6 +208,7 @@ def _live(
         allow_flatten=given.allow_flatten,
         page_limit=settings.backfill.fetch_limit_per_page,
         max_pages=settings.backfill.max_fetch_pages,
+        meter=meter,
     )
 
 

@@ -11,6 +11,7 @@ from trueup.ports.books import (
     UndoResult,
 )
 from trueup.ports.control import Clock, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
+from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
@@ -29,6 +30,7 @@ __all__ = [
     "Claim",
     "ClaimState",
     "Clock",
+    "Figures",
     "HealBatch",
     "HealResult",
     "InitReport",
@@ -58,4 +60,5 @@ __all__ = [
     "UnendedRun",
     "Venue",
     "VenueActions",
+    "VenueMeter",
 ]

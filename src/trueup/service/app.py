@@ -12,6 +12,7 @@ from trueup.ports import (
     Breaks,
     Check,
     Clock,
+    Figures,
     Journal,
     Leases,
     Ledger,
@@ -22,6 +23,7 @@ from trueup.ports import (
     Setup,
     Tokens,
     Venue,
+    VenueMeter,
 )
 
 
@@ -87,6 +89,7 @@ class App:
     setup: Setup
     tokens: Tokens
     requests: Requests
+    figures: Figures
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -98,6 +101,7 @@ class App:
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
     start_logs: Callable[[str | None], None] = lambda _: None
+    meter: VenueMeter = field(default_factory=VenueMeter)
 
     def require_ledger(self) -> None:
         """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""

@@ -73,8 +73,13 @@ def _account(account: Account, scope: ReadScope) -> list[Check]:
 
 
 def _unknown(snapshot: Snapshot, scope: ReadScope) -> dict[str, str]:
-    """Return the symbols that the ledger names and of which the venue says nothing, with the reason."""
-    tokens = {snapshot.symbols.token(symbol): why for symbol, why in snapshot.unknown_symbols.items()}
+    """Return the symbols that the ledger names and of which the venue says nothing, with the reason.
+
+    A row that cannot be read is told among the malformed ones.
+    """
+    malformed = tuple(f"{row.where}: " for row in snapshot.malformed)
+    unknown = {symbol: why for symbol, why in snapshot.unknown_symbols.items() if not why.startswith(malformed)}
+    tokens = {snapshot.symbols.token(symbol): why for symbol, why in unknown.items()}
     found = {symbol: tokens.get(snapshot.symbols.token(symbol)) for symbol in scope.symbols}
     return {symbol: why for symbol, why in found.items() if why is not None}
 

@@ -97,8 +97,9 @@ class Connection:
         key = account.secret("key")
         limit = shared_limit("alpaca", key, account.calls_per_minute or CALLS_PER_MINUTE)
         self.caller = caller or Caller(
-            judge_with(account.now_ms), limit, Secrets(account.secrets.values()), sleep=account.sleep
-        )
+            judge_with(account.now_ms), limit, Secrets(account.secrets.values()), sleep=account.sleep,
+            count=account.count,
+        )  # fmt: skip
 
     def rows(
         self, what: str, path: str, params: Params | None = None, problem: Callable[[list[Row]], str] = lambda _: ""

@@ -52,6 +52,7 @@ class CcxtVenue:
             on_clock=self._correct_clock,
             patience=Patience(side_by_side=self.rules.side_by_side),
             sleep=account.sleep,
+            count=account.count,
         )
 
     @cached_property
@@ -64,7 +65,10 @@ class CcxtVenue:
         """Return what may be done here, None where the account does not allow it."""
         if not self.account.allow_flatten:
             return None
-        once = Caller(judge, self.limit, self.secrets, patience=Patience(attempts=1), circuit=self.caller.circuit)
+        once = Caller(
+            judge, self.limit, self.secrets, patience=Patience(attempts=1), circuit=self.caller.circuit,
+            count=self.account.count,
+        )  # fmt: skip
         return CcxtActions(self.reader, once)
 
     def export(self, scope: ReadScope = EVERYTHING) -> Mapping[str, object]:
