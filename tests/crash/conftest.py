@@ -1,4 +1,4 @@
-"""What the crash tests may ask for: the process that forks children, a quick folder, a server that writes to the disk."""
+"""What the crash tests may ask for: a process that forks children, a quick folder, a server that writes to disk."""
 
 import os
 from collections.abc import Iterator
