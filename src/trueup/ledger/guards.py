@@ -4,14 +4,15 @@ Invariant 12 (Fenced): a worker that lost its lease cannot write. The lease's ro
 ends, so that nobody takes it over in between.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
 from trueup.core.audit import DONE
 from trueup.core.decimals import read_decimal
-from trueup.core.errors import Refused
+from trueup.core.errors import Refused, TrueupError
 from trueup.core.modes import Mode, effective
 from trueup.core.orders import LedgerOrder, Side
 from trueup.core.reconcile.changes import Change, RowChange
@@ -21,8 +22,29 @@ from trueup.core.repair.slices import fingerprint
 from trueup.core.symbols import Symbols
 from trueup.ledger import schema
 from trueup.ledger.attach import OrdersTable
+from trueup.ledger.engine import Database
 from trueup.ledger.reading import chunks, read_rows, rows_booking
 from trueup.ports import Booking, HealBatch, Lease, RepairBatch
+
+
+class FencedOut(Refused):
+    """Another run has taken the lease over."""
+
+
+@contextmanager
+def fenced(database: Database, lease: Lease) -> Iterator[Connection]:
+    """Open a transaction that holds a lease's row, or refuse; a refusal is counted once it is rolled back."""
+    try:
+        with database.writing() as connection:
+            hold_lease(connection, lease)
+            yield connection
+    except FencedOut:
+        table = schema.leases
+        more = {"fenced_out": table.c.fenced_out + 1}
+        # The refusal is what has to be said; a count that cannot be written is not worth hiding it.
+        with suppress(TrueupError), database.writing() as connection:
+            connection.execute(update(table).where(table.c.scope == lease.scope).values(more))
+        raise
 
 
 def hold_lease(connection: Connection, lease: Lease) -> None:
@@ -30,7 +52,7 @@ def hold_lease(connection: Connection, lease: Lease) -> None:
     table = schema.leases
     held = update(table).where(table.c.scope == lease.scope, table.c.owner == lease.owner, table.c.fence == lease.fence)
     if connection.execute(held.values(fence=lease.fence)).rowcount != 1:
-        raise Refused(f"Another run has taken over {lease.scope}; nothing was written.", "Run the command again.")
+        raise FencedOut(f"Another run has taken over {lease.scope}; nothing was written.", "Run the command again.")
 
 
 def current_modes(connection: Connection) -> dict[str, Mode]:

@@ -19,7 +19,7 @@ from trueup.core.times import iso
 from trueup.ledger import chain
 from trueup.ledger.attach import NOTHING_LIKE_IT, OrdersTable, sample_row
 from trueup.ledger.derived import facts_of, rematerialise
-from trueup.ledger.guards import hold_lease, require_pause, stale_trades, trade_marks
+from trueup.ledger.guards import fenced, require_pause, stale_trades, trade_marks
 from trueup.ledger.reading import existing_ids
 from trueup.ledger.tables import Store
 from trueup.ledger.written import differences, of_exit
@@ -48,7 +48,7 @@ class Repairs:
         self._store.require_one_database()
         result = RepairResult()
         try:
-            with self._store.books.writing() as connection:
+            with fenced(self._store.books, batch.lease) as connection:
                 result = _book(connection, self._store.orders(connection), batch)
                 if rehearse or result.stale:
                     raise _Rehearsed
@@ -58,7 +58,6 @@ class Repairs:
 
 
 def _book(connection: Connection, table: OrdersTable, batch: RepairBatch) -> RepairResult:
-    hold_lease(connection, batch.lease)
     require_pause(connection, batch.require_pause)
     stale = stale_trades(connection, table, batch)
     if stale:

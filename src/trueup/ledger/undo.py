@@ -19,7 +19,7 @@ from trueup.core.repair.slices import slices_of
 from trueup.ledger import chain, schema
 from trueup.ledger.attach import NOTHING_LIKE_IT, OrdersTable, sample_row
 from trueup.ledger.derived import rematerialise
-from trueup.ledger.guards import booked_here, hold_lease, trade_marks, trade_rows
+from trueup.ledger.guards import booked_here, fenced, trade_marks, trade_rows
 from trueup.ledger.healed_rows import refuse_edited_heals, switch_heals
 from trueup.ledger.raw_rows import locked_rows
 from trueup.ledger.reading import read_row
@@ -40,13 +40,13 @@ class Undoing:
     def revert(self, request: UndoRequest) -> UndoResult:
         """Take back what a batch wrote, in one transaction with the audit."""
         self._store.require_one_database()
-        with self._store.books.writing() as connection:
+        with fenced(self._store.books, request.lease) as connection:
             return _Undo(connection, self._store.orders(connection), request).revert()
 
     def reapply(self, request: UndoRequest) -> UndoResult:
         """Put in force again what a reverted batch wrote, in one transaction with the audit."""
         self._store.require_one_database()
-        with self._store.books.writing() as connection:
+        with fenced(self._store.books, request.lease) as connection:
             return _Undo(connection, self._store.orders(connection), request).reapply()
 
 
@@ -55,7 +55,6 @@ class _Undo:
 
     def __init__(self, connection: Connection, table: OrdersTable, request: UndoRequest) -> None:
         self.connection, self.table, self.request = connection, table, request
-        hold_lease(connection, request.lease)
         self.said = [
             row
             for row in chain.read(connection, schema.audit.c.batch_id == request.batch_id)

@@ -11,7 +11,7 @@ from trueup.ports.books import (
     UndoRequest,
     UndoResult,
 )
-from trueup.ports.control import Clock, Lease, Leases, ModeChange, Modes
+from trueup.ports.control import Clock, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
 from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
@@ -37,6 +37,7 @@ __all__ = [
     "InitReport",
     "Journal",
     "Lease",
+    "LeaseState",
     "Leases",
     "Ledger",
     "ModeChange",
@@ -45,6 +46,7 @@ __all__ = [
     "Profile",
     "ReadScope",
     "Realized",
+    "Renewal",
     "RepairBatch",
     "RepairResult",
     "RequestKey",

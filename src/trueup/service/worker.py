@@ -1,4 +1,4 @@
-"""The worker: it takes accounts as they fall due, runs a cycle of each under its lease, and says when each is due again.
+"""The worker: it takes accounts as they fall due, runs a cycle of each under its lease, and says when it is due again.
 
 Any number of workers share one Postgres; the leases see to it that an account has one at a time, and their fences that
 one which lost its lease writes nothing. A venue that cannot be read is asked again later and later.
@@ -49,7 +49,7 @@ class Worker:
     troubles: dict[str, int] = field(default_factory=dict)
     memories: dict[str, OpenTrades] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    random: random.Random = field(default_factory=lambda: random.Random())  # noqa: S311  # jitter is no secret
+    random: random.Random = field(default_factory=random.Random)
     after_cycle: Callable[[AccountReport], None] = lambda _: None
 
     def run(self) -> int:
@@ -129,7 +129,7 @@ class Worker:
 
 
 def accounts_of(app: App) -> list[str]:
-    """Return the accounts that an enabled profile lives on; a profile without a known account is the doctor's to tell."""
+    """Return the accounts that an enabled profile lives on; one without a known account is the doctor's to tell."""
     found: set[str] = set()
     for profile in app.ledger.profiles():
         try:
