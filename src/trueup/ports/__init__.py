@@ -11,7 +11,7 @@ from trueup.ports.books import (
     UndoRequest,
     UndoResult,
 )
-from trueup.ports.control import Clock, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
+from trueup.ports.control import Clock, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
 from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
@@ -34,6 +34,7 @@ __all__ = [
     "Figures",
     "HealBatch",
     "HealResult",
+    "Heartbeats",
     "InitReport",
     "Journal",
     "Lease",

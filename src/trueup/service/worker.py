@@ -4,12 +4,12 @@ Any number of workers share one Postgres; the leases see to it that an account h
 one which lost its lease writes nothing. A venue that cannot be read is asked again later and later.
 """
 
-import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from random import Random
 
 from trueup.core.errors import ConfigurationError, TrueupError
 from trueup.ports import Lease, Renewal
@@ -49,7 +49,7 @@ class Worker:
     troubles: dict[str, int] = field(default_factory=dict)
     memories: dict[str, OpenTrades] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    random: random.Random = field(default_factory=random.Random)
+    dice: Random = field(default_factory=Random)
     after_cycle: Callable[[AccountReport], None] = lambda _: None
 
     def run(self) -> int:
@@ -125,7 +125,7 @@ class Worker:
         interval = self.options.interval_s if self.options.interval_s is not None else self.app.reconcile.interval_s
         trouble = self.troubles.get(account, 0)
         factor = min(2 ** max(trouble - 1, 0), _LONGEST_BACK_OFF) if trouble else 1
-        return int(interval * 1000 * factor * (1 + self.random.uniform(-_JITTER, _JITTER)))
+        return int(interval * 1000 * factor * (1 + self.dice.uniform(-_JITTER, _JITTER)))
 
 
 def accounts_of(app: App) -> list[str]:
