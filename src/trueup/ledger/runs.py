@@ -9,6 +9,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 from trueup.core.reconcile.watchdog import RunFact
 from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
+from trueup.ledger.figures import count_ends
 from trueup.ledger.leases import this_process
 from trueup.ledger.reading import chunks
 from trueup.ledger.tables import Store
@@ -58,6 +59,7 @@ class SqlRuns:
                     for e in ends
                 ],
             )
+            count_ends(connection, [{"status": e.status, **e.summary} for e in ends], now)
 
     def get(self, run_id: str) -> Mapping[str, object] | None:
         """Return a run's summary (of one that has not ended: its id, profile and status PENDING)."""

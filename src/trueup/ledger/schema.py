@@ -92,6 +92,7 @@ trade_history = Table(
     Column("opened_at", UtcTime),
     Column("closed_at", UtcTime),
     Index("idx_trade_history_trade_id", "trade_id"),
+    Index("idx_trade_history_profile_id_closed_at", "profile_id", "closed_at"),
 )
 
 profiles = Table(

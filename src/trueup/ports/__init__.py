@@ -5,12 +5,13 @@ from trueup.ports.books import (
     ChangedTrades,
     Ledger,
     Profile,
+    Realized,
     RepairBatch,
     RepairResult,
     UndoRequest,
     UndoResult,
 )
-from trueup.ports.control import Clock, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
+from trueup.ports.control import Clock, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
 from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
@@ -33,6 +34,7 @@ __all__ = [
     "Figures",
     "HealBatch",
     "HealResult",
+    "Heartbeats",
     "InitReport",
     "Journal",
     "Lease",
@@ -44,6 +46,7 @@ __all__ = [
     "OrderAnswer",
     "Profile",
     "ReadScope",
+    "Realized",
     "Renewal",
     "RepairBatch",
     "RepairResult",

@@ -107,6 +107,14 @@ class ModeChange:
     at: str
 
 
+class Heartbeats(Protocol):
+    """When each scope was last looked at."""
+
+    def beat(self, scope: str, at_ms: int, *, healthy: bool) -> None:
+        """Record that a scope was looked at; an older beat never takes the place of a newer one."""
+        ...
+
+
 class Modes(Protocol):
     """The safe modes in force, and their history."""
 

@@ -13,6 +13,7 @@ from trueup.ports import (
     Check,
     Clock,
     Figures,
+    Heartbeats,
     Journal,
     Leases,
     Ledger,
@@ -85,6 +86,7 @@ class App:
     modes: Modes
     runs: Runs
     breaks: Breaks
+    heartbeats: Heartbeats
     leases: Leases
     setup: Setup
     tokens: Tokens
