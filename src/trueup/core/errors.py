@@ -2,6 +2,7 @@
 
 TrueupError                 every error that a user may see; carries what to do and the exit code
 ├── ConfigurationError      wrong usage or configuration: exit 2
+│   └── UnknownName         a name that means nothing here: a profile, a batch, a trade
 ├── CannotKnow              a feed or the ledger could not be read: exit 3
 └── Refused                 a rule forbids it: exit 1
 
@@ -30,6 +31,10 @@ class ConfigurationError(TrueupError):
     """The command line, the environment, trueup.toml or the database's set-up is wrong."""
 
     exit_code = 2
+
+
+class UnknownName(ConfigurationError):
+    """A name was given that means nothing here: a profile, a batch, a trade."""
 
 
 class CannotKnow(TrueupError):

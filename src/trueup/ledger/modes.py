@@ -3,7 +3,10 @@
 Invariant 10 (Tighten freely, loosen only through gates).
 """
 
-from sqlalchemy import insert, select
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, text
 
 from trueup.core.errors import Refused
 from trueup.core.modes import Mode
@@ -24,10 +27,14 @@ class SqlModes:
         with self._state.reading() as connection:
             return current_modes(connection) if has_table(connection, schema.safety_modes) else {}
 
-    def set(self, change: ModeChange) -> ModeChange:
+    def set(self, change: ModeChange, after: ModeChange | None = None) -> ModeChange:
         """Put a mode in force and return the change as it is recorded, with the mode before it."""
         with self._state.writing() as connection:
-            previous = current_modes(connection).get(change.scope, Mode.NORMAL)
+            previous = _standing(connection, change.scope)
+            if after is not None and _newest(connection, 1, change.scope) != [after]:
+                raise Refused(
+                    f"{change.scope} stays as it is: its mode was changed meanwhile.", "See `trueup mode show`."
+                )
             incidents = schema.incidents
             open_here = select(incidents.c.incident_id).where(
                 incidents.c.closed_at.is_(None), incidents.c.scope == change.scope
@@ -38,24 +45,63 @@ class SqlModes:
                     f"{change.scope} stays in {previous.name}: incident {incident} is open in it.",
                     "Close the incident through its own steps.",
                 )
-            values = {
-                "scope": change.scope, "mode": change.mode.name, "previous_mode": previous.name,
-                "source": change.source, "actor": change.actor, "reason": change.reason, "created_at": change.at,
-            }  # fmt: skip
-            connection.execute(insert(schema.safety_modes).values(values))
-        return ModeChange(change.scope, change.mode, previous, change.source, change.actor, change.reason, change.at)
+            return _record(connection, change, previous)
 
-    def history(self, limit: int) -> list[ModeChange]:
-        """Return the newest changes first."""
+    def tighten(self, change: ModeChange) -> ModeChange | None:
+        """Put a mode in force unless one as strict is already; return the recorded change, None where nothing changed.
+
+        Whatever others do at the same moment, nothing is loosened by this.
+        """
+        with self._state.writing() as connection:
+            previous = _standing(connection, change.scope)
+            return _record(connection, change, previous) if change.mode > previous else None
+
+    def since(self, scope: str) -> ModeChange | None:
+        """Return the change that put a scope's mode in force; None where it never had one."""
         table = schema.safety_modes
         with self._state.reading() as connection:
             if not has_table(connection, table):
-                return []
-            rows = connection.execute(select(table).order_by(table.c.seq.desc()).limit(limit))
-            return [
-                ModeChange(
-                    row.scope, Mode[row.mode], Mode[row.previous_mode], row.source, row.actor, row.reason,
-                    row.created_at,
-                )
-                for row in rows
-            ]  # fmt: skip
+                return None
+            changes = (table.c.scope == scope) & (table.c.mode != table.c.previous_mode)
+            row = connection.execute(select(table).where(changes).order_by(table.c.seq.desc()).limit(1)).first()
+        return _change(row) if row is not None else None
+
+    def of_scope(self, scope: str, limit: int) -> list[ModeChange]:
+        """Return the newest changes of one scope first."""
+        with self._state.reading() as connection:
+            return _newest(connection, limit, scope)
+
+    def history(self, limit: int) -> list[ModeChange]:
+        """Return the newest changes first."""
+        with self._state.reading() as connection:
+            return _newest(connection, limit)
+
+
+def _newest(connection: Connection, limit: int, scope: str | None = None) -> list[ModeChange]:
+    table = schema.safety_modes
+    if not has_table(connection, table):
+        return []
+    query = select(table).order_by(table.c.seq.desc()).limit(limit)
+    return [_change(row) for row in connection.execute(query if scope is None else query.where(table.c.scope == scope))]
+
+
+def _standing(connection: Connection, scope: str) -> Mode:
+    """Return the mode that a scope has, and keep others from changing it until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE safety_modes IN SHARE ROW EXCLUSIVE MODE"))
+    return current_modes(connection).get(scope, Mode.NORMAL)
+
+
+def _record(connection: Connection, change: ModeChange, previous: Mode) -> ModeChange:
+    values = {
+        "scope": change.scope, "mode": change.mode.name, "previous_mode": previous.name,
+        "source": change.source, "actor": change.actor, "reason": change.reason, "created_at": change.at,
+    }  # fmt: skip
+    connection.execute(insert(schema.safety_modes).values(values))
+    return replace(change, previous=previous)
+
+
+def _change(row: Row[Any]) -> ModeChange:
+    return ModeChange(
+        row.scope, Mode[row.mode], Mode[row.previous_mode], row.source, row.actor, row.reason, row.created_at
+    )

@@ -20,7 +20,7 @@ from trueup.core.repair.slices import fingerprint, slices_of
 from trueup.core.times import iso
 from trueup.ledger import chain, schema
 from trueup.ledger.attach import NOTHING_LIKE_IT, OrdersTable, sample_row
-from trueup.ledger.derived import rematerialise
+from trueup.ledger.derived import facts_of, rematerialise
 from trueup.ledger.guards import booked_here, hold_lease, require_pause, stale_trades, trade_rows
 from trueup.ledger.reading import existing_ids
 from trueup.ledger.tables import Store
@@ -47,7 +47,7 @@ class Repairs:
 
     def book(self, batch: RepairBatch, *, rehearse: bool) -> RepairResult:
         """Book a batch in one transaction with its audit and the derived tables; a rehearsal is rolled back."""
-        self._require_one_database()
+        self._store.require_one_database()
         result = RepairResult()
         try:
             with self._store.books.writing() as connection:
@@ -60,22 +60,15 @@ class Repairs:
 
     def revert(self, request: UndoRequest) -> UndoResult:
         """Set the batch's rows to canceled, in one transaction with the audit."""
-        self._require_one_database()
+        self._store.require_one_database()
         with self._store.books.writing() as connection:
             return _revert(connection, self._store.orders(connection), request)
 
     def reapply(self, request: UndoRequest) -> UndoResult:
         """Put a reverted batch's rows back, in one transaction with the audit."""
-        self._require_one_database()
+        self._store.require_one_database()
         with self._store.books.writing() as connection:
             return _reapply(connection, self._store.orders(connection), request)
-
-    def _require_one_database(self) -> None:
-        if not self._store.one_database:
-            raise ConfigurationError(
-                "The ledger is attached read-only ([ledger] state_url is set), so that nothing can be written to it.",
-                "Use dry runs, or remove state_url so that a repair and its audit can be one transaction.",
-            )
 
 
 def _book(connection: Connection, table: OrdersTable, batch: RepairBatch) -> RepairResult:
@@ -89,7 +82,8 @@ def _book(connection: Connection, table: OrdersTable, batch: RepairBatch) -> Rep
     new = [row for order_id, row in rows.items() if order_id not in existing]
     _insert(connection, table, new, batch.now)
     trade_ids = sorted({row.trade_id for row in rows.values()})
-    rematerialise(connection, table, batch.profile, trade_ids, batch.symbols, now=batch.now, new_rows=new)
+    facts = facts_of(new, batch.symbols)
+    rematerialise(connection, table, batch.profile, trade_ids, batch.symbols, now=batch.now, new_facts=facts)
     marks = _marks(connection, table, batch.profile.profile_id, trade_ids)
     drafts = [
         settled(

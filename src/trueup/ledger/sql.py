@@ -3,12 +3,13 @@
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.comparing import Comparing
 from trueup.ledger.engine import Database
+from trueup.ledger.heal import Heals
 from trueup.ledger.reading import Reader
 from trueup.ledger.repair import Repairs
 from trueup.ledger.tables import Store
 
 
-class SqlLedger(Reader, Comparing, Repairs):
+class SqlLedger(Reader, Comparing, Repairs, Heals):
     """The Ledger port: the bot's books, read and repaired."""
 
 

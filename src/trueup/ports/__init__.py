@@ -1,5 +1,6 @@
 """What the use cases need from the outside world, as protocols; adapters implement them."""
 
+from trueup.ports.alerts import Message, Notifier, Outbox
 from trueup.ports.books import (
     Booking,
     ChangedTrades,
@@ -12,8 +13,11 @@ from trueup.ports.books import (
 )
 from trueup.ports.control import Clock, Lease, Leases, ModeChange, Modes
 from trueup.ports.figures import Figures, VenueMeter
+from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
+from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
+from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
 from trueup.ports.venues import EVERYTHING, ActionReport, Check, OrderAnswer, ReadScope, Venue, VenueActions
 
 __all__ = [
@@ -21,23 +25,38 @@ __all__ = [
     "ActionReport",
     "BatchSummary",
     "Booking",
+    "Breaks",
     "ChangedTrades",
     "Check",
+    "Claim",
+    "ClaimState",
     "Clock",
     "Figures",
+    "HealBatch",
+    "HealResult",
     "InitReport",
     "Journal",
     "Lease",
     "Leases",
     "Ledger",
+    "Message",
     "ModeChange",
     "Modes",
+    "Notifier",
     "OrderAnswer",
+    "Outbox",
     "Profile",
     "ReadScope",
     "RepairBatch",
     "RepairResult",
+    "RequestKey",
+    "Requests",
+    "RunEnd",
+    "RunStart",
+    "Runs",
     "Setup",
+    "Token",
+    "Tokens",
     "UndoRequest",
     "UndoResult",
     "UnendedRun",

@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from trueup.core.audit import AuditDraft, AuditRow
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.rows import ExitRow
 from trueup.core.symbols import Symbols
 from trueup.ports.control import Lease
+
+if TYPE_CHECKING:
+    from trueup.ports.heals import HealBatch, HealResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,10 @@ class Ledger(Protocol):
         """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
         ...
 
+    def realized(self, profile_ids: Sequence[str]) -> Decimal | None:
+        """Return the realized profit of the closed trades in quote currency; None where that of one is not known."""
+        ...
+
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         """Return which of the order ids the ledger has already."""
         ...
@@ -188,6 +195,14 @@ class Ledger(Protocol):
         """Book a batch in one transaction with its audit and the derived tables; a rehearsal is rolled back.
 
         Refused where the lease was lost or the pause ended.
+        """
+        ...
+
+    def heal(self, batch: "HealBatch", *, rehearse: bool) -> "HealResult":
+        """Make a batch of heals in one transaction with its audit and the derived tables; a rehearsal is rolled back.
+
+        Refused where the lease was lost or the pause ended. ConfigurationError where the table keeps a row otherwise
+        than it was to be written.
         """
         ...
 

@@ -45,8 +45,27 @@ class Modes(Protocol):
         """Return the mode of every scope that has one."""
         ...
 
-    def set(self, change: ModeChange) -> ModeChange:
-        """Put a mode in force and return the recorded change; Refused where an open incident forbids to loosen it."""
+    def set(self, change: ModeChange, after: ModeChange | None = None) -> ModeChange:
+        """Put a mode in force and return the recorded change.
+
+        Refused where an open incident forbids to loosen it, and where `after` is not the scope's newest change any
+        more: somebody else decided meanwhile.
+        """
+        ...
+
+    def of_scope(self, scope: str, limit: int) -> list[ModeChange]:
+        """Return the newest changes of one scope first."""
+        ...
+
+    def tighten(self, change: ModeChange) -> ModeChange | None:
+        """Put a mode in force unless one as strict is already; return the recorded change, None where nothing changed.
+
+        Whatever others do at the same moment, nothing is loosened by this.
+        """
+        ...
+
+    def since(self, scope: str) -> ModeChange | None:
+        """Return the change that put a scope's mode in force; None where it never had one."""
         ...
 
     def history(self, limit: int) -> list[ModeChange]:

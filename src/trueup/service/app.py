@@ -8,7 +8,25 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
-from trueup.ports import Check, Clock, Figures, Journal, Leases, Ledger, Modes, Profile, Setup, Venue, VenueMeter
+from trueup.ports import (
+    Breaks,
+    Check,
+    Clock,
+    Figures,
+    Journal,
+    Leases,
+    Ledger,
+    Modes,
+    Notifier,
+    Outbox,
+    Profile,
+    Requests,
+    Runs,
+    Setup,
+    Tokens,
+    Venue,
+    VenueMeter,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +75,9 @@ class TrialPlace:
 class App:
     """Everything that a surface may use.
 
-    `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does. `start_logs`
-    logs to stderr from now on, from a level that the environment may set otherwise; None is nothing, unless it does.
+    `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does. `own_files` are
+    trueup.toml and the files of the databases: no command writes over one of them. `start_logs` logs to stderr from now
+    on, from a level that the environment may set otherwise; None is nothing, unless it does.
     """
 
     backfill: BackfillConfig
@@ -66,9 +85,14 @@ class App:
     ledger: Ledger
     journal: Journal
     modes: Modes
+    runs: Runs
+    breaks: Breaks
     leases: Leases
     setup: Setup
     figures: Figures
+    outbox: Outbox
+    tokens: Tokens
+    requests: Requests
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -76,9 +100,11 @@ class App:
     settings: tuple[tuple[str, str, str], ...] = ()
     folder: Path = Path()
     embedded: Path | None = None
+    own_files: tuple[Path, ...] = ()
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
     start_logs: Callable[[str | None], None] = lambda _: None
+    notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
 
     def require_ledger(self) -> None:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from trueup.core.audit import AuditDecision, AuditDraft, AuditRow, draft_of, settled
-from trueup.core.decimals import read_decimal
+from trueup.core.audit import AuditDecision, AuditDraft, closing, draft_of, settled
 from trueup.core.errors import ConfigurationError, Refused, TrueupError
 from trueup.core.repair.decisions import Decision, Outcome
 from trueup.core.repair.plan import AccountFacts, ProfilePlan, Wanted, document_hash, mark_existing, plan_account
 from trueup.core.repair.slices import slices_of
 from trueup.core.times import iso
 from trueup.ports import Booking, Lease, Profile, RepairBatch
+from trueup.service.alerts import raise_alert, resolve_alert
 from trueup.service.app import App
 from trueup.service.backfill_report import BackfillReport, ProfileReport, still_open
 from trueup.service.gates import AUDIT_MISSING, LEASE_HELD, left_out, pause_scopes, skipped_reason
@@ -33,6 +33,7 @@ from trueup.service.progress import Progress, silent
 from trueup.service.runs import recorded, told
 
 SLICE_CHANGED = "slice_changed"
+INTERRUPTED = "interrupted"
 APPLY_REFUSED, APPLY_FAILED = "apply_refused", "apply_failed"
 
 
@@ -102,7 +103,10 @@ def _open_gates(app: App, request: BackfillRequest, report: BackfillReport) -> N
             profile, report.dry_run, skipped_reason=reasons[name], error=troubles.get(name)
         )
         if reasons[name] == AUDIT_MISSING:
-            app.journal.alert(AUDIT_MISSING, f"profile:{name}", "The audit table is missing.")
+            text = "The audit table is missing, so that nothing is repaired. Run `trueup init`."
+            raise_alert(app, AUDIT_MISSING, f"{AUDIT_MISSING}:{name}", f"profile:{name}", "critical", text)
+        elif reasons[name] is None:
+            resolve_alert(app, f"{AUDIT_MISSING}:{name}", "The audit table is there again.")
 
 
 def _plan_all(
@@ -202,8 +206,8 @@ def _finish(app: App, item: _Work, report: BackfillReport, *, dry_run: bool) -> 
             drafts = [_unless_stale(draft, stale) for draft in drafts]
         entry.take_audit(app.journal.record(drafts))
         return
-    closing = [_interrupted(row) for row in interrupted]
-    entry.take_audit(app.journal.record([*closing, *drafts]))
+    closed = [closing(row, INTERRUPTED) for row in interrupted]
+    entry.take_audit(app.journal.record([*closed, *drafts]))
     if batch.bookings:
         _apply(app, item, batch, entry)
 
@@ -242,7 +246,7 @@ def _close(app: App, batch_id: str, entry: ProfileReport, error: BaseException) 
     """
     reason = APPLY_REFUSED if isinstance(error, Refused) else APPLY_FAILED
     try:
-        rows = app.journal.close_batch(batch_id, lambda row: _interrupted(row, reason, error=told(error)))
+        rows = app.journal.close_batch(batch_id, lambda row: closing(row, reason, error=told(error)))
     except TrueupError as worse:
         error.add_note(f"The audit of {batch_id} could not be closed: {worse.what} The next run closes it.")
     else:
@@ -274,23 +278,3 @@ def _booking(decision: Decision, draft: AuditDraft, facts: AccountFacts) -> Book
     assert row is not None
     before = facts.booked.of(row.symbol, row.side, row.exchange_order_id, row.client_order_id).qty
     return Booking(row, draft, decision.trade.fingerprint, before)
-
-
-def _interrupted(row: AuditRow, reason: str = "interrupted", **more: object) -> AuditDraft:
-    """Return the row that closes a pending one which was never applied."""
-    return AuditDraft(
-        batch_id=str(row["batch_id"]),
-        profile_id=str(row["profile_id"]),
-        symbol=str(row["symbol"]),
-        trade_id=str(row["trade_id"]),
-        decision=AuditDecision.INTERRUPTED,
-        reason=reason,
-        dry_run=False,
-        actor=str(row["actor"]),
-        plan_hash=str(row["plan_hash"]),
-        exchange_order_id=str(row["exchange_order_id"]),
-        backfill_order_id=str(row["backfill_order_id"]),
-        filled_qty=read_decimal(str(row["filled_qty"])),
-        filled_price=read_decimal(str(row["filled_price"])),
-        metadata={"pendingSeq": row.seq, **more},
-    )

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from trueup.core.audit import AuditDecision, AuditRow
 from trueup.core.decimals import exactly, plain
-from trueup.core.errors import ConfigurationError
+from trueup.core.errors import ConfigurationError, UnknownName
 from trueup.core.orders import Action, LedgerOrder, Said, Side, StatusClass, word
 from trueup.core.repair.attribution import Attribution
 from trueup.core.repair.booked import BookedIndex
@@ -100,7 +100,7 @@ def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanati
     whose = f" of profile {profile_id!r}" if profile_id else ""
     owners = sorted({row.profile_id for row in rows})
     if not owners:
-        raise ConfigurationError(f"The ledger has no trade {trade_id!r}{whose}.", _meant(app, trade_id))
+        raise UnknownName(f"The ledger has no trade {trade_id!r}{whose}.", _meant(app, trade_id))
     if len(owners) > 1:
         raise ConfigurationError(
             f"Several profiles have a trade {trade_id!r}: {', '.join(owners)}.", "Name one with --profile ID."

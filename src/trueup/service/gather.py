@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from trueup.core.errors import CannotKnow, ConfigurationError, nearest
+from trueup.core.errors import CannotKnow, ConfigurationError, UnknownName, nearest
 from trueup.core.holdings import Holdings
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import booked_index
@@ -39,7 +39,7 @@ def choose_profiles(app: App, wanted: Sequence[str] | None) -> list[Profile]:
     if wanted:
         for name in wanted:
             if name not in known:
-                raise ConfigurationError(f"There is no profile {name!r}.", nearest(name, known))
+                raise UnknownName(f"There is no profile {name!r}.", nearest(name, known))
         return [known[name] for name in sorted(set(wanted))]
     chosen = [profile for profile in known.values() if profile.enabled]
     if not chosen:

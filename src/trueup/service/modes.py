@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trueup.core.errors import ConfigurationError
+from trueup.core.errors import ConfigurationError, UnknownName
 from trueup.core.modes import Mode, effective, path_of, read_mode, read_scope
 from trueup.core.times import iso
 from trueup.ports import ModeChange, Profile
@@ -43,7 +43,7 @@ def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
     wanted, where = read_mode(mode), read_scope(scope)
     if not reason.strip():
         raise ConfigurationError("A reason is needed.", "Say why with --reason TEXT; it is kept in the history.")
-    _require_known(app, where)
+    require_known(app, where)
     change = ModeChange(where, wanted, Mode.NORMAL, "operator", app.actor, reason.strip(), iso(app.clock.now_ms()))
     done = app.modes.set(change)
     events.log(
@@ -53,7 +53,7 @@ def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
     return done
 
 
-def _require_known(app: App, scope: str) -> None:
+def require_known(app: App, scope: str) -> None:
     """Refuse a scope that binds nobody: a pause with a misspelt name would pause nothing."""
     kind, _, rest = scope.partition(":")
     profiles = {profile.profile_id for profile in app.ledger.profiles()} if kind in ("profile", "symbol") else set()
@@ -62,17 +62,17 @@ def _require_known(app: App, scope: str) -> None:
     if kind == "symbol":
         missing = not any(rest.startswith(f"{profile}:") for profile in known)
     if missing:
-        raise ConfigurationError(f"{scope!r} binds nobody.", f"Known: {', '.join(sorted(known)) or 'none'}.")
+        raise UnknownName(f"{scope!r} binds nobody.", f"Known: {', '.join(sorted(known)) or 'none'}.")
 
 
 def show_modes(app: App, history: int = 10) -> ModeView:
     """Return the modes in force and their newest changes."""
     current = app.modes.current()
-    profiles = {profile.profile_id: effective(current, _path(app, profile)) for profile in app.ledger.profiles()}
+    profiles = {profile.profile_id: effective(current, profile_path(app, profile)) for profile in app.ledger.profiles()}
     return ModeView(current, profiles, tuple(app.modes.history(history)))
 
 
-def _path(app: App, profile: Profile) -> tuple[str, ...]:
+def profile_path(app: App, profile: Profile) -> tuple[str, ...]:
     """Return the scopes that bind a profile; one whose account is not known is bound by the others."""
     try:
         account = app.account_of(profile).name

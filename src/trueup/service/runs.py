@@ -19,7 +19,7 @@ KILLED = "the program was killed, or stopped with its machine, before the run en
 @contextmanager
 def recorded(app: App, scope: str, report: BackfillReport) -> Iterator[None]:
     """Record a run of the backfill around what it does: its begin, and how it ended, whatever is raised."""
-    report.left_unended = _end_the_killed(app)
+    report.left_unended = end_the_killed(app)
     report.run_id = app.clock.new_id("RUN")
     app.journal.begin_run(report.run_id, KIND, scope)
     with events.within(run_id=report.run_id):
@@ -48,7 +48,7 @@ def _tell(report: BackfillReport, scope: str) -> None:
     )  # fmt: skip
 
 
-def _end_the_killed(app: App) -> list[str]:
+def end_the_killed(app: App) -> list[str]:
     """End the runs that cannot end themselves any more, and return their ids."""
     killed = [run.run_id for run in app.journal.unended_runs() if run.gone]
     for run_id in killed:

@@ -5,7 +5,7 @@ What is put in force again stays within the venue's truth like a new repair (inv
 
 from trueup.core.audit import AuditDecision
 from trueup.core.decimals import read_decimal
-from trueup.core.errors import CannotKnow, ConfigurationError, Refused, nearest
+from trueup.core.errors import CannotKnow, ConfigurationError, Refused, UnknownName, nearest
 from trueup.core.repair.decisions import POSITION_UNKNOWN
 from trueup.core.repair.putting_back import Returning, venue_forbids
 from trueup.core.repair.rows import NAMES_NO_ORDER
@@ -32,7 +32,7 @@ def _undo(app: App, batch_id: str, reason: str, wait_seconds: float, *, back: bo
     owner = next((str(row["profile_id"]) for row in app.journal.audit_rows(batch_id)), None)
     if owner is None:
         known = [batch.batch_id for batch in app.journal.batches()[:200]]
-        raise ConfigurationError(f"There is no batch {batch_id!r}.", nearest(batch_id, known))
+        raise UnknownName(f"There is no batch {batch_id!r}.", nearest(batch_id, known))
     profiles = app.ledger.profiles()
     profile = next((p for p in profiles if p.profile_id == owner), None)
     if profile is None:

@@ -132,7 +132,7 @@ def list_(
 
     Example: trueup backfill list --profile p1
     """
-    from trueup.service.audit import list_batches
+    from trueup.service.audit import batch_json, list_batches
     from trueup.service.gather import choose_profiles
     from trueup.surfaces.cli.views import batches
 
@@ -141,7 +141,7 @@ def list_(
         choose_profiles(app, profile)
     found = list_batches(app, profile or None)
     if form is Format.JSON:
-        print_json({"batches": [batches.as_json(batch) for batch in found]})
+        print_json({"batches": [batch_json(batch) for batch in found]})
     else:
         batches.show(found)
 

@@ -20,14 +20,6 @@ _STYLES = {
 }
 
 
-def as_json(batch: "BatchSummary") -> dict[str, object]:
-    """Return one batch as `backfill list --format json` prints it."""
-    return {
-        "batch_id": batch.batch_id, "profile_id": batch.profile_id, "state": batch.state,
-        "created_at": batch.created_at, "actor": batch.actor, "rows": batch.rows, "decisions": dict(batch.decisions),
-    }  # fmt: skip
-
-
 def show(found: Sequence["BatchSummary"]) -> None:
     """Print the list."""
     if not found:

@@ -1,0 +1,74 @@
+"""Trading as a bot or its operator asks for it: is it allowed in a scope, stop it, let it go on.
+
+A pause only ever tightens; to let trading go on is to set NORMAL, which an open incident forbids.
+"""
+
+from dataclasses import dataclass
+
+from trueup.core.errors import ConfigurationError
+from trueup.core.modes import GLOBAL, Mode, effective, read_mode, read_scope
+from trueup.core.times import iso
+from trueup.ports import ModeChange
+from trueup.service.app import App
+from trueup.service.modes import profile_path, require_known, set_mode
+
+
+@dataclass(frozen=True, slots=True)
+class Trading:
+    """What holds in a scope: the strictest mode on its path, the scope that demands it, and the change that did it."""
+
+    scope: str
+    mode: Mode
+    because_of: str
+    change: ModeChange | None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the status for printing."""
+        change = self.change
+        return {
+            "status": "PAUSED" if self.mode.paused else "RUNNING", "mode": self.mode.name, "scope": self.scope,
+            "because_of": self.because_of, "source": change.source if change is not None else None,
+            "since": change.at if change is not None else None, "actor": change.actor if change is not None else None,
+            "reason": change.reason if change is not None else None,
+        }  # fmt: skip
+
+
+def trading(app: App, scope: str = GLOBAL) -> Trading:
+    """Say whether trading is allowed in a scope, by which mode, since when and why."""
+    where = read_scope(scope)
+    require_known(app, where)
+    mode, origin = effective(app.modes.current(), path_to(app, where))
+    return Trading(where, mode, origin, app.modes.since(origin))
+
+
+def pause(app: App, reason: str, scope: str = GLOBAL, mode: str = Mode.SAFE_MODE.name) -> Trading:
+    """Pause trading in a scope; a mode that is stricter already stays."""
+    wanted, where = read_mode(mode), read_scope(scope)
+    if not wanted.paused:
+        raise ConfigurationError(f"{wanted.name} pauses nothing.", "Use SAFE_MODE, FLATTEN or HALT.")
+    if not reason.strip():
+        raise ConfigurationError("A reason is needed.", "Say why; it is kept in the history.")
+    require_known(app, where)
+    now = iso(app.clock.now_ms())
+    app.modes.tighten(ModeChange(where, wanted, Mode.NORMAL, "operator", app.actor, reason.strip(), now))
+    return trading(app, where)
+
+
+def resume(app: App, reason: str, scope: str = GLOBAL) -> Trading:
+    """Let a scope trade again, as far as wider scopes allow it; Refused where an incident is open in it."""
+    set_mode(app, Mode.NORMAL.name, scope, reason)
+    return trading(app, scope)
+
+
+def path_to(app: App, scope: str) -> tuple[str, ...]:
+    """Return the scopes that bind a scope, widest first, itself included."""
+    kind, _, rest = scope.partition(":")
+    if kind == GLOBAL:
+        return (GLOBAL,)
+    if kind == "account":
+        return (GLOBAL, scope)
+    profiles = {profile.profile_id: profile for profile in app.ledger.profiles()}
+    if kind == "profile":
+        return profile_path(app, profiles[rest])
+    owners = [name for name in profiles if rest.startswith(f"{name}:")]
+    return (*profile_path(app, profiles[max(owners, key=len)]), scope)

@@ -1,0 +1,1 @@
+"""The HTTP API: FastAPI on the use cases; nothing here is imported before `trueup serve`."""

@@ -1,0 +1,90 @@
+"""The command serve: the HTTP API, until it is told to stop."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trueup.core.errors import ConfigurationError
+from trueup.surfaces.cli.options import Format, FormatOption, add_command
+from trueup.surfaces.cli.output import STRONG, note, print_json, say
+from trueup.surfaces.cli.session import open_app
+
+if TYPE_CHECKING:
+    from trueup.service.tokens import NewToken
+
+PORT = 8787
+_EXIT_CODES = (
+    "Exit codes: 0 stopped by SIGINT or SIGTERM, 2 wrong usage or configuration, 3 the database is unreadable."
+)
+
+
+def register(program: typer.Typer) -> None:
+    """Add the command."""
+    add_command(program, serve, _EXIT_CODES)
+
+
+def serve(
+    context: typer.Context,
+    *,
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="The address to bind.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = PORT,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="The certificate (chain), PEM.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, PEM.")] = None,
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="A proxy with TLS is the only way to reach it.")
+    ] = False,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Serve the HTTP API, described at /docs, until it is told to stop.
+
+    The first start makes a token and prints a link to log in with; it is shown this once. Beyond this machine it is
+    served with TLS or behind a proxy only, and only after `trueup token create`.
+
+    Example: trueup serve --port 8787
+    """
+    try:
+        from trueup.surfaces.api.app import create_app
+        from trueup.surfaces.api.options import ApiOptions
+        from trueup.surfaces.api.serving import Place, listening, serving, until_stopped
+        from trueup.surfaces.metrics import render
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"The HTTP API needs the Python package {error.name}, which is not installed.",
+            "Install it: pip install 'trueup[api]'.",
+        ) from None
+    from trueup.service.tokens import first_token
+
+    app = open_app(context, logs="info")
+    place = Place(host, port, tls_cert, tls_key, behind_proxy)
+    options = ApiOptions(
+        metrics=lambda: render(app),
+        metrics_open=place.on_loopback,
+        hosts=place.hosts,
+        behind_proxy=behind_proxy,
+        secure=place.secure,
+    )
+    with until_stopped() as stop, listening(place) as listener:
+        made = first_token(app, alone=place.on_loopback)
+        with serving(create_app(app, options), place, listener, stop) as url:
+            _tell(url, made, form)
+            stop.wait()
+        note("stopped")
+
+
+def _tell(url: str, made: "NewToken | None", form: Format) -> None:
+    """Say where it answers, and how to log in; behind the # a token reaches no server and no log."""
+    docs = f"{url}/docs"
+    link = f"{docs}#token={made.secret}" if made is not None else None
+    if form is Format.JSON:
+        print_json({"url": url, "docs": docs, "log_in": link, "token": made.secret if made is not None else None})
+    else:
+        say("trueup answers at ", (url, STRONG), f"; its API is described at {docs}")
+        if made is not None and link is not None:
+            say(f"Token of {made.token.name}, {made.token.role}, shown this once: ", (made.secret, STRONG))
+            say("Log in: ", (link, STRONG))
+        note("Stop it with Ctrl-C.")
+    sys.stdout.flush()
