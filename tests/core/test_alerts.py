@@ -1,6 +1,7 @@
 """When something is told: once in a while, louder when it stays, over when it is over."""
 
 from dataclasses import replace
+from itertools import takewhile
 
 import pytest
 from hypothesis import given
@@ -24,13 +25,20 @@ class Outbox:
     def end(self, now_ms: int) -> Change:
         return self._keep(gone(self.rows, "over", now_ms), now_ms)
 
+    def due(self, now_ms: int) -> list[Alert]:
+        """What may be sent, newest first: a message that is held back holds back those after it."""
+        waiting = [row for row in reversed(self.rows) if row.sent_ms is None]
+        free = takewhile(lambda row: (row.next_attempt_ms or 0) <= now_ms, waiting)
+        return list(reversed(list(free)))
+
     def deliver(self, now_ms: int) -> list[Alert]:
-        due = [r for r in self.rows if r.sent_ms is None and (r.next_attempt_ms or 0) <= now_ms]
+        due = self.due(now_ms)
         self.rows = [replace(row, sent_ms=now_ms, attempts=1) if row in due else row for row in self.rows]
         return due
 
-    def try_in_vain(self) -> None:
-        self.rows = [replace(row, attempts=row.attempts + 1) if row.sent_ms is None else row for row in self.rows]
+    def try_in_vain(self, now_ms: int) -> None:
+        due = self.due(now_ms)[-1:]
+        self.rows = [replace(row, attempts=row.attempts + 1) if row in due else row for row in self.rows]
 
     def _keep(self, change: Change, now_ms: int) -> Change:
         if change.changed is not None:
@@ -111,7 +119,7 @@ def test_what_nobody_took_yet_is_one_message_with_the_newest_words(box: Outbox) 
 
 def test_what_is_being_sent_is_not_rewritten(box: Outbox) -> None:
     box.see(0)
-    box.try_in_vain()
+    box.try_in_vain(0)
     box.see(1, replace(WARNING, text="newer"))
     assert (box.rows[0].text, box.rows[0].count, len(box.rows)) == ("text", 2, 1)
     box.see(2)
@@ -139,7 +147,7 @@ def test_what_nobody_heard_of_ends_in_silence(box: Outbox) -> None:
 
 def test_what_failed_to_be_told_is_still_told_and_so_is_its_end(box: Outbox) -> None:
     box.see(0)
-    box.try_in_vain()
+    box.try_in_vain(0)
     box.end(5)
     assert [row.severity for row in reversed(box.deliver(9))] == [Severity.WARNING, Severity.RESOLVED]
 
@@ -189,7 +197,7 @@ def test_invariants_of_every_story(steps: list[tuple[str, int]]) -> None:
         if what == "deliver":
             told += [(now, alert) for alert in reversed(box.deliver(now))]
         elif what == "fail":
-            box.try_in_vain()
+            box.try_in_vain(now)
         elif what == "end":
             box.end(now)
         else:

@@ -28,7 +28,7 @@ class SqlOutbox:
         with self._state.writing() as connection:
             if not self._state.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
-            change = decide(_story(connection, key))
+            change = decide(_story(connection, key, lock=True))
             if change.changed is not None:
                 _write(connection, change.changed)
             if change.added is not None:
@@ -89,9 +89,11 @@ def _due(now_ms: int) -> Select[Any]:
     return select(table).where(table.c.sent_at.is_(None), free, first).order_by(table.c.seq).limit(1)
 
 
-def _story(connection: Connection, key: str) -> list[Alert]:
+def _story(connection: Connection, key: str, *, lock: bool = False) -> list[Alert]:
+    """Return a key's newest messages; locked, so that none is taken to be sent while it changes."""
     table = schema.alerts
     query = select(table).where(table.c.key == key).order_by(table.c.seq.desc()).limit(_STORY)
+    query = query.with_for_update() if lock else query
     return [_alert(row) for row in connection.execute(query).mappings()]
 
 
