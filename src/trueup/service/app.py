@@ -18,6 +18,8 @@ from trueup.ports import (
     Leases,
     Ledger,
     Modes,
+    Notifier,
+    Outbox,
     Profile,
     Requests,
     Runs,
@@ -92,6 +94,7 @@ class App:
     tokens: Tokens
     requests: Requests
     figures: Figures
+    outbox: Outbox
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -103,6 +106,7 @@ class App:
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
     start_logs: Callable[[str | None], None] = lambda _: None
+    notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
 
     def require_ledger(self) -> None:

@@ -50,6 +50,7 @@ def serve(
         from trueup.surfaces.api.app import create_app
         from trueup.surfaces.api.options import ApiOptions
         from trueup.surfaces.api.serving import Place, listening, serving, until_stopped
+        from trueup.surfaces.metrics import render
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"The HTTP API needs the Python package {error.name}, which is not installed.",
@@ -57,10 +58,14 @@ def serve(
         ) from None
     from trueup.service.tokens import first_token
 
-    app = open_app(context)
+    app = open_app(context, logs="info")
     place = Place(host, port, tls_cert, tls_key, behind_proxy)
     options = ApiOptions(
-        metrics_open=place.on_loopback, hosts=place.hosts, behind_proxy=behind_proxy, secure=place.secure
+        metrics=lambda: render(app),
+        metrics_open=place.on_loopback,
+        hosts=place.hosts,
+        behind_proxy=behind_proxy,
+        secure=place.secure,
     )
     with until_stopped() as stop, listening(place) as listener:
         made = first_token(app, alone=place.on_loopback)
