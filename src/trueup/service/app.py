@@ -64,12 +64,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class TrialPlace:
-    """Where a simulated exchange can be tried: its address, the bot's folder, and the variables with its secrets."""
+    """Where a simulated exchange can be tried: its address, the bot's folder, and the variables with its secrets.
+
+    `anew` says that the folder took the place of an earlier one.
+    """
 
     url: str
     folder: Path
     about: str
     environ: Mapping[str, str]
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
