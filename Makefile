@@ -60,4 +60,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): a minute or two, once."
 	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@command -v promtool >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && echo "Installing promtool, which checks the alert rules (Debian's package prometheus)." \
+	  && apt-get update -qq && apt-get install -qq -y --no-install-recommends prometheus >/dev/null; } \
+	  || echo "promtool is not here, so that the tests of the alert rules are skipped; Debian: apt-get install prometheus"
 	@touch $@

@@ -1,4 +1,4 @@
-"""Write the pages that are printed from the program's own tables: the decision table, the flags, the ledger's words.
+"""Write the pages that are printed from the program's own tables: the rules, flags, events, words.
 
 python docs/make_pages.py          write them
 python docs/make_pages.py --check  say which are not current, and exit 1
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trueup.core.orders import KNOWN_STATUSES, SIDES, Action, Side, StatusClass
 from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Case
+from trueup.service.events import EVENTS
 from trueup.settings import FLAGS
 
 HERE = Path(__file__).parent
@@ -67,15 +68,27 @@ Under `explained` the trades are served in the order of their newest rows, oldes
 """
 
 BEFORE_FLAGS = """\
-# The flags of the EXIT backfill
+# The flags
 
-Each is an environment variable, or the same name in lower case under `[backfill]` in `trueup.toml`. The environment
-wins over the file, and `--apply` and `--dry-run` on the command line win over both. A value that is not allowed is
-refused by name (exit code 2), and so is a name that begins like one of these and is none of them.
+Each is an environment variable, or the same name in lower case in `trueup.toml`: under `[backfill]` or `[reconcile]`,
+as the tables below say. The environment wins over the file, and `--apply` and `--dry-run` on the command line win over
+both. A value that is not allowed is refused by name (exit code 2), and so is a name that begins like one of these and
+is none of them.
+"""
+
+BEFORE_BACKFILL_FLAGS = """
+## The EXIT backfill: `[backfill]`
 
 """
 
-BACKFILL_EXAMPLE = """
+BEFORE_RECONCILE_FLAGS = """
+## The reconciliation loop: `[reconcile]`
+
+"""
+
+FLAGS_EXAMPLE = """
+## An example
+
 In `trueup.toml`:
 
 ```toml
@@ -83,9 +96,39 @@ In `trueup.toml`:
 enable_recon_exit_backfill = true
 recon_exit_backfill_flatness = "explained"
 recon_exit_backfill_profile_allowlist = ["trend", "swing"]
+
+[reconcile]
+recon_interval_seconds = 10
+enable_recon_watchdog_auto_resume = false
 ```
 
+## From the environment only
+
+| variable | what it says |
+| --- | --- |
+| `TRUEUP_CONFIG` | the `trueup.toml` to read, where `--config` names none |
+| `TRUEUP_LEDGER_URL` | the ledger's URL; wins over `[ledger] url` |
+| `TRUEUP_ALERT_URLS` | where alerts go: [Apprise](https://github.com/caronc/apprise/wiki) URLs with blanks or commas \
+between them; secrets, in no output |
+| `TRUEUP_LOG_LEVEL` | `debug`, `info`, `warning` or `error`; without it a command that does one thing and ends logs \
+nothing, and a server or worker logs from `info` up |
+| `TRUEUP_LOG_FORMAT` | `json`, `text` or `auto`: text with colours on a terminal, else JSON |
+
 `trueup doctor` lists every setting that is not at its default, and where it is from.
+"""
+
+BEFORE_EVENTS = """\
+# What the log says
+
+Every line is one event. For machines it is a JSON object: `timestamp` (UTC), `level`, `event`, the ids of what is going
+on (`cycle_id`, `run_id`), and the event's fields. On a terminal the same stands in colours. Logs go to stderr; secrets
+that the program knows (keys, passwords, the addresses of alerts) are masked.
+
+`TRUEUP_LOG_LEVEL` and `TRUEUP_LOG_FORMAT` are described with the [flags](flags.md#from-the-environment-only). What
+libraries have to say is logged from `warning` up, with its text as the event.
+
+| event | level | fields | what it means |
+| --- | --- | --- | --- |
 """
 
 BEFORE_STATUSES = """\
@@ -155,10 +198,27 @@ def decision_table() -> str:
 
 def flags() -> str:
     """Return the page of the flags."""
+    return "".join(
+        (
+            GENERATED.format(source="trueup.settings.FLAGS"), BEFORE_FLAGS, BEFORE_BACKFILL_FLAGS, _flags("backfill"),
+            BEFORE_RECONCILE_FLAGS, _flags("reconcile"), FLAGS_EXAMPLE,
+        )
+    )  # fmt: skip
+
+
+def _flags(table: str) -> str:
     rows = [(f"`{flag.name}`", f"`{flag.default}`" if flag.default else "empty", flag.allowed, flag.meaning)
-            for flag in FLAGS]  # fmt: skip
-    table = _table(("flag", "default", "allowed", "what it does"), rows)
-    return GENERATED.format(source="trueup.settings.FLAGS") + BEFORE_FLAGS + table + BACKFILL_EXAMPLE
+            for flag in FLAGS if flag.table == table]  # fmt: skip
+    return _table(("flag", "default", "allowed", "what it does"), rows)
+
+
+def events() -> str:
+    """Return the page of the log's events."""
+    rows = [
+        (f"`{event.name}`", event.level, ", ".join(f"`{name}`" for name in event.fields), event.meaning)
+        for event in EVENTS
+    ]
+    return GENERATED.format(source="trueup.service.events") + BEFORE_EVENTS + _rows(rows)
 
 
 def ledger_rows() -> str:
@@ -199,11 +259,16 @@ def _reason(case: Case) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+    return _rows([head, ["---"] * len(head), *rows])
+
+
+def _rows(lines: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
 
 
-PAGES = {"decision-table.md": decision_table, "flags.md": flags, "ledger-rows.md": ledger_rows}
+PAGES = {
+    "decision-table.md": decision_table, "events.md": events, "flags.md": flags, "ledger-rows.md": ledger_rows,
+}  # fmt: skip
 
 
 def stale() -> list[str]:

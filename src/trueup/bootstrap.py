@@ -14,16 +14,21 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.symbols import COMMON_ALIASES, Symbols
 from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
+from trueup.ledger.breaks_store import SqlBreaks
+from trueup.ledger.figures import SqlFigures
+from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
+from trueup.ledger.runs import SqlRuns
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tokens import SqlTokens
-from trueup.ports import Check, Profile, Venue
-from trueup.service.app import Account, App, BackfillConfig, TrialPlace
-from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, load, secrets_of
+from trueup.ports import Check, Profile, Venue, VenueMeter
+from trueup.service import events
+from trueup.service.app import Account, App, BackfillConfig, ReconcileConfig, TrialPlace
+from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, known_secrets, load, secrets_of
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.file import FileVenue
 
@@ -55,24 +60,33 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     ledger = settings.ledger
     only = settings.profiles[0].id if len(settings.profiles) == 1 else None
     store = open_store(ledger.url, OrdersMap(ledger.orders_table, ledger.columns or None, only), ledger.state_url)
-    accounts = {account.name: _account(account, settings, environ) for account in settings.accounts}
+    meter = VenueMeter()
+    accounts = {account.name: _account(account, settings, environ, meter) for account in settings.accounts}
     return App(
         backfill=_backfill(settings),
+        reconcile=_reconcile(settings),
         accounts=accounts,
         ledger=SqlLedger(store),
         journal=SqlJournal(store, clock),
         modes=SqlModes(store),
+        runs=SqlRuns(store, clock),
+        breaks=SqlBreaks(store),
+        heartbeats=SqlHeartbeats(store),
         leases=SqlLeases(store, clock),
         setup=SqlSetup(store),
         tokens=SqlTokens(store),
         requests=SqlRequests(store, clock),
+        figures=SqlFigures(store, clock),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),
         settings=tuple(describe(settings)),
         folder=settings.folder,
         embedded=settings.embedded,
+        own_files=(*store.files, *([settings.source] if settings.source is not None else [])),
         close=store.close,
+        start_logs=lambda level: _start_logs(level, settings, environ),
+        meter=meter,
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )
 
@@ -138,19 +152,39 @@ def _backfill(settings: Settings) -> BackfillConfig:
     return BackfillConfig(given.enabled, given.dry_run, given.require_pause, given.profile_allowlist, given.policy)
 
 
+def _reconcile(settings: Settings) -> ReconcileConfig:
+    given = settings.reconcile
+    return ReconcileConfig(
+        given.policy, float(given.interval_s), float(given.full_check_s), given.worker_batch, given.contention_alert,
+        given.runs_kept_days,
+    )  # fmt: skip
+
+
+def _start_logs(level: str | None, settings: Settings, environ: Mapping[str, str] | None) -> None:
+    wanted = settings.logs.level or level
+    if wanted is None:
+        events.listen_only(None)
+        return
+    from trueup.surfaces.logs import start_logs
+
+    start_logs(wanted, settings.logs.form, known_secrets(settings, environ))
+
+
 def _profile(given: ProfileSettings) -> Profile:
     return Profile(
         given.id, given.account, given.user_id, given.managed_symbols, given.allocated_capital, given.enabled
     )
 
 
-def _account(given: AccountSettings, settings: Settings, environ: Mapping[str, str] | None) -> Account:
+def _account(
+    given: AccountSettings, settings: Settings, environ: Mapping[str, str] | None, meter: VenueMeter
+) -> Account:
     symbols = Symbols({**COMMON_ALIASES, **given.symbol_aliases})
     kind, _, rest = given.venue.partition(":")
     venues: dict[str, Callable[[], Venue]] = {
         "file": lambda: FileVenue(given.name, settings.folder / rest, symbols),
-        "alpaca": lambda: _alpaca(_live(given, settings, symbols, environ)),
-        "ccxt": lambda: _ccxt(_live(given, settings, symbols, environ), rest.strip().lower()),
+        "alpaca": lambda: _alpaca(_live(given, settings, symbols, environ, meter)),
+        "ccxt": lambda: _ccxt(_live(given, settings, symbols, environ, meter), rest.strip().lower()),
     }
     if kind.lower() not in venues or bool(rest.strip()) is (kind.lower() == "alpaca"):
         raise ConfigurationError(
@@ -161,7 +195,7 @@ def _account(given: AccountSettings, settings: Settings, environ: Mapping[str, s
 
 
 def _live(
-    given: AccountSettings, settings: Settings, symbols: Symbols, environ: Mapping[str, str] | None
+    given: AccountSettings, settings: Settings, symbols: Symbols, environ: Mapping[str, str] | None, meter: VenueMeter
 ) -> LiveAccount:
     return LiveAccount(
         name=given.name,
@@ -176,6 +210,7 @@ def _live(
         allow_flatten=given.allow_flatten,
         page_limit=settings.backfill.fetch_limit_per_page,
         max_pages=settings.backfill.max_fetch_pages,
+        meter=meter,
     )
 
 

@@ -17,6 +17,9 @@ from trueup.service.app import App
 from trueup.surfaces.cli.main import run
 from trueup.surfaces.cli.session import Demo
 
+OURS = ("ENABLE_RECON", "EXCHANGE_STATE_", "RECON_", "TRUEUP_")
+"""How the names of variables begin that would change what the program does."""
+
 
 class Terminal(StringIO):
     """A stream that says it is a terminal."""
@@ -63,7 +66,7 @@ class Program:
 
 def process(folder: Path, *words: str, environ: dict[str, str] | None = None, python: tuple[str, ...] = ()) -> Answer:
     """Run one command in a process of its own, in a folder, with no settings in its environment but those given."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ENABLE_RECON", "RECON_", "TRUEUP_"))}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
     command = [sys.executable, *python, "-m", "trueup", *words]
     done = subprocess.run(
         command, cwd=folder, env={**clean, **(environ or {})}, capture_output=True, text=True, timeout=60, check=False

@@ -86,6 +86,22 @@ class TestDoctor:
         assert "      -> Run `trueup init`." in lines[place:]
         assert [line for line in lines if len(line) > 80 and str(bot.folder) not in line] == []
 
+    def test_names_the_symbols_of_the_ledger_that_the_venue_does_not_list(self, bot: Bot) -> None:
+        bot.venue(unknown_symbols={"BTC/USD": "the venue lists no BTC/USD", "OTHER": "of nobody"})
+        bot.ready(row("TRD-GHOST", client_order_id="c-1"))
+        answer = Program(bot)("doctor")
+        assert answer.code == 3
+        assert "the venue lists no BTC/USD" in answer.out
+        assert "OTHER" not in answer.out
+        assert Program(bot)("check").code == 3
+
+    def test_warns_of_a_managed_symbol_that_the_venue_does_not_list(self, bot: Bot) -> None:
+        bot.venue(unknown_symbols={"NOPE/USD": "the venue lists no NOPE/USD"})
+        bot.profiles = [{"id": "p1", "managed_symbols": ["BTC/USD", "NOPE/USD"]}]
+        bot.ready(row("TRD-GHOST", client_order_id="c-1"))
+        answer = Program(bot)("doctor")
+        assert (answer.code, "the venue lists no NOPE/USD" in answer.out) == (0, True)
+
     def test_counts_broken_settings_among_its_findings(self, tmp_path: Path) -> None:
         (tmp_path / "trueup.toml").write_text("[ledgr]\n")
         answer = process(tmp_path, "doctor")

@@ -110,6 +110,7 @@ def test_a_whole_row() -> None:
         order_id="o1", profile_id="p1", trade_id="TRD-1", symbol="BTC/USD", status=StatusClass.FILLED, user_id="u1",
         side=Side.BUY, action=Action.ENTRY, qty=Decimal(1), price=Decimal("100.5"), time_ms=START,
         exchange_order_id="x", client_order_id="c", sub_tag="s", source="BOT", defect=None, detail="",
+        word="filled", order_side=Side.BUY, order_action=Action.ENTRY, order_ms=START,
     )  # fmt: skip
 
 
@@ -252,3 +253,45 @@ def test_an_unknown_status_is_told_with_the_nearest_known_ones(status: object, h
     orders._near.cache_clear()
     detail = read(status=status).detail
     assert detail.startswith(f"order o1: status {status!r} is not known; {hint}")
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [("Partially-Filled", "partially_filled"), (" NEW ", "new"), ("", ""), (None, ""), ("Gone  away", "gone_away")],
+)
+def test_a_row_of_any_status_keeps_the_word_of_it(status: object, name: str) -> None:
+    assert read(status=status).word == name
+
+
+@pytest.mark.parametrize(
+    ("columns", "ordered"),
+    [
+        ({"status": "new"}, 5), ({"status": "new", "order_qty": None}, 2), ({"status": "new", "order_qty": "0"}, 2),
+        ({"status": "new", "order_qty": "x"}, None), ({"status": "new", "order_qty": None, "quantity": "3"}, None),
+        ({"status": "new", "order_qty": None, "qty": "0"}, None), ({"status": "canceled"}, 5),
+        ({"status": "canceled", "order_qty": None}, None), ({"status": "partially_filled"}, 5),
+        ({"status": "filled", "order_qty": None}, None), ({"status": "filled", "qty": "x"}, 5),
+    ],
+)  # fmt: skip
+def test_what_was_ordered_is_read_of_every_row_and_of_a_working_one_also_from_its_quantity(
+    columns: dict[str, object], ordered: int | None
+) -> None:
+    assert read(**{**SAYS, **columns}).order_qty == ordered
+
+
+@pytest.mark.parametrize("status", ["new", "canceled"])
+def test_a_row_that_books_nothing_says_in_its_own_fields_what_it_asks_for(status: str) -> None:
+    found = read(**{**SAYS, "status": status})
+    asked = (found.order_side, found.order_action, found.order_price, found.order_ms)
+    assert asked == (Side.SELL, Action.EXIT, Decimal("101.5"), START)
+    assert (found.side, found.action, found.qty, found.price, found.time_ms) == (None, None, 0, None, None)
+    odd = read(**{**SAYS, "status": status, "side": "up", "action": "out", "price": "x", "timestamp": "soon"})
+    assert (odd.order_side, odd.order_action, odd.order_price, odd.order_ms) == (None, None, None, None)
+
+
+def test_a_filled_row_has_paid_its_price_and_does_not_ask_for_it() -> None:
+    found = read(**SAYS)
+    asked = (found.order_side, found.order_action, found.order_price, found.order_ms)
+    assert asked == (Side.SELL, Action.EXIT, None, START)
+    bad = read(**{**SAYS, "qty": "x"})
+    assert (bad.order_side, bad.order_action, bad.order_price, bad.order_ms) == asked

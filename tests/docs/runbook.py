@@ -48,7 +48,8 @@ class Runner:
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run one command as a shell would find it in the environment of these tests."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRUEUP_", "RECON_"))}
+        ours = ("EXCHANGE_STATE_", "RECON_", "TRUEUP_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         ledger = {"TRUEUP_LEDGER_URL": self.url} if self.url else {}
         environ = {**kept, **ledger, **self.environ, "PATH": path}
         return subprocess.run(

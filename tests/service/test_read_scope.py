@@ -21,7 +21,13 @@ class Recorder:
         self.asked.append(scope)
         return self.venue.read(scope)
 
-    def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
+    def find_order(
+        self,
+        symbol: str,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        placed_ms: int | None = None,
+    ) -> OrderAnswer:
         return self.venue.find_order(symbol, order_id, client_order_id)
 
 

@@ -67,3 +67,12 @@ def test_what_was_changed_afterwards_is_told_as_it_is() -> None:
     rows = {name: value for name, value, _ in describe(changed)}
     assert rows["RECON_EXIT_BACKFILL_DRY_RUN"] == "false"
     assert rows["RECON_EXIT_BACKFILL_PROFILE_ALLOWLIST"] == "every profile"
+
+
+def test_of_alert_targets_only_their_number_is_told(tmp_path: Path) -> None:
+    environ = {"TRUEUP_ALERT_URLS": "json://u:hush-hush@h/p, slack://tokena/b", "TRUEUP_LOG_LEVEL": "INFO"}
+    settings = read(tmp_path, CONTENT, **environ)
+    rows = {name: (value, source) for name, value, source in describe(settings)}
+    assert rows["TRUEUP_ALERT_URLS"] == ("2 targets", "env")
+    assert rows["TRUEUP_LOG_LEVEL"] == ("info", "env")
+    assert "hush" not in repr(settings)

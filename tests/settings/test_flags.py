@@ -6,15 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.settings.files import document, error_of, read
+from tests.settings.files import document, error_of, read, written
 
+from trueup.bootstrap import build
 from trueup.core.errors import ConfigurationError
+from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy, Flatness
-from trueup.settings import FLAGS, BackfillSettings, Settings, load
-from trueup.settings.flags import FIELDS
+from trueup.service.app import ReconcileConfig
+from trueup.settings import FLAGS, BackfillSettings, ReconcileSettings, load
+from trueup.settings.description import value_of
+from trueup.settings.flags import ROWS
 
 HOUR, MINUTE = 3_600_000, 60_000
+TABLES = {flag.name: flag.table for flag in FLAGS}
 SWITCHES = (
+    "ENABLE_RECON_POSITION_PARITY_HEARTBEAT",
+    "ENABLE_RECON_WATCHDOG_AUTO_RESUME",
+    "RECON_POSITION_PARITY_DRY_RUN",
+    "RECON_POSITION_PARITY_REQUIRE_SUBTAG_ATTRIBUTION",
     "ENABLE_RECON_EXIT_BACKFILL",
     "RECON_EXIT_BACKFILL_DRY_RUN",
     "RECON_EXIT_BACKFILL_REQUIRE_PAUSE",
@@ -30,8 +39,26 @@ FLATNESS = "RECON_EXIT_BACKFILL_FLATNESS"
 LIMIT = "RECON_ORDER_COVERAGE_FETCH_LIMIT_PER_PAGE"
 PAGES = "RECON_ORDER_COVERAGE_MAX_FETCH_PAGES"
 PREFIX = "TRUEUP_ORDER_TAG_PREFIX"
+INTERVAL = "RECON_INTERVAL_SECONDS"
+FULL_CHECK = "RECON_FULL_CHECK_SECONDS"
+SETTLE = "RECON_SETTLE_WINDOW_SECONDS"
+NOTIONAL = "RECON_POSITION_PARITY_MAX_NOTIONAL_PCT"
+HIGHEST = {
+    LIMIT: 500,
+    PAGES: 100,
+    "RECON_WORKER_BATCH": 1000,
+    "RECON_LEASE_CONTENTION_ALERT": 100_000,
+    "RECON_RUNS_KEPT_DAYS": 3650,
+    "RECON_MISSING_CONFIRMATIONS": 100,
+    "RECON_POSITION_PARITY_CONFIRMATIONS": 100,
+    "RECON_WATCHDOG_AUTO_RESUME_CLEAN_CYCLES": 1000,
+    "RECON_WATCHDOG_AUTO_RESUME_MIN_PAUSE_MS": 604_800_000,
+    "RECON_WATCHDOG_AUTO_RESUME_COOLDOWN_MS": 604_800_000,
+    "EXCHANGE_STATE_MISMATCH_THROTTLE_MS": 86_400_000,
+}
+"""The whole numbers, each with the highest that is allowed; the lowest is 1, of times in milliseconds 0."""
 
-NUMBERS = (DUST_ABS, DUST_REL, LOOKBACK, GRACE, LIMIT, PAGES)
+NUMBERS = (DUST_ABS, DUST_REL, LOOKBACK, GRACE, INTERVAL, FULL_CHECK, SETTLE, NOTIONAL, *HIGHEST)
 NO_NUMBERS = ("", "  ", "abc", "nan", "NaN", "inf", "-inf", "-1", "1,5", "0x10", "1_000", "٣", "1" * 200, "true")
 
 GOOD = [
@@ -58,10 +85,18 @@ GOOD = [
     (FLATNESS, "flat", Flatness.FLAT),
     (FLATNESS, "Explained", Flatness.EXPLAINED),
     (FLATNESS, " EVIDENCE\n", Flatness.EVIDENCE),
-    (LIMIT, "1", 1),
-    (LIMIT, "500", 500),
-    (PAGES, "1", 1),
-    (PAGES, " 100 ", 100),
+    *[(name, "1", 1) for name in HIGHEST],
+    *[(name, f" {highest} ", highest) for name, highest in HIGHEST.items()],
+    *[(name, "0", 0) for name in HIGHEST if name.endswith("_MS")],
+    (INTERVAL, "0.1", Decimal("0.1")),
+    (INTERVAL, "86400", Decimal(86_400)),
+    (FULL_CHECK, "1", Decimal(1)),
+    (FULL_CHECK, "2592000", Decimal(2_592_000)),
+    (SETTLE, "0", 0),
+    (SETTLE, "1.5", 1500),
+    (SETTLE, "86400", 24 * HOUR),
+    (NOTIONAL, "0", Decimal(0)),
+    (NOTIONAL, "1", Decimal(1)),
     (PREFIX, "my-bot", "my-bot"),
 ]
 BAD = [
@@ -78,8 +113,17 @@ BAD = [
     (FLATNESS, ""),
     (FLATNESS, "flt"),
     (FLATNESS, "Flatness.FLAT"),
-    *[(name, text) for name in (LIMIT, PAGES) for text in ("0", "501", "1.5", "8.0", "1e1")],
-    (PAGES, "101"),
+    *[(name, text) for name in HIGHEST for text in ("1.5", "8.0", "1e1")],
+    *[(name, "0") for name in HIGHEST if not name.endswith("_MS")],
+    *[(name, str(highest + 1)) for name, highest in HIGHEST.items()],
+    (INTERVAL, "0"),
+    (INTERVAL, "0.09"),
+    (INTERVAL, "86400.1"),
+    (FULL_CHECK, "0.9"),
+    (FULL_CHECK, "2592001"),
+    (SETTLE, "86401"),
+    (NOTIONAL, "1.01"),
+    (NOTIONAL, "50"),
     *[(PREFIX, text) for text in ("", " ", "a:b", "a b", "a\tb", "bot ", "a\x00")],
     (ALLOWLIST, "a\nb"),
 ]
@@ -94,24 +138,22 @@ GOOD_IN_FILE = [
     (GRACE, 7, 7 * MINUTE),
     (LIMIT, 200, 200),
     (PAGES, 3, 3),
+    (INTERVAL, 0.5, Decimal("0.5")),
+    (SETTLE, 45, 45_000),
+    (NOTIONAL, 0.25, Decimal("0.25")),
+    ("RECON_WATCHDOG_AUTO_RESUME_MIN_PAUSE_MS", 60_000, MINUTE),
 ]
 BAD_IN_FILE: list[tuple[str, object]] = [
     *[(name, value) for name in SWITCHES for value in (2, -1, 1.0, [], [True], {}, {"a": 1})],
     *[(name, value) for name in NUMBERS for value in (True, False, [], [1], {}, -1, -0.5, float("nan"), float("inf"))],
-    *[(name, value) for name in (LIMIT, PAGES) for value in (8.0, 0, 501)],
+    *[(name, value) for name, highest in HIGHEST.items() for value in (8.0, highest + 1)],
     *[(name, value) for name in (FLATNESS, PREFIX) for value in (1, True, [], ["flat"], {})],
     *[(ALLOWLIST, value) for value in (1, True, {}, [1], [["a"]], ["a", 2.5])],
 ]
 
 
-def value_of(settings: Settings, name: str) -> object:
-    backfill: Any = settings.backfill
-    field = FIELDS[name]
-    return getattr(backfill, field) if hasattr(backfill, field) else getattr(backfill.policy, field)
-
-
 def in_file(name: str, value: object) -> str:
-    return document({"backfill": {name.lower(): value}})
+    return document({TABLES[name]: {name.lower(): value}})
 
 
 @pytest.fixture(autouse=True)
@@ -135,17 +177,54 @@ def test_every_default_is_the_documented_one() -> None:
         "RECON_ORDER_COVERAGE_FETCH_LIMIT_PER_PAGE": "500",
         "RECON_ORDER_COVERAGE_MAX_FETCH_PAGES": "8",
         "TRUEUP_ORDER_TAG_PREFIX": "bytelyst",
+        "RECON_INTERVAL_SECONDS": "30",
+        "RECON_FULL_CHECK_SECONDS": "3600",
+        "RECON_WORKER_BATCH": "8",
+        "RECON_LEASE_CONTENTION_ALERT": "10",
+        "RECON_RUNS_KEPT_DAYS": "30",
+        "RECON_SETTLE_WINDOW_SECONDS": "30",
+        "RECON_MISSING_CONFIRMATIONS": "3",
+        "ENABLE_RECON_POSITION_PARITY_HEARTBEAT": "true",
+        "RECON_POSITION_PARITY_CONFIRMATIONS": "3",
+        "RECON_POSITION_PARITY_REQUIRE_SUBTAG_ATTRIBUTION": "true",
+        "RECON_POSITION_PARITY_MAX_NOTIONAL_PCT": "0.5",
+        "RECON_POSITION_PARITY_DRY_RUN": "false",
+        "ENABLE_RECON_WATCHDOG_AUTO_RESUME": "true",
+        "RECON_WATCHDOG_AUTO_RESUME_MIN_PAUSE_MS": "900000",
+        "RECON_WATCHDOG_AUTO_RESUME_CLEAN_CYCLES": "2",
+        "RECON_WATCHDOG_AUTO_RESUME_COOLDOWN_MS": "1800000",
+        "EXCHANGE_STATE_MISMATCH_THROTTLE_MS": "300000",
     }
 
 
 def test_without_any_flag_the_defaults_hold() -> None:
-    assert load(None, {}).backfill == BackfillSettings()
-    assert load(None, {flag.name: flag.default for flag in FLAGS}).backfill == BackfillSettings()
+    for settings in (load(None, {}), load(None, {flag.name: flag.default for flag in FLAGS})):
+        assert settings.backfill == BackfillSettings()
+        assert settings.reconcile == ReconcileSettings()
+        assert settings.reconcile.policy == ReconcilePolicy()
 
 
-def test_every_field_has_a_flag_and_every_flag_its_own_field() -> None:
-    fields = {field.name for kind in (BackfillSettings, BackfillPolicy) for field in dataclasses.fields(kind)}
-    assert sorted(FIELDS.values()) == sorted(fields - {"policy"})
+@pytest.mark.parametrize(
+    ("table", "kinds", "no_flags"),
+    [
+        ("backfill", (BackfillSettings, BackfillPolicy), {"policy"}),
+        ("reconcile", (ReconcileSettings, ReconcilePolicy), {"policy", "price_tolerance"}),
+    ],
+)
+def test_every_field_has_a_flag_and_every_flag_its_own_field(table: str, kinds: Any, no_flags: set[str]) -> None:
+    fields = {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    assert sorted(row.field for of, row in ROWS.values() if of == table) == sorted(fields - no_flags)
+
+
+def test_the_app_gets_what_is_set(tmp_path: Path) -> None:
+    settings = {"reconcile": {"recon_interval_seconds": 0.5, "recon_missing_confirmations": 5}}
+    path = written(tmp_path, settings)
+    built = build(path, {"RECON_WORKER_BATCH": "3", "RECON_FULL_CHECK_SECONDS": "60"})
+    assert built.reconcile == ReconcileConfig(ReconcilePolicy(missing_confirmations=5), 0.5, 60.0, 3, 10, 30)
+    built.close()
+    defaults = build(written(tmp_path, ""), {})
+    assert defaults.reconcile == ReconcileConfig()
+    defaults.close()
 
 
 def test_every_flag_says_what_it_is_in_one_sentence() -> None:
@@ -185,13 +264,13 @@ def test_a_bad_value_in_the_environment_is_refused_by_name(name: str, text: str)
 def test_a_bad_value_in_the_file_is_refused_by_name(name: str, value: object, tmp_path: Path) -> None:
     message = error_of(tmp_path, in_file(name, value))
     (flag,) = [flag for flag in FLAGS if flag.name == name]
-    assert message.startswith(f"{tmp_path / 'trueup.toml'}, [backfill] {name.lower()}: ")
+    assert message.startswith(f"{tmp_path / 'trueup.toml'}, [{TABLES[name]}] {name.lower()}: ")
     assert message.endswith(f"\nAllowed: {flag.allowed}.")
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_number_with_too_many_digits_to_be_written_is_refused(name: str, tmp_path: Path) -> None:
-    message = error_of(tmp_path, f"[backfill]\n{name.lower()} = 0x{'f' * 9_000}\n")
+    message = error_of(tmp_path, f"[{TABLES[name]}]\n{name.lower()} = 0x{'f' * 9_000}\n")
     assert "a huge number is not a number that can be used" in message
 
 
@@ -240,6 +319,10 @@ def test_the_file_is_wrong_even_where_the_environment_beats_it(tmp_path: Path) -
         ("RECON_ORDER_COVERAGE_MAX_PAGES", "RECON_ORDER_COVERAGE_MAX_FETCH_PAGES"),
         ("recon_exit_backfill_dry_run", "RECON_EXIT_BACKFILL_DRY_RUN"),
         ("RECON_EXIT_BACKFILL_", "RECON_EXIT_BACKFILL_"),
+        ("RECON_INTERVAL", "RECON_INTERVAL_SECONDS"),
+        ("RECON_SETTLE_WINDOW_MS", "RECON_SETTLE_WINDOW_SECONDS"),
+        ("ENABLE_RECON_WATCHDOG_AUTORESUME", "ENABLE_RECON_WATCHDOG_AUTO_RESUME"),
+        ("EXCHANGE_STATE_MISMATCH_THROTTLE", "EXCHANGE_STATE_MISMATCH_THROTTLE_MS"),
     ],
 )
 def test_an_unknown_variable_is_refused_with_the_nearest(name: str, meant: str) -> None:
@@ -251,7 +334,7 @@ def test_an_unknown_variable_is_refused_with_the_nearest(name: str, meant: str) 
 
 
 def test_variables_of_others_are_none_of_our_business() -> None:
-    others = {"RECON_EXIT": "x", "PATH": "y", "TRUEUP_SOMETHING": "z", "": "", "RECON_POSITION_X": ""}
+    others = {"RECONCILIATION": "x", "PATH": "y", "TRUEUP_SOMETHING": "z", "": "", "ENABLE_RECONNECT": ""}
     assert load(None, others) == load(None, {})
 
 
@@ -269,6 +352,19 @@ def test_an_unknown_key_of_backfill_is_refused_with_the_nearest(key: str, meant:
     message = error_of(tmp_path, {"backfill": {key: "secret-value"}})
     assert f"trueup.toml, [backfill] {key}: trueup has no such setting.\nDid you mean {meant}" in message
     assert "secret-value" not in message
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "told"),
+    [
+        ("reconcile", "interval_seconds", "Did you mean recon_interval_seconds?"),
+        ("reconcile", "recon_exit_backfill_dry_run", "It belongs under [backfill]."),
+        ("backfill", "recon_worker_batch", "It belongs under [reconcile]."),
+        ("backfill", "RECON_WORKER_BATCH", "It belongs under [reconcile], as recon_worker_batch."),
+    ],
+)
+def test_a_key_in_the_wrong_table_is_told_where_it_belongs(table: str, key: str, told: str, tmp_path: Path) -> None:
+    assert error_of(tmp_path, {table: {key: 1}}).endswith(told)
 
 
 def test_a_misspelt_prefix_of_the_tags_is_refused_with_the_nearest() -> None:

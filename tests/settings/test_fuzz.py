@@ -44,7 +44,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 TABLES = st.dictionaries(KEYS | TEXT, VALUES, max_size=5)
-ACCOUNTS = st.lists(st.fixed_dictionaries({"name": TEXT | WORDS, "venue": TEXT | WORDS}, optional={"x_env": VALUES}))
+ACCOUNTS = st.lists(st.fixed_dictionaries({"name": TEXT | WORDS, "venue": TEXT | WORDS}, optional={"key_env": VALUES}))
 PROFILES = st.lists(st.fixed_dictionaries({"id": TEXT | WORDS}, optional={"managed_symbols": VALUES, "account": TEXT}))
 FILES = st.fixed_dictionaries(
     {},
@@ -53,9 +53,14 @@ FILES = st.fixed_dictionaries(
         "accounts": ACCOUNTS | VALUES,
         "profiles": PROFILES | VALUES,
         "backfill": TABLES | VALUES,
+        "reconcile": TABLES | VALUES,
     },
 ) | st.dictionaries(TEXT, VALUES, max_size=3)
-NAMES = st.sampled_from([*(flag.name for flag in FLAGS), "TRUEUP_CONFIG", "TRUEUP_LEDGER_URL"])
+VARIABLES = [
+    *(flag.name for flag in FLAGS), "TRUEUP_CONFIG", "TRUEUP_LEDGER_URL", "TRUEUP_ALERT_URLS", "TRUEUP_LOG_FORMAT",
+    "TRUEUP_LOG_LEVEL",
+]  # fmt: skip
+NAMES = st.sampled_from(VARIABLES)
 ANYTHING = st.text(st.characters(), max_size=40) | WORDS
 
 
@@ -75,15 +80,13 @@ def test_any_text_in_the_environment(environ: dict[str, str]) -> None:
     check(None, environ)
 
 
-@pytest.mark.parametrize("name", [*(flag.name for flag in FLAGS), "TRUEUP_CONFIG", "TRUEUP_LEDGER_URL"])
+@pytest.mark.parametrize("name", VARIABLES)
 @given(text=ANYTHING)
 def test_any_text_in_each_variable(name: str, text: str) -> None:
     check(None, {name: text})
 
 
-@given(
-    st.dictionaries(st.text(st.characters(), max_size=10).map("RECON_EXIT_BACKFILL_{}".format), ANYTHING, min_size=1)
-)
+@given(st.dictionaries(st.text(st.characters(), max_size=10).map("RECON_{}".format), ANYTHING, min_size=1))
 def test_any_unknown_variable(environ: dict[str, str]) -> None:
     check(None, environ)
 

@@ -1,10 +1,11 @@
-"""One order asked of an export: the order as it stands there, and never an absence."""
+"""One order asked of an export: the order as it stands there, absent only where the export has all orders."""
 
 from pathlib import Path
 
 import pytest
 from tests.venues.exports import document, native_order, write
 
+from trueup.core.times import read_time
 from trueup.ports import OrderAnswer
 from trueup.venues.file import FileVenue
 
@@ -36,10 +37,29 @@ def test_by_its_client_order_id(venue: FileVenue) -> None:
 
 
 @pytest.mark.parametrize("ids", [{"order_id": "o-2"}, {"client_order_id": "c-2"}, {"order_id": "c-3"}])
-def test_one_that_is_not_there_is_unknown_and_not_absent(venue: FileVenue, ids: dict[str, str]) -> None:
+def test_one_that_is_not_there_is_unknown_where_orders_may_be_left_out(venue: FileVenue, ids: dict[str, str]) -> None:
     answer = venue.find_order("BTC/USD", **ids)
     assert (answer.order, answer.absent) == (None, False)
     assert "export.json has no such order of BTC/USD" in answer.why
+
+
+def at(time: str) -> int:
+    return read_time(f"2026-01-01T{time}Z")
+
+
+def test_it_is_absent_where_open_and_closed_orders_are_complete_and_reach_back_to_it(tmp_path: Path) -> None:
+    whole = document(closed_orders=[native_order()], open_orders=[])
+    assert FileVenue("main", write(tmp_path, whole)).find_order("BTC/USD", "o-9").absent
+    since = {"coverage": {"closed_orders": {"state": "complete", "since": "2026-01-01T00:00:00Z"}}}
+    venue = FileVenue("main", write(tmp_path, {**whole, **since}))
+    asked = [
+        venue.find_order("BTC/USD", "o-9", placed_ms=ms).absent for ms in (None, at("00:00:00"), at("00:00:00") - 1)
+    ]
+    assert asked == [False, True, False]
+    for state in ("partial", "failed"):
+        for feed in ("closed_orders", "open_orders"):
+            cut = {**whole, "coverage": {feed: {"state": state, "reason": "cut"}}}
+            assert not FileVenue("main", write(tmp_path, cut)).find_order("BTC/USD", "o-9").absent
 
 
 def test_an_export_that_cannot_be_read_is_unknown(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
 
-from trueup.core.decimals import plain
+from trueup.core.decimals import plain, read_decimal
 from trueup.core.repair.decisions import Decision, Outcome
 from trueup.core.times import iso
 
@@ -38,6 +38,18 @@ class AuditDecision(StrEnum):
     INTERRUPTED = "INTERRUPTED"
     REVERTED = "REVERTED"
     REAPPLIED = "REAPPLIED"
+    PENDING_HEAL = "PENDING_HEAL"
+    HEALED = "HEALED"
+
+
+PENDING = frozenset({AuditDecision.PENDING_APPLY, AuditDecision.PENDING_HEAL})
+"""What announces a write: a later row of the batch says how it ended."""
+
+DONE = frozenset({AuditDecision.APPLIED, AuditDecision.HEALED})
+"""What was written to the ledger, and can be taken back."""
+
+ENDED = DONE | {AuditDecision.SKIP_EXISTING, AuditDecision.INTERRUPTED, AuditDecision.NO_GO}
+"""How what was announced can end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,3 +227,31 @@ def settled(
     """Return the row that records how a pending row ended."""
     metadata = {**draft.metadata, **more}
     return replace(draft, decision=decision, reason=reason, applied_at=applied_at, metadata=metadata)
+
+
+def closing(row: AuditRow, reason: str, **more: object) -> AuditDraft:
+    """Return the INTERRUPTED row that closes a pending one which was never applied."""
+    return AuditDraft(
+        batch_id=str(row["batch_id"]),
+        profile_id=str(row["profile_id"]),
+        symbol=str(row["symbol"]),
+        trade_id=str(row["trade_id"]),
+        decision=AuditDecision.INTERRUPTED,
+        reason=reason,
+        dry_run=False,
+        actor=str(row["actor"]),
+        plan_hash=str(row["plan_hash"]),
+        exchange_order_id=_text(row["exchange_order_id"]),
+        backfill_order_id=_text(row["backfill_order_id"]),
+        filled_qty=_number(row["filled_qty"]),
+        filled_price=_number(row["filled_price"]),
+        metadata={"pendingSeq": row.seq, **more},
+    )
+
+
+def _text(value: str | bool | None) -> str | None:
+    return str(value) if value is not None else None
+
+
+def _number(value: str | bool | None) -> Decimal | None:
+    return read_decimal(str(value)) if value is not None else None

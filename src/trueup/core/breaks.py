@@ -17,13 +17,30 @@ from trueup.core.repair.slices import Slice
 
 
 class BreakKind(StrEnum):
-    """The kinds of breaks that a comparison of open slices, positions and evidence can find."""
+    """The kinds of breaks: of orders, then of positions."""
 
+    MISSING_IN_DB = "missing_in_db"
+    MISSING_FROM_EXCHANGE = "missing_from_exchange"
+    STATUS_MISMATCH = "status_mismatch"
+    QUANTITY_MISMATCH = "quantity_mismatch"
+    PRICE_MISMATCH = "price_mismatch"
+    PHANTOM_FILL = "phantom_fill"
+    DUPLICATE = "duplicate"
+    ORPHAN_ORDER = "orphan_order"
     GHOST_POSITION = "ghost_position"
     UNBOOKED_POSITION = "unbooked_position"
     SIDE_FLIP = "side_flip"
-    MISSING_IN_DB = "missing_in_db"
-    QUANTITY_MISMATCH = "quantity_mismatch"
+    BALANCE_MISMATCH = "balance_mismatch"
+
+    @property
+    def of_positions(self) -> bool:
+        """Say whether it is a break of positions."""
+        return self in _OF_POSITIONS
+
+
+_OF_POSITIONS = frozenset(
+    {BreakKind.GHOST_POSITION, BreakKind.UNBOOKED_POSITION, BreakKind.SIDE_FLIP, BreakKind.BALANCE_MISMATCH}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ to stays unresolved.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from trueup.core.decimals import plain, read_decimal, read_quantity
 from trueup.core.times import read_time
@@ -93,12 +93,18 @@ def word(text: object) -> str:
 
 def status_class(status: object) -> StatusClass:
     """Classify a status, whatever its case and separators."""
-    name = word(status) if status is not None else ""
+    return _status(str(status) if status is not None else "")[0]
+
+
+@lru_cache(maxsize=256)
+def _status(text: str) -> tuple[StatusClass, str]:
+    """Return what a status means, and its word; a ledger has few of them, in many rows."""
+    name = word(text)
     if name in FILLED:
-        return StatusClass.FILLED
+        return StatusClass.FILLED, name
     if name in WORKING:
-        return StatusClass.WORKING
-    return StatusClass.DEAD if name in DEAD else StatusClass.UNKNOWN
+        return StatusClass.WORKING, name
+    return (StatusClass.DEAD if name in DEAD else StatusClass.UNKNOWN), name
 
 
 def _unknown(status: object) -> str:
@@ -148,10 +154,15 @@ class Said:
 class LedgerOrder:
     """One row of the order ledger; quantities in base units, times in epoch milliseconds.
 
-    `order_id` is empty where the row has none. `qty` is what executed, for filled rows alone. `defect` is the reason
-    why the row cannot be used (`quantity_columns_disagree`, `malformed_ledger_row`) and `detail` says it in words.
-    `said` is what a row says that is not filled or cannot be used. `cut` is how much of the quantity a row of our own
-    may have lost to the column that holds it.
+    `order_id` is empty where the row has none. `qty` is what executed, for filled rows alone, and so are `side`,
+    `action`, `price` and `time_ms` theirs. `defect` is the reason why the row cannot be used
+    (`quantity_columns_disagree`, `malformed_ledger_row`) and `detail` says it in words. `said` is what a row says that
+    is not filled or cannot be used. `cut` is how much of the quantity a row of our own may have lost to the column
+    that holds it.
+
+    `word` is the status in lower case with underscores. What begins with `order_` is what a row of any status says of
+    its order, None where that cannot be read: `order_qty` is what was ordered (a working row may say it in its
+    quantity), `order_price` the price that a working or dead row asks for, `order_ms` the row's time.
     """
 
     order_id: str
@@ -173,46 +184,98 @@ class LedgerOrder:
     detail: str = ""
     said: Said | None = field(default=None, compare=False)
     cut: Decimal = Decimal(0)
+    word: str = ""
+    order_qty: Decimal | None = None
+    order_side: Side | None = None
+    order_action: Action | None = None
+    order_price: Decimal | None = None
+    order_ms: int | None = None
 
 
 def read_order(raw: Mapping[str, object]) -> LedgerOrder:
     """Read one raw ledger row, by the native column names; it never raises."""
-    status = status_class(raw.get("status"))
-    row = _identity(raw, status)
+    text = raw.get("status")
+    status, name = _status(str(text) if text is not None else "")
     if status in (StatusClass.WORKING, StatusClass.DEAD):
-        return replace(row, said=_said(raw, working=status is StatusClass.WORKING))
+        return _unbooked(raw, status, name)
     if status is StatusClass.UNKNOWN:
-        return _defective(row, raw, MALFORMED_LEDGER_ROW, _unknown(raw.get("status")))
+        return _defective(raw, status, name, MALFORMED_LEDGER_ROW, _unknown(text))
     try:
-        return _filled(row, raw)
+        return _filled(raw, name)
     except _Disagree as disagreement:
-        return _defective(row, raw, QUANTITY_COLUMNS_DISAGREE, str(disagreement))
+        return _defective(raw, status, name, QUANTITY_COLUMNS_DISAGREE, str(disagreement))
     except ValueError as error:
-        return _defective(row, raw, MALFORMED_LEDGER_ROW, str(error))
+        return _defective(raw, status, name, MALFORMED_LEDGER_ROW, str(error))
 
 
 class _Disagree(ValueError):
     pass
 
 
-def _identity(raw: Mapping[str, object], status: StatusClass) -> LedgerOrder:
+class _Identity(TypedDict):
+    order_id: str
+    profile_id: str
+    trade_id: str | None
+    symbol: str | None
+    status: StatusClass
+    user_id: str | None
+    exchange_order_id: str | None
+    client_order_id: str | None
+    sub_tag: str | None
+    source: str | None
+    word: str
+
+
+def _identity(raw: Mapping[str, object], status: StatusClass, name: str) -> _Identity:
     trade_id = raw.get("trade_id")
+    return {
+        "order_id": text_or_none(raw.get("order_id")) or "",
+        "profile_id": str(raw.get("profile_id")),
+        "trade_id": str(trade_id) if text_or_none(trade_id) else None,
+        "symbol": text_or_none(raw.get("symbol")),
+        "status": status,
+        "user_id": text_or_none(raw.get("user_id")),
+        "exchange_order_id": text_or_none(raw.get("exchange_order_id")),
+        "client_order_id": text_or_none(raw.get("client_order_id")),
+        "sub_tag": text_or_none(raw.get("sub_tag")),
+        "source": text_or_none(raw.get("source")),
+        "word": name,
+    }
+
+
+def _unbooked(raw: Mapping[str, object], status: StatusClass, name: str) -> LedgerOrder:
+    """Read a working or dead row, which books nothing."""
+    said = _said(raw, working=status is StatusClass.WORKING)
     return LedgerOrder(
-        order_id=text_or_none(raw.get("order_id")) or "",
-        profile_id=str(raw.get("profile_id")),
-        trade_id=str(trade_id) if text_or_none(trade_id) else None,
-        symbol=text_or_none(raw.get("symbol")),
-        status=status,
-        user_id=text_or_none(raw.get("user_id")),
-        exchange_order_id=text_or_none(raw.get("exchange_order_id")),
-        client_order_id=text_or_none(raw.get("client_order_id")),
-        sub_tag=text_or_none(raw.get("sub_tag")),
-        source=text_or_none(raw.get("source")),
+        **_identity(raw, status, name),
+        said=said,
+        order_qty=_ordered(raw, said.qty if status is StatusClass.WORKING else None),
+        order_side=said.side,
+        order_action=said.action,
+        order_price=said.price,
+        order_ms=said.time_ms,
     )
 
 
-def _defective(row: LedgerOrder, raw: Mapping[str, object], defect: str, detail: str) -> LedgerOrder:
-    return replace(row, defect=defect, detail=f"order {row.order_id}: {detail}", said=_said(raw))
+def _defective(raw: Mapping[str, object], status: StatusClass, name: str, defect: str, detail: str) -> LedgerOrder:
+    identity, said = _identity(raw, status, name), _said(raw)
+    return LedgerOrder(
+        **identity,
+        defect=defect,
+        detail=f"order {identity['order_id']}: {detail}",
+        said=said,
+        order_qty=_ordered(raw, None),
+        order_side=said.side,
+        order_action=said.action,
+        order_ms=said.time_ms,
+    )
+
+
+def _ordered(raw: Mapping[str, object], instead: Decimal | None) -> Decimal | None:
+    """Return what was ordered, where the row says so; `instead` where it says nothing about it."""
+    value = raw.get("order_qty")
+    said = _readable(read_quantity, value) if value is not None else Decimal(0)
+    return None if said is None else said or instead or None
 
 
 def _said(raw: Mapping[str, object], *, working: bool = False) -> Said:
@@ -235,14 +298,19 @@ def _readable(read: Callable[[_Raw], _T], value: _Raw) -> _T | None:
         return None
 
 
-def _filled(row: LedgerOrder, raw: Mapping[str, object]) -> LedgerOrder:
-    return replace(
-        row,
-        qty=_quantity(raw),
-        side=read_side(raw.get("side")),
-        action=_action(raw.get("action")),
+def _filled(raw: Mapping[str, object], name: str) -> LedgerOrder:
+    qty, side, action, time_ms = _quantity(raw), read_side(raw.get("side")), _action(raw.get("action")), _time(raw)
+    return LedgerOrder(
+        **_identity(raw, StatusClass.FILLED, name),
+        qty=qty,
+        side=side,
+        action=action,
         price=_price(raw.get("price")),
-        time_ms=_time(raw),
+        time_ms=time_ms,
+        order_qty=_ordered(raw, None),
+        order_side=side,
+        order_action=action,
+        order_ms=time_ms,
     )
 
 

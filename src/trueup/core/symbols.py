@@ -104,6 +104,11 @@ class Symbols:
         assets = self.base_assets(symbol)
         return assets[0] if len(assets) == 1 else None
 
+    def quote_asset(self, symbol: str) -> str | None:
+        """Return the asset that a spot symbol is priced in; None for a contract and where the split is unclear."""
+        base, token = self.base_asset(symbol), self.token(symbol)
+        return token[len(base) :] if base is not None and token.startswith(base) else None
+
     def namesakes(self, symbol: str, held: Collection[str]) -> list[str]:
         """Return which held symbols of another token may be the market that a symbol means.
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Numeric,
+    Select,
     String,
     Table,
     Text,
@@ -165,8 +166,9 @@ def _in_form(name: str, value: object, kind: TypeEngine[Any], like: Mapping[str,
         return _timestamp(read_time(value), kind, next(numbers, None))
     if name in _TIMES and isinstance(like.get(name), str):
         return _timestamp(read_time(value), kind, like[name])
-    if name in _SPELT:
-        return _spelt_like(value, like.get(name))
+    own = like.get(name)
+    if name in _SPELT and isinstance(value, str) and isinstance(own, str):
+        return in_case_of(value, own)
     if name == "price" and isinstance(value, Decimal) and not isinstance(kind, ExactDecimal):
         return plain(value)
     return value
@@ -315,17 +317,26 @@ def require_insertable(connection: Connection, attached: OrdersTable, wanted: Or
         )
 
 
-def sample_row(connection: Connection, table: OrdersTable, profile_id: str, trade_id: str) -> Mapping[str, object]:
-    """Return how the table itself writes a trade's rows: their times, and their spelling of status, side and action."""
-    where = (table["profile_id"] == profile_id) & (table["trade_id"] == trade_id)
+def sample_row(
+    connection: Connection, table: OrdersTable, profile_id: str, trade_id: str | None
+) -> Mapping[str, object]:
+    """Return how the table itself writes a trade's rows, or a profile's where no trade is named.
+
+    These are their times, and their spelling of status, side and action.
+    """
+    mine = table["profile_id"] == profile_id
     names = ("timestamp", *_TIMES, *_SPELT)
-    query = select(*(table[name].label(name) for name in names)).where(where).order_by(table["order_id"])
+    query = select(*(table[name].label(name) for name in names))
+    # Any rows of the profile will do, and to sort them all would be dear.
+    query = query.where(mine) if trade_id is None else _of_trade(query, table, mine, trade_id)
     rows = connection.execute(query.limit(_SAMPLED)).mappings().all()
     return {name: next((row[name] for row in rows if row[name] is not None), None) for name in names}
 
 
-def _spelt_like(value: object, like: object) -> object:
-    """Return a word in upper, title or lower case, as the table's own word is."""
-    if not isinstance(value, str) or not isinstance(like, str):
-        return value
+def _of_trade(query: Select[Any], table: OrdersTable, mine: ColumnElement[bool], trade_id: str) -> Select[Any]:
+    return query.where(mine & (table["trade_id"] == trade_id)).order_by(table["order_id"])
+
+
+def in_case_of(value: str, like: str) -> str:
+    """Return a word in upper, title or lower case, as another one is."""
     return value.upper() if like.isupper() else value.capitalize() if like.istitle() else value.lower()

@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from hashlib import md5
+from types import MappingProxyType
 
-from sqlalchemy import Connection, insert, not_, select, update
+from sqlalchemy import Connection, insert, not_, or_, select, update
 
+from trueup.core.audit import DONE, AuditDecision
 from trueup.core.books import ExitFacts, TradeRecord, capital_of, fee_in_quote, positions_of, record_of
 from trueup.core.decimals import LIMIT, cut_quantity, read_decimal, round_price
 from trueup.core.orders import StatusClass, status_class
@@ -25,6 +27,8 @@ from trueup.ledger.statuses import among
 from trueup.ledger.tables import fits
 from trueup.ports import Profile
 
+NO_FACTS: Mapping[str, ExitFacts] = MappingProxyType({})
+
 
 def rematerialise(
     connection: Connection,
@@ -34,23 +38,26 @@ def rematerialise(
     symbols: Symbols,
     *,
     now: str,
-    new_rows: Sequence[ExitRow] = (),
+    new_facts: Mapping[str, ExitFacts] = NO_FACTS,
 ) -> None:
     """Make the derived tables of one profile follow its orders, for the trades that changed.
 
-    `new_rows` are EXIT rows of this transaction that the audit does not have yet.
+    `new_facts` are known of rows of this transaction that the audit does not have yet.
     """
     rows = trade_rows(connection, table, profile.profile_id, trade_ids)
     changed = [piece for trade_id in sorted(rows) for piece in slices_of(rows[trade_id], symbols)]
+    tokens = {symbols.token(row.symbol) for found in rows.values() for row in found if row.symbol}
     wants_open = fits(connection, schema.positions) or fits(connection, schema.capital_ledger)
     still_open = open_rows(connection, table, [profile.profile_id]) if wants_open else []
     slices = slices_of(still_open, symbols)
     if fits(connection, schema.positions):
-        _positions(connection, profile, slices, {piece.token for piece in changed}, symbols, now)
+        _positions(connection, profile, slices, tokens, symbols, now)
     if fits(connection, schema.trade_history):
-        facts = _exit_facts(connection, profile, sorted(rows), symbols, new_rows)
+        facts = {**_exit_facts(connection, profile, sorted(rows), symbols), **new_facts}
         for piece in changed:
             _history(connection, profile, record_of(piece, rows[piece.trade_id], facts))
+        for trade_id in sorted(rows.keys() - {piece.trade_id for piece in changed}):
+            _no_history(connection, profile, trade_id)
     if fits(connection, schema.capital_ledger):
         _capital(connection, table, profile, slices, now)
 
@@ -108,23 +115,40 @@ def _history(connection: Connection, profile: Profile, record: TradeRecord) -> N
     connection.execute(insert(table).values({**key, **values}))
 
 
-def _exit_facts(
-    connection: Connection, profile: Profile, trade_ids: Sequence[str], symbols: Symbols, new_rows: Sequence[ExitRow]
-) -> Mapping[str, ExitFacts]:
-    """Return what is known of the price and fee of our own EXIT rows, by order id."""
-    table = schema.audit
-    facts = {
+def _no_history(connection: Connection, profile: Profile, trade_id: str) -> None:
+    """Empty the history of a trade of which no row has executed any more, since its rows were taken back."""
+    table = schema.trade_history
+    mine = (table.c.profile_id == profile.profile_id) & (table.c.trade_id == trade_id)
+    unknown = ("entry_price", "exit_price", "fees", "realized_pnl", "opened_at", "closed_at")
+    nothing = {"entry_qty": Decimal(0), "exit_qty": Decimal(0), "price_source": "none", **dict.fromkeys(unknown)}
+    connection.execute(update(table).where(mine).values(nothing))
+
+
+def facts_of(rows: Iterable[ExitRow], symbols: Symbols) -> dict[str, ExitFacts]:
+    """Return what is known of the price and fee of EXIT rows, by order id."""
+    return {
         row.order_id: ExitFacts(row.price_source, fee_in_quote(row.fee, row.fee_asset, row.price, row.symbol, symbols))
-        for row in new_rows
+        for row in rows
     }
+
+
+def _exit_facts(
+    connection: Connection, profile: Profile, trade_ids: Sequence[str], symbols: Symbols
+) -> Mapping[str, ExitFacts]:
+    """Return what the audit knows of the price and fee of rows that we wrote, by order id: the newest word counts."""
+    table = schema.audit
+    facts: dict[str, ExitFacts] = {}
     for part in chunks(trade_ids):
         query = select(table).where(
-            table.c.profile_id == profile.profile_id, table.c.trade_id.in_(part), table.c.decision == "APPLIED"
+            table.c.profile_id == profile.profile_id,
+            table.c.trade_id.in_(part),
+            table.c.decision.in_(sorted(DONE)),
+            or_(table.c.decision == AuditDecision.APPLIED.value, table.c.reverted_at.is_(None)),
         )
-        for row in connection.execute(query).mappings():
+        for row in connection.execute(query.order_by(table.c.seq)).mappings():
             metadata = json.loads(row["metadata"])
             fee = read_decimal(metadata["fee"]) if metadata.get("fee") is not None else None
-            price = read_decimal(row["filled_price"])
+            price = read_decimal(row["filled_price"]) if row["filled_price"] is not None else None
             quoted = fee_in_quote(fee, metadata.get("feeAsset"), price, row["symbol"], symbols)
             facts[row["backfill_order_id"]] = ExitFacts(metadata.get("price_source", "none"), quoted)
     return facts

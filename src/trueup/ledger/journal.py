@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
-from trueup.core.audit import AuditDecision, AuditDraft, AuditRow
+from trueup.core.audit import DONE, ENDED, PENDING, AuditDecision, AuditDraft, AuditRow
+from trueup.core.decimals import read_decimal
+from trueup.core.reconcile.audited import rule_of
 from trueup.core.repair.booked import Applied
 from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
@@ -14,8 +16,6 @@ from trueup.ledger.guards import applied_repairs
 from trueup.ledger.leases import is_gone, this_process
 from trueup.ledger.tables import Store, has_table
 from trueup.ports import BatchSummary, Clock, UnendedRun
-
-_ENDED = (AuditDecision.APPLIED, AuditDecision.SKIP_EXISTING, AuditDecision.INTERRUPTED, AuditDecision.NO_GO)
 
 _PENDING = "PENDING"
 _LONGEST_RUN_MS = 24 * 3_600_000
@@ -76,11 +76,28 @@ class SqlJournal:
     def reverted(self, profile_ids: Sequence[str]) -> frozenset[tuple[str, str, str]]:
         """Return profile, trade and exchange order ids of the repairs that are reverted now."""
         audit = schema.audit
-        query = select(audit.c.profile_id, audit.c.trade_id, audit.c.exchange_order_id).where(
-            audit.c.profile_id.in_(profile_ids), audit.c.decision == "APPLIED", audit.c.reverted_at.is_not(None)
+        names = ("profile_id", "trade_id", "exchange_order_id", "filled_qty")
+        query = select(*(audit.c[name] for name in names)).where(
+            audit.c.profile_id.in_(profile_ids),
+            audit.c.decision.in_(sorted(DONE)),
+            audit.c.reverted_at.is_not(None),
+            audit.c.exchange_order_id.is_not(None),
         )
         with self._state.reading() as connection:
-            return frozenset((str(a), str(b), str(c)) for a, b, c in connection.execute(query))
+            rows = [tuple(row) for row in connection.execute(query)]
+        # A heal that booked nothing, as a cancel, took no execution that could be booked again.
+        return frozenset((str(a), str(b), str(c)) for a, b, c, qty in rows if qty is not None and read_decimal(qty))
+
+    def healed_and_reverted(self, profile_ids: Sequence[str]) -> frozenset[tuple[str, str, str]]:
+        """Return profile, order id and rule of the heals that an operator took back."""
+        audit = schema.audit
+        query = select(audit.c.profile_id, audit.c.backfill_order_id, audit.c.reason).where(
+            audit.c.profile_id.in_(profile_ids),
+            audit.c.decision == AuditDecision.HEALED.value,
+            audit.c.reverted_at.is_not(None),
+        )
+        with self._state.reading() as connection:
+            return frozenset((str(a), str(b), rule_of(c)) for a, b, c in connection.execute(query))
 
     def settled(self, profile_ids: Sequence[str]) -> list[tuple[str, str, str, int]]:
         """Return profile, trade, symbol and snapshot time (epoch ms) of the repairs in force, each trade once."""
@@ -91,17 +108,18 @@ class SqlJournal:
         newest: dict[tuple[str, str, str], int] = {}
         with self._state.reading() as connection:
             for profile, trade, symbol, metadata in connection.execute(query):
-                as_of = read_time(json.loads(metadata)["asOf"])
-                newest[profile, trade, symbol] = max(as_of, newest.get((profile, trade, symbol), 0))
+                as_of = json.loads(metadata).get("asOf")
+                known = newest.get((profile, trade, symbol), 0)
+                newest[profile, trade, symbol] = max(read_time(as_of) if as_of else 0, known)
         return [(*key, as_of) for key, as_of in sorted(newest.items())]
 
     def interrupted(self, profile_ids: Sequence[str]) -> list[AuditRow]:
-        """Return the PENDING_APPLY rows of batches that never ended."""
+        """Return the rows of batches and heals that were announced and never ended."""
         with self._state.reading() as connection:
             return _pending(connection, schema.audit.c.profile_id.in_(profile_ids))
 
     def close_batch(self, batch_id: str, closing: Callable[[AuditRow], AuditDraft]) -> list[AuditRow]:
-        """Append the row that closes each PENDING_APPLY row of a batch that has not ended; return the whole batch.
+        """Append the row that closes each announced row of a batch that has not ended; return the whole batch.
 
         The chain's lock is taken before anything is read: a commit whose answer was lost may still be under way, and
         it holds that lock until its rows can be seen.
@@ -161,13 +179,14 @@ class SqlJournal:
 
 
 def _pending(connection: Connection, mine: ColumnElement[bool]) -> list[AuditRow]:
-    """Return the PENDING_APPLY rows among some that no other row has ended."""
+    """Return the announcements among some rows that no other row has ended."""
     audit = schema.audit
     ended = select(audit.c.batch_id, audit.c.backfill_order_id).where(
-        mine, audit.c.decision.in_([decision.value for decision in _ENDED]), audit.c.backfill_order_id.is_not(None)
+        mine, audit.c.decision.in_([decision.value for decision in ENDED]), audit.c.backfill_order_id.is_not(None)
     )
     done = {(row.batch_id, row.backfill_order_id) for row in connection.execute(ended)}
-    pending = chain.read(connection, and_(mine, audit.c.decision == AuditDecision.PENDING_APPLY.value))
+    announced = audit.c.decision.in_([decision.value for decision in PENDING])
+    pending = chain.read(connection, and_(mine, announced))
     return [row for row in pending if (row["batch_id"], row["backfill_order_id"]) not in done]
 
 
@@ -180,7 +199,7 @@ def _has_gone(summary: str | None, started_at: str, now_ms: int) -> bool:
 def _summary(rows: Sequence[AuditRow]) -> BatchSummary:
     decisions = Counter(str(row["decision"]) for row in rows)
     first = rows[0]
-    applied = [row for row in rows if row["decision"] == AuditDecision.APPLIED]
+    applied = [row for row in rows if row["decision"] in DONE]
     reverted = [row for row in applied if row["reverted_at"] is not None]
     return BatchSummary(
         batch_id=str(first["batch_id"]),
@@ -188,7 +207,7 @@ def _summary(rows: Sequence[AuditRow]) -> BatchSummary:
         state="dry_run" if first["dry_run"] else _state(rows, len(applied), len(reverted)),
         created_at=str(first["created_at"]),
         actor=str(first["actor"]),
-        rows=len(applied) or decisions[AuditDecision.DRY_RUN] or decisions[AuditDecision.PENDING_APPLY],
+        rows=len(applied) or decisions[AuditDecision.DRY_RUN] or sum(decisions[announced] for announced in PENDING),
         decisions=dict(sorted(decisions.items())),
     )
 
@@ -198,6 +217,6 @@ def _state(rows: Sequence[AuditRow], applied: int, reverted: int) -> str:
         return "reverted" if reverted == applied else "partly_reverted" if reverted else "applied"
     if any(row["decision"] == AuditDecision.INTERRUPTED for row in rows):
         return "interrupted"
-    ended = {row["backfill_order_id"] for row in rows if row["decision"] in _ENDED}
-    pending = {row["backfill_order_id"] for row in rows if row["decision"] == AuditDecision.PENDING_APPLY}
+    ended = {row["backfill_order_id"] for row in rows if row["decision"] in ENDED}
+    pending = {row["backfill_order_id"] for row in rows if row["decision"] in PENDING}
     return "pending" if pending - ended else "nothing_booked"

@@ -27,10 +27,14 @@ class SqlModes:
         with self._state.reading() as connection:
             return current_modes(connection) if has_table(connection, schema.safety_modes) else {}
 
-    def set(self, change: ModeChange) -> ModeChange:
+    def set(self, change: ModeChange, after: ModeChange | None = None) -> ModeChange:
         """Put a mode in force and return the change as it is recorded, with the mode before it."""
         with self._state.writing() as connection:
             previous = _standing(connection, change.scope)
+            if after is not None and _newest(connection, 1, change.scope) != [after]:
+                raise Refused(
+                    f"{change.scope} stays as it is: its mode was changed meanwhile.", "See `trueup mode show`."
+                )
             incidents = schema.incidents
             open_here = select(incidents.c.incident_id).where(
                 incidents.c.closed_at.is_(None), incidents.c.scope == change.scope
@@ -62,14 +66,23 @@ class SqlModes:
             row = connection.execute(select(table).where(changes).order_by(table.c.seq.desc()).limit(1)).first()
         return _change(row) if row is not None else None
 
+    def of_scope(self, scope: str, limit: int) -> list[ModeChange]:
+        """Return the newest changes of one scope first."""
+        with self._state.reading() as connection:
+            return _newest(connection, limit, scope)
+
     def history(self, limit: int) -> list[ModeChange]:
         """Return the newest changes first."""
-        table = schema.safety_modes
         with self._state.reading() as connection:
-            if not has_table(connection, table):
-                return []
-            rows = connection.execute(select(table).order_by(table.c.seq.desc()).limit(limit))
-            return [_change(row) for row in rows]
+            return _newest(connection, limit)
+
+
+def _newest(connection: Connection, limit: int, scope: str | None = None) -> list[ModeChange]:
+    table = schema.safety_modes
+    if not has_table(connection, table):
+        return []
+    query = select(table).order_by(table.c.seq.desc()).limit(limit)
+    return [_change(row) for row in connection.execute(query if scope is None else query.where(table.c.scope == scope))]
 
 
 def _standing(connection: Connection, scope: str) -> Mode:

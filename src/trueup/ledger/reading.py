@@ -4,14 +4,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Text, cast, func, or_, select
+from sqlalchemy import CompoundSelect, Connection, Select, Text, and_, cast, func, or_, select
 
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import ConfigurationError
 from trueup.core.orders import LedgerOrder, read_order, text_or_none
+from trueup.core.reconcile.changes import DIFFERENCE_PREFIX, IMPORT_PREFIX, PARITY_PREFIX
 from trueup.core.repair.slices import REPAIR_PREFIX
 from trueup.core.tags import comparable, is_tagged
 from trueup.ledger import schema, statuses
@@ -21,10 +23,12 @@ from trueup.ledger.ids import require_kept, require_read_as_written
 from trueup.ledger.slices import living_rows, maybe_open
 from trueup.ledger.statuses import among
 from trueup.ledger.tables import Store, fits
-from trueup.ports import Profile
+from trueup.ports import Profile, Realized
 
 _CHUNK = 5000
 _T = TypeVar("_T")
+_OURS = (REPAIR_PREFIX, DIFFERENCE_PREFIX, IMPORT_PREFIX, PARITY_PREFIX)
+Query = Select[Any] | CompoundSelect[Any]
 
 
 def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
@@ -34,15 +38,16 @@ def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield part
 
 
-def read_rows(connection: Connection, table: OrdersTable, query: Select[Any]) -> list[LedgerOrder]:
+def read_rows(connection: Connection, table: OrdersTable, query: Query) -> list[LedgerOrder]:
     """Run a query of orders under our names and read its rows strictly."""
-    return [_read(table, dict(raw)) for raw in connection.execute(query).mappings()]
+    return [read_row(table, dict(raw)) for raw in connection.execute(query).mappings()]
 
 
-def _read(table: OrdersTable, raw: dict[str, object]) -> LedgerOrder:
+def read_row(table: OrdersTable, raw: dict[str, object]) -> LedgerOrder:
+    """Read one row under our names strictly."""
     require_read_as_written(raw)
     row = read_order(raw)
-    return replace(row, cut=table.cut(row.qty)) if row.order_id.startswith(REPAIR_PREFIX) else row
+    return replace(row, cut=table.cut(row.qty)) if row.order_id.startswith(_OURS) else row
 
 
 class Reader:
@@ -103,6 +108,24 @@ class Reader:
                 found |= {(str(profile), str(name)) for profile, name in connection.execute(query.distinct())}
         return frozenset(found)
 
+    def rows_of_trades(self, trades: Sequence[tuple[str, str]]) -> list[LedgerOrder]:
+        """Return the filled, working and unreadable rows of trades, by profile and trade id."""
+        wanted = set(trades)
+        profiles = sorted({profile for profile, _ in wanted})
+        with self._store.books.reading() as connection:
+            table = self._store.orders(connection)
+            return [
+                row
+                for part in chunks(sorted({trade for _, trade in wanted}))
+                for row in read_rows(connection, table, living_rows(table, profiles, part))
+                if (row.profile_id, row.trade_id) in wanted
+            ]
+
+    def realized(self, profile_ids: Sequence[str], after: str | None = None) -> Realized:
+        """Return the realized profit of the trades that closed after a time, of all without one."""
+        with self._store.books.reading() as connection:
+            return realized(connection, profile_ids, after)
+
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         """Return which of the order ids the ledger has already."""
         with self._store.books.reading() as connection:
@@ -117,6 +140,24 @@ def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[
     return [
         row for part in chunks(trades) for row in read_rows(connection, table, living_rows(table, profile_ids, part))
     ]
+
+
+def realized(connection: Connection, profile_ids: Sequence[str], after: str | None) -> Realized:
+    """Return the realized profit in the trade history; unknown where there is none that trueup can read."""
+    table = schema.trade_history
+    if not fits(connection, table):
+        return Realized(None)
+    closed = table.c.closed_at.is_not(None) if after is None else table.c.closed_at > after
+    mine = and_(table.c.profile_id.in_(profile_ids), closed)
+    newest = connection.scalar(select(func.max(table.c.closed_at)).where(mine))
+    if newest is None:
+        return Realized(newest=after)
+    if connection.scalar(select(table.c.id).where(mine, table.c.realized_pnl.is_(None)).limit(1)) is not None:
+        return Realized(None, newest)
+    if connection.dialect.name == "postgresql":
+        return Realized(read_decimal(connection.scalar(select(func.sum(table.c.realized_pnl)).where(mine))), newest)
+    found = connection.execute(select(table.c.realized_pnl).where(mine))
+    return Realized(sum((read_decimal(pnl) for (pnl,) in found), Decimal(0)), newest)
 
 
 def rows_without_trade(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> int:
@@ -177,6 +218,13 @@ def _padded_spellings(
                 if bare != value and (bare in wanted[name] or comparable(tag_prefix, bare) in tags):
                     found[name].add(value)
     return found
+
+
+def padded_order_ids(connection: Connection, table: OrdersTable, order_ids: frozenset[str]) -> set[str]:
+    """Return how the table spells order ids with blanks around them."""
+    nothing: frozenset[str] = frozenset()
+    wanted = {"order_id": order_ids, "exchange_order_id": nothing, "client_order_id": nothing}
+    return _padded_spellings(connection, table, wanted, "")["order_id"]
 
 
 def existing_ids(connection: Connection, table: OrdersTable, order_ids: Iterable[str]) -> frozenset[str]:

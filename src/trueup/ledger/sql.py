@@ -1,18 +1,17 @@
 """The Ledger port on SQL, and the set-up of one database or two."""
 
 from trueup.ledger.attach import OrdersMap
+from trueup.ledger.comparing import Comparing
 from trueup.ledger.engine import Database
+from trueup.ledger.heal import Heals
 from trueup.ledger.reading import Reader
 from trueup.ledger.repair import Repairs
 from trueup.ledger.tables import Store
+from trueup.ledger.undo import Undoing
 
 
-class SqlLedger(Reader, Repairs):
+class SqlLedger(Reader, Comparing, Repairs, Heals, Undoing):
     """The Ledger port: the bot's books, read and repaired."""
-
-    def __init__(self, store: Store) -> None:
-        Reader.__init__(self, store)
-        Repairs.__init__(self, store)
 
 
 def open_store(url: str, wanted: OrdersMap, state_url: str | None = None) -> Store:

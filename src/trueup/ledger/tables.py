@@ -1,9 +1,11 @@
 """Which tables are there, and in what shape."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, Table, inspect
 
+from trueup.core.errors import ConfigurationError
 from trueup.ledger.attach import OrdersMap, OrdersTable, resolve
 from trueup.ledger.engine import Database
 
@@ -33,6 +35,20 @@ class Store:
     def one_database(self) -> bool:
         """Say whether a repair and its audit can be one transaction."""
         return self.books is self.state
+
+    def require_one_database(self) -> None:
+        """Refuse to write to a ledger that is attached read-only."""
+        if not self.one_database:
+            raise ConfigurationError(
+                "The ledger is attached read-only ([ledger] state_url is set), so that nothing can be written to it.",
+                "Use dry runs, or remove state_url so that a repair and its audit can be one transaction.",
+            )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the files of SQLite, with those that it keeps beside a database."""
+        databases = dict.fromkeys(file for file in (self.books.file, self.state.file) if file is not None)
+        return tuple(file.with_name(file.name + end) for file in databases for end in ("", "-wal", "-shm", "-journal"))
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,8 +1,21 @@
 """What the use cases need from the outside world, as protocols; adapters implement them."""
 
-from trueup.ports.books import Booking, Ledger, Profile, RepairBatch, RepairResult, UndoRequest, UndoResult
-from trueup.ports.control import Clock, Lease, Leases, ModeChange, Modes
+from trueup.ports.books import (
+    Booking,
+    ChangedTrades,
+    Ledger,
+    Profile,
+    Realized,
+    RepairBatch,
+    RepairResult,
+    UndoRequest,
+    UndoResult,
+)
+from trueup.ports.control import Clock, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
+from trueup.ports.figures import Figures, VenueMeter
+from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
+from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
 from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
 from trueup.ports.venues import EVERYTHING, ActionReport, Check, OrderAnswer, ReadScope, Venue, VenueActions
@@ -12,13 +25,20 @@ __all__ = [
     "ActionReport",
     "BatchSummary",
     "Booking",
+    "Breaks",
+    "ChangedTrades",
     "Check",
     "Claim",
     "ClaimState",
     "Clock",
+    "Figures",
+    "HealBatch",
+    "HealResult",
+    "Heartbeats",
     "InitReport",
     "Journal",
     "Lease",
+    "LeaseState",
     "Leases",
     "Ledger",
     "ModeChange",
@@ -26,10 +46,15 @@ __all__ = [
     "OrderAnswer",
     "Profile",
     "ReadScope",
+    "Realized",
+    "Renewal",
     "RepairBatch",
     "RepairResult",
     "RequestKey",
     "Requests",
+    "RunEnd",
+    "RunStart",
+    "Runs",
     "Setup",
     "Token",
     "Tokens",
@@ -38,4 +63,5 @@ __all__ = [
     "UnendedRun",
     "Venue",
     "VenueActions",
+    "VenueMeter",
 ]

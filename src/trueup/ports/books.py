@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from trueup.core.audit import AuditDraft, AuditRow
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.rows import ExitRow
 from trueup.core.symbols import Symbols
 from trueup.ports.control import Lease
+
+if TYPE_CHECKING:
+    from trueup.ports.heals import HealBatch, HealResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,27 @@ class UndoResult:
     audit: tuple[AuditRow, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ChangedTrades:
+    """The profile and trade ids of the rows that changed since a watermark, and the watermark for the next time.
+
+    `trades` None says that only a reading of all open trades is right, with the reason. `watermark` None says that the
+    next time will be no better: the table does not tell its changes.
+    """
+
+    trades: frozenset[tuple[str, str]] | None
+    watermark: str | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Realized:
+    """Realized profit in quote currency, None where that of a trade is not known, and when the newest trade closed."""
+
+    profit: Decimal | None = Decimal(0)
+    newest: str | None = None
+
+
 class Ledger(Protocol):
     """The bot's own books. Every method raises CannotKnow where the database cannot be read."""
 
@@ -121,6 +145,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def rows_of_trades(self, trades: Sequence[tuple[str, str]]) -> list[LedgerOrder]:
+        """Return the filled, working and unreadable rows of trades, by profile and trade id."""
+        ...
+
     def trade_rows(self, trade_id: str, profile_ids: Sequence[str] | None = None) -> list[LedgerOrder]:
         """Return all rows of a trade, dead ones included, oldest first."""
         ...
@@ -138,8 +166,37 @@ class Ledger(Protocol):
         """
         ...
 
+    def orders_to_compare(
+        self,
+        profile_ids: Sequence[str],
+        since_ms: int,
+        exchange_order_ids: Iterable[str],
+        client_order_ids: Iterable[str],
+        tag_prefix: str,
+    ) -> list[LedgerOrder]:
+        """Return the rows that a comparison with the venue is about, each once, by profile and order id.
+
+        These are: the working and partially filled rows of the profiles, however old; the rows of anybody that name
+        one of the ids, as `rows_booking` finds them; the profiles' filled rows that name an order of the venue, and
+        those whose status or time cannot be read, from `since_ms` on.
+        """
+        ...
+
+    def changed_trades(self, profile_ids: Sequence[str], since: str | None, now_ms: int) -> ChangedTrades:
+        """Return the trades of rows whose updated_at is not older than a watermark (None: there is none yet).
+
+        The answer rests on a bot that sets updated_at with every change, by a clock that is right to two minutes, and
+        commits within them; the signs of one that does not are looked for, and rows that were deleted leave none. So
+        a full reading is right at a start and from time to time, and whenever the answer says so.
+        """
+        ...
+
     def trades_spelt(self, profile_ids: Sequence[str], names: Iterable[str]) -> frozenset[tuple[str, str]]:
         """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
+        ...
+
+    def realized(self, profile_ids: Sequence[str], after: str | None = None) -> Realized:
+        """Return the realized profit of the trades that closed after a time (ISO 8601 with Z), of all without one."""
         ...
 
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
@@ -153,10 +210,21 @@ class Ledger(Protocol):
         """
         ...
 
+    def heal(self, batch: "HealBatch", *, rehearse: bool) -> "HealResult":
+        """Make a batch of heals in one transaction with its audit and the derived tables; a rehearsal is rolled back.
+
+        Refused where the lease was lost or the pause ended. ConfigurationError where the table keeps a row otherwise
+        than it was to be written.
+        """
+        ...
+
     def revert(self, request: UndoRequest) -> UndoResult:
-        """Set the batch's rows to canceled, in one transaction with the audit; Refused where a trade changed since."""
+        """Take back what a batch booked or healed, in one transaction with the audit; Refused where a trade changed.
+
+        Rows that it added get the status canceled, rows that it changed what they said before.
+        """
         ...
 
     def reapply(self, request: UndoRequest) -> UndoResult:
-        """Put a reverted batch's rows back, in one transaction with the audit; Refused where a trade changed since."""
+        """Put in force again what was taken back of a batch, with the audit; Refused where a trade changed since."""
         ...

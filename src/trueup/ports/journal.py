@@ -73,16 +73,20 @@ class Journal(Protocol):
         """Return profile, trade and exchange order ids of the repairs that are reverted now."""
         ...
 
+    def healed_and_reverted(self, profile_ids: Sequence[str]) -> frozenset[tuple[str, str, str]]:
+        """Return profile, order id and rule of the heals that an operator took back: they are not made again."""
+        ...
+
     def settled(self, profile_ids: Sequence[str]) -> list[tuple[str, str, str, int]]:
         """Return profile, trade, symbol and snapshot time (epoch ms) of the repairs in force, each trade once."""
         ...
 
     def interrupted(self, profile_ids: Sequence[str]) -> list[AuditRow]:
-        """Return the PENDING_APPLY rows of batches that never ended."""
+        """Return the rows of batches and heals that were announced (PENDING_…) and never ended."""
         ...
 
     def close_batch(self, batch_id: str, closing: Callable[[AuditRow], AuditDraft]) -> list[AuditRow]:
-        """Append the row that closes each PENDING_APPLY row of a batch that has not ended; return the whole batch.
+        """Append the row that closes each announced row of a batch that has not ended; return the whole batch.
 
         What was committed meanwhile counts as ended, also where the program never learned of it.
         """

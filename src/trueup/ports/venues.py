@@ -95,6 +95,16 @@ class Venue(Protocol):
         """
         ...
 
-    def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
-        """Ask for one order by its exchange order id or its client order id; whatever goes wrong is an unknown."""
+    def find_order(
+        self,
+        symbol: str,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        placed_ms: int | None = None,
+    ) -> OrderAnswer:
+        """Ask for one order by its exchange order id or its client order id; whatever goes wrong is an unknown.
+
+        A venue that forgets is believed that it never had an order only where `placed_ms` (epoch ms) says that the
+        order is younger than its memory.
+        """
         ...

@@ -5,9 +5,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trueup.core.errors import ConfigurationError, nearest
+from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
-from trueup.ports import Check, Clock, Journal, Leases, Ledger, Modes, Profile, Requests, Setup, Tokens, Venue
+from trueup.ports import (
+    Breaks,
+    Check,
+    Clock,
+    Figures,
+    Heartbeats,
+    Journal,
+    Leases,
+    Ledger,
+    Modes,
+    Profile,
+    Requests,
+    Runs,
+    Setup,
+    Tokens,
+    Venue,
+    VenueMeter,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +37,18 @@ class BackfillConfig:
     require_pause: bool = True
     allowlist: frozenset[str] = frozenset()
     policy: BackfillPolicy = field(default_factory=BackfillPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileConfig:
+    """The rules of the reconciliation loop and the pace of its workers, as they are set; times in seconds."""
+
+    policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
+    interval_s: float = 30.0
+    full_check_s: float = 3600.0
+    worker_batch: int = 8
+    contention_alert: int = 10
+    runs_kept_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +74,9 @@ class TrialPlace:
 class App:
     """Everything that a surface may use.
 
-    `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does.
+    `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does. `own_files` are
+    trueup.toml and the files of the databases: no command writes over one of them. `start_logs` logs to stderr from now
+    on, from a level that the environment may set otherwise; None is nothing, unless it does.
     """
 
     backfill: BackfillConfig
@@ -52,18 +84,26 @@ class App:
     ledger: Ledger
     journal: Journal
     modes: Modes
+    runs: Runs
+    breaks: Breaks
+    heartbeats: Heartbeats
     leases: Leases
     setup: Setup
     tokens: Tokens
     requests: Requests
+    figures: Figures
     clock: Clock
     actor: str
+    reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
     configured: tuple[Profile, ...] = ()
     settings: tuple[tuple[str, str, str], ...] = ()
     folder: Path = Path()
     embedded: Path | None = None
+    own_files: tuple[Path, ...] = ()
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
+    start_logs: Callable[[str | None], None] = lambda _: None
+    meter: VenueMeter = field(default_factory=VenueMeter)
 
     def require_ledger(self) -> None:
         """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""

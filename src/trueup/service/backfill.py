@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from trueup.core.audit import AuditDecision, AuditDraft, AuditRow, draft_of, settled
-from trueup.core.decimals import read_decimal
+from trueup.core.audit import AuditDecision, AuditDraft, closing, draft_of, settled
 from trueup.core.errors import ConfigurationError, Refused, TrueupError
 from trueup.core.repair.decisions import Decision, Outcome
 from trueup.core.repair.plan import AccountFacts, ProfilePlan, Wanted, document_hash, mark_existing, plan_account
@@ -33,6 +32,7 @@ from trueup.service.progress import Progress, silent
 from trueup.service.runs import recorded, told
 
 SLICE_CHANGED = "slice_changed"
+INTERRUPTED = "interrupted"
 APPLY_REFUSED, APPLY_FAILED = "apply_refused", "apply_failed"
 
 
@@ -125,19 +125,57 @@ def _plan_all(
         progress(f"reading {account}", done, len(accounts))
         gathered = gather(app, account)
         progress(f"deciding {account}", done, len(accounts))
-        wanted = Wanted(
-            frozenset(profile.profile_id for profile in members),
-            tokens_of(gathered.account, request.symbols),
-            frozenset(request.trade_ids) if request.trade_ids else None,
-        )
-        planned = plan_account(gathered.facts, wanted, app.backfill.policy)
-        for profile in members:
-            plan = planned.profiles[profile.profile_id]
-            existing = app.ledger.existing_ids(row.order_id for row in plan.rows)
-            plan = mark_existing(plan, existing)
-            work.append(_Work(profile, gathered, plan, lease))
-            report.profiles[profile.profile_id].take_plan(plan, gathered, planned.evidence)
+        work += _plan(app, request, gathered, members, report, lease)
     return work
+
+
+def _plan(
+    app: App,
+    request: BackfillRequest,
+    gathered: Gathered,
+    members: Sequence[Profile],
+    report: BackfillReport,
+    lease: Lease,
+) -> list[_Work]:
+    """Plan the profiles of one account together, on what was gathered of it."""
+    wanted = Wanted(
+        frozenset(profile.profile_id for profile in members),
+        tokens_of(gathered.account, request.symbols),
+        frozenset(request.trade_ids) if request.trade_ids else None,
+    )
+    planned = plan_account(gathered.facts, wanted, app.backfill.policy)
+    work: list[_Work] = []
+    for profile in members:
+        plan = planned.profiles[profile.profile_id]
+        existing = app.ledger.existing_ids(row.order_id for row in plan.rows)
+        plan = mark_existing(plan, existing)
+        work.append(_Work(profile, gathered, plan, lease))
+        report.profiles[profile.profile_id].take_plan(plan, gathered, planned.evidence)
+    return work
+
+
+def backfill_gathered(
+    app: App, request: BackfillRequest, gathered: Gathered, members: Sequence[Profile], lease: Lease
+) -> BackfillReport:
+    """Run the backfill inside a reconciliation: on its reading of the account, under its lease.
+
+    A profile of which nothing new is proposed leaves no trace: a loop would otherwise write the same refusals for ever.
+    """
+    dry_run = not request.apply if request.apply is not None else app.backfill.dry_run
+    report = BackfillReport(dry_run=dry_run)
+    for profile in members:
+        reason = skipped_reason(app, profile)
+        report.profiles[profile.profile_id] = ProfileReport(profile, dry_run, skipped_reason=reason)
+    able = [profile for profile in members if report.profiles[profile.profile_id].skipped_reason is None]
+    work = _plan(app, request, gathered, able, report, lease) if able else []
+    report.plan_hash = document_hash(item.plan for item in work)
+    for item in work:
+        if any(decision.outcome is Outcome.BOOK for decision in item.plan.decisions):
+            try:
+                _finish(app, item, report, dry_run=dry_run)
+            except TrueupError as error:
+                report.profiles[item.profile.profile_id].error = error
+    return report
 
 
 def _finish(app: App, item: _Work, report: BackfillReport, *, dry_run: bool) -> None:
@@ -164,8 +202,8 @@ def _finish(app: App, item: _Work, report: BackfillReport, *, dry_run: bool) -> 
             drafts = [_unless_stale(draft, stale) for draft in drafts]
         entry.take_audit(app.journal.record(drafts))
         return
-    closing = [_interrupted(row) for row in interrupted]
-    entry.take_audit(app.journal.record([*closing, *drafts]))
+    closed = [closing(row, INTERRUPTED) for row in interrupted]
+    entry.take_audit(app.journal.record([*closed, *drafts]))
     if batch.bookings:
         _apply(app, item, batch, entry)
 
@@ -204,7 +242,7 @@ def _close(app: App, batch_id: str, entry: ProfileReport, error: BaseException) 
     """
     reason = APPLY_REFUSED if isinstance(error, Refused) else APPLY_FAILED
     try:
-        rows = app.journal.close_batch(batch_id, lambda row: _interrupted(row, reason, error=told(error)))
+        rows = app.journal.close_batch(batch_id, lambda row: closing(row, reason, error=told(error)))
     except TrueupError as worse:
         error.add_note(f"The audit of {batch_id} could not be closed: {worse.what} The next run closes it.")
     else:
@@ -236,23 +274,3 @@ def _booking(decision: Decision, draft: AuditDraft, facts: AccountFacts) -> Book
     assert row is not None
     before = facts.booked.of(row.symbol, row.side, row.exchange_order_id, row.client_order_id).qty
     return Booking(row, draft, decision.trade.fingerprint, before)
-
-
-def _interrupted(row: AuditRow, reason: str = "interrupted", **more: object) -> AuditDraft:
-    """Return the row that closes a pending one which was never applied."""
-    return AuditDraft(
-        batch_id=str(row["batch_id"]),
-        profile_id=str(row["profile_id"]),
-        symbol=str(row["symbol"]),
-        trade_id=str(row["trade_id"]),
-        decision=AuditDecision.INTERRUPTED,
-        reason=reason,
-        dry_run=False,
-        actor=str(row["actor"]),
-        plan_hash=str(row["plan_hash"]),
-        exchange_order_id=str(row["exchange_order_id"]),
-        backfill_order_id=str(row["backfill_order_id"]),
-        filled_qty=read_decimal(str(row["filled_qty"])),
-        filled_price=read_decimal(str(row["filled_price"])),
-        metadata={"pendingSeq": row.seq, **more},
-    )

@@ -6,6 +6,7 @@ from trueup.core.errors import ConfigurationError, UnknownName
 from trueup.core.modes import Mode, effective, path_of, read_mode, read_scope
 from trueup.core.times import iso
 from trueup.ports import ModeChange, Profile
+from trueup.service import events
 from trueup.service.app import App
 
 
@@ -44,7 +45,12 @@ def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
         raise ConfigurationError("A reason is needed.", "Say why with --reason TEXT; it is kept in the history.")
     require_known(app, where)
     change = ModeChange(where, wanted, Mode.NORMAL, "operator", app.actor, reason.strip(), iso(app.clock.now_ms()))
-    return app.modes.set(change)
+    done = app.modes.set(change)
+    events.log(
+        "mode_changed", scope=done.scope, mode=done.mode.name, previous=done.previous.name, source=done.source,
+        actor=done.actor,
+    )  # fmt: skip
+    return done
 
 
 def require_known(app: App, scope: str) -> None:

@@ -60,6 +60,7 @@ def _account(account: Account, scope: ReadScope) -> list[Check]:
     positions_given = snapshot.feed(Feed.POSITIONS).given or snapshot.feed(Feed.BALANCES).given
     needed = [Feed.POSITIONS if snapshot.feed(Feed.POSITIONS).given or not positions_given else Feed.BALANCES]
     checks += [_feed(name, snapshot, feed) for feed in [*needed, Feed.CLOSED_ORDERS]]
+    checks += [_symbol(name, symbol, why, scope) for symbol, why in _unknown(snapshot, scope).items()]
     if snapshot.malformed:
         first = snapshot.malformed[0]
         checks.append(
@@ -69,6 +70,26 @@ def _account(account: Account, scope: ReadScope) -> list[Check]:
             )
         )  # fmt: skip
     return checks
+
+
+def _unknown(snapshot: Snapshot, scope: ReadScope) -> dict[str, str]:
+    """Return the symbols that the ledger names and of which the venue says nothing, with the reason.
+
+    A row that cannot be read is told among the malformed ones.
+    """
+    malformed = tuple(f"{row.where}: " for row in snapshot.malformed)
+    unknown = {symbol: why for symbol, why in snapshot.unknown_symbols.items() if not why.startswith(malformed)}
+    tokens = {snapshot.symbols.token(symbol): why for symbol, why in unknown.items()}
+    found = {symbol: tokens.get(snapshot.symbols.token(symbol)) for symbol in scope.symbols}
+    return {symbol: why for symbol, why in found.items() if why is not None}
+
+
+def _symbol(name: str, symbol: str, why: str, scope: ReadScope) -> Check:
+    """Return the finding of a symbol that is unknown: what the ledger holds of it cannot be compared."""
+    if symbol not in scope.held:
+        return Check(f"{name}: symbol {symbol}", False, why, "A managed symbol: correct it in trueup.toml.", 0)
+    do = "Its trades stay unresolved until the reason is gone."
+    return Check(f"{name}: symbol {symbol}", False, why, do, 3)
 
 
 def _feed(name: str, snapshot: Snapshot, feed: Feed) -> Check:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
 from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.snapshot import Feed
@@ -11,6 +12,7 @@ from trueup.service.app import App
 from trueup.service.gather import wanted_of
 
 _ROWS = (*Feed, "events")
+_BEGINNING = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,19 @@ def _counted(document: Mapping[str, object]) -> dict[str, int]:
 def as_text(document: Mapping[str, object]) -> str:
     """Write a document as JSON; exact numbers that are no whole ones are written as text."""
     return json.dumps(document, indent=1, default=_exact, ensure_ascii=False) + "\n"
+
+
+def is_snapshot(path: Path) -> bool:
+    """Say whether a file holds such a document, so that a newer one may take its place; OSError where it is closed."""
+    with path.open("rb") as stream:
+        if not stream.read(_BEGINNING).lstrip().startswith(b"{"):
+            return False
+        stream.seek(0)
+        try:
+            document = json.load(stream)
+        except (ValueError, RecursionError):
+            return False
+    return isinstance(document, dict) and {"as_of", "coverage"} <= document.keys()
 
 
 def _exact(value: object) -> object:

@@ -8,7 +8,7 @@ from trueup.core.decimals import read_decimal
 from trueup.core.errors import CannotKnow, ConfigurationError, Refused, UnknownName, nearest
 from trueup.core.repair.decisions import POSITION_UNKNOWN
 from trueup.core.repair.putting_back import Returning, venue_forbids
-from trueup.core.repair.rows import DUST_PREFIX
+from trueup.core.repair.rows import NAMES_NO_ORDER
 from trueup.core.times import iso
 from trueup.ports import UndoRequest, UndoResult
 from trueup.service.app import App
@@ -66,7 +66,7 @@ def _stay_within_the_venue(app: App, account_name: str, batch_id: str) -> None:
             trade_id=str(row["trade_id"]),
             symbol=str(row["symbol"]),
             qty=read_decimal(str(row["filled_qty"])),
-            dust=str(row["exchange_order_id"]).startswith(DUST_PREFIX),
+            dust=str(row["exchange_order_id"]).startswith(NAMES_NO_ORDER),
         )
         for row in app.journal.audit_rows(batch_id)
         if row["decision"] == AuditDecision.APPLIED and row["reverted_at"] is not None

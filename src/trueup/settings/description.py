@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from trueup.core.decimals import plain
-from trueup.settings.flags import FIELDS, HOUR_MS, MINUTE_MS
+from trueup.settings.flags import ROWS
+from trueup.settings.logs import FORMAT_VARIABLE, LEVEL_VARIABLE
 from trueup.settings.model import AccountSettings, LedgerSettings, ProfileSettings, Settings
+from trueup.settings.rows import Row
+from trueup.settings.secrets import ALERTS_VARIABLE
 from trueup.settings.urls import masked
+from trueup.settings.variables import told
 
-_UNITS_MS = {"lookback_ms": HOUR_MS, "grace_ms": MINUTE_MS}
 DEFAULT_TIMEOUT = AccountSettings("", "").timeout_seconds
 _NANO = Decimal("1e-9")
 
@@ -23,7 +26,8 @@ def describe(settings: Settings) -> list[tuple[str, str, str]]:
         rows += _account(account)
     for profile in settings.profiles:
         rows += _profile(profile)
-    rows += [(name, _flag(settings, field)) for name, field in FIELDS.items()]
+    rows += [(name, _flag(settings, table, row)) for name, (table, row) in ROWS.items()]
+    rows += _operations(settings)
     return [(name, value, settings.origins.get(name, "default")) for name, value in rows]
 
 
@@ -56,7 +60,7 @@ def _account(account: AccountSettings) -> Iterator[tuple[str, str]]:
         if value:
             yield f"{start}.{key}", _text(value)
     for key, name in account.env.items():
-        yield f"{start}.{key}", name
+        yield f"{start}.{key}", told(name)
 
 
 def _profile(profile: ProfileSettings) -> Iterator[tuple[str, str]]:
@@ -73,12 +77,29 @@ def _profile(profile: ProfileSettings) -> Iterator[tuple[str, str]]:
             yield f"{start}.{key}", _text(value)
 
 
-def _flag(settings: Settings, field: str) -> str:
-    holder = settings.backfill if hasattr(settings.backfill, field) else settings.backfill.policy
-    value = getattr(holder, field)
-    if field in _UNITS_MS:
-        return plain((Decimal(value) / _UNITS_MS[field]).quantize(_NANO))
+def value_of(settings: Settings, name: str) -> object:
+    """Return what a flag is set to, in the unit of its field."""
+    table, row = ROWS[name]
+    section = getattr(settings, table)
+    return getattr(section if hasattr(section, row.field) else section.policy, row.field)
+
+
+def _flag(settings: Settings, table: str, row: Row) -> str:
+    value = value_of(settings, row.name)
+    if row.unit_ms is not None:
+        assert isinstance(value, int), f"{table}.{row.field} is in milliseconds"
+        return plain((Decimal(value) / row.unit_ms).quantize(_NANO))
     return "every profile" if value == frozenset() else _text(value)
+
+
+def _operations(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Tell the logs' settings where they are set, and how many targets alerts have: their addresses are secrets."""
+    if settings.logs.form != "auto":
+        yield FORMAT_VARIABLE, settings.logs.form
+    if settings.logs.level is not None:
+        yield LEVEL_VARIABLE, settings.logs.level
+    if settings.alert_targets:
+        yield ALERTS_VARIABLE, f"{settings.alert_targets} target{'s' if settings.alert_targets != 1 else ''}"
 
 
 def _text(value: object) -> str:

@@ -6,15 +6,19 @@ from pathlib import Path
 from types import MappingProxyType
 
 from trueup.core.errors import ConfigurationError
+from trueup.settings.backfill_flags import BACKFILL
 from trueup.settings.document import FILE_NAME, Table, named, no_document, read_document, read_file
-from trueup.settings.flags import FIELDS, read_backfill
+from trueup.settings.flags import SECTIONS, read_flags, refuse_unknown
+from trueup.settings.logs import FORMAT_VARIABLE, LEVEL_VARIABLE, read_logs
 from trueup.settings.model import Settings
+from trueup.settings.reconcile_flags import RECONCILE
+from trueup.settings.secrets import ALERTS_VARIABLE, alert_urls
 from trueup.settings.sections import DEFAULT_FILE, URL_VARIABLE, read_accounts, read_ledger, read_profiles
 from trueup.settings.values import Rule, read_text, variable
 
 CONFIG_VARIABLE = "TRUEUP_CONFIG"
 _PATH = Rule(read_text, "the path of a trueup.toml")
-TABLES = ("accounts", "backfill", "ledger", "profiles")
+TABLES = ("accounts", "backfill", "ledger", "profiles", "reconcile")
 
 
 def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -30,11 +34,15 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
     current = _current_folder() if source is None or URL_VARIABLE in environ else source.parent
     folder = source.parent if source else current
     accounts = read_accounts(top, folder)
+    refuse_unknown(environ)
     return Settings(
         ledger=read_ledger(top, folder, current, environ),
         accounts=accounts,
         profiles=read_profiles(top, accounts),
-        backfill=read_backfill(environ, top.table("backfill", "[backfill]")),
+        backfill=read_flags(environ, top.table("backfill", "[backfill]"), BACKFILL),
+        reconcile=read_flags(environ, top.table("reconcile", "[reconcile]"), RECONCILE),
+        logs=read_logs(environ),
+        alert_targets=len(alert_urls(environ)),
         source=source,
         folder=folder,
         embedded=folder / DEFAULT_FILE if source is None and URL_VARIABLE not in environ else None,
@@ -75,10 +83,12 @@ def _origins(top: Table, environ: Mapping[str, str]) -> dict[str, str]:
         origins[f"ledger.{key}"] = "file"
     if URL_VARIABLE in environ:
         origins["ledger.url"] = "env"
-    in_file = top.table("backfill", "[backfill]").raw
-    for name in FIELDS:
-        if name in environ or name.lower() in in_file:
-            origins[name] = "env" if name in environ else "file"
+    for part in SECTIONS:
+        in_file = top.table(part.table, f"[{part.table}]").raw
+        for row in part.rows:
+            if row.name in environ or row.name.lower() in in_file:
+                origins[row.name] = "env" if row.name in environ else "file"
+    origins.update({name: "env" for name in (ALERTS_VARIABLE, FORMAT_VARIABLE, LEVEL_VARIABLE) if name in environ})
     for section, key in (("accounts", "name"), ("profiles", "id")):
         for table in top.tables(section):
             origins.update({f"{section}.{table.raw[key]}.{setting}": "file" for setting in table.raw})

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
+from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 
 
@@ -81,18 +82,42 @@ class BackfillSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReconcileSettings:
+    """The flags of the reconciliation loop: its rules, and how its workers go about it; times in seconds."""
+
+    policy: ReconcilePolicy = field(default_factory=ReconcilePolicy)
+    interval_s: Decimal = Decimal(30)
+    full_check_s: Decimal = Decimal(3600)
+    worker_batch: int = 8
+    contention_alert: int = 10
+    runs_kept_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """How the program logs: `json`, `text` or `auto` (text on a terminal); `level` None is the command's own choice."""
+
+    form: str = "auto"
+    level: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set.
 
     `source` is the file that was read, `folder` what its relative paths were relative to. `embedded` is the file of
     the embedded ledger where neither a file nor the environment names a ledger. `origins` says of the
-    settings that are not at their default whether they are from `env` or from the `file`.
+    settings that are not at their default whether they are from `env` or from the `file`. `alert_targets` is how many
+    places alerts go to; their addresses are secrets, which `alert_urls` reads.
     """
 
     ledger: LedgerSettings
     accounts: tuple[AccountSettings, ...] = ()
     profiles: tuple[ProfileSettings, ...] = ()
     backfill: BackfillSettings = field(default_factory=BackfillSettings)
+    reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
+    logs: LogSettings = field(default_factory=LogSettings)
+    alert_targets: int = 0
     source: Path | None = None
     folder: Path = Path()
     embedded: Path | None = None

@@ -16,7 +16,7 @@ _SERVER = re.compile(
     r"""(?:[^:/]*(?::[^@]*)?@)?                  # user and password
         (?:\[[0-9A-Fa-f:.%]+\]|[^/:?@\[\]]+)?    # host
         (?::[0-9]{1,5})?                         # port
-        (?:/[^?]*)?(?:\?.*)?                     # database and parameters""",
+        (?:/[^?]*)?(?:\?[^@]*)?                  # database and parameters""",
     re.VERBOSE,
 )
 _SECRET_PARAMETER = re.compile(r"([?&][^=&?]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
@@ -64,3 +64,9 @@ def masked(text: str) -> str:
     if at and password:
         text = f"{head[: password.start()]}:***@{tail}"
     return _SECRET_PARAMETER.sub(r"\1***", text)
+
+
+def password_of(url: str) -> str:
+    """Return the password of a database URL as it is written there, blank where it has none."""
+    found = re.match(r"[^/]*://[^/@:]*:([^@]*)@", url)
+    return found[1] if found else ""

@@ -155,6 +155,19 @@ def number_between(low: int, high: int | None) -> Callable[[object], Decimal]:
     return read
 
 
+def seconds_between(low: str, high: int) -> Callable[[object], Decimal]:
+    """Return a reader of seconds in a range, its ends included; `low` may be a fraction, as text."""
+    between = number_between(0, high)
+
+    def read(value: object) -> Decimal:
+        number = between(value)
+        if number < Decimal(low):
+            raise ValueError(f"{shown(value)} is out of range")
+        return number
+
+    return read
+
+
 def integer_between(low: int, high: int) -> Callable[[object], int]:
     """Return a reader of whole numbers in a range, its ends included."""
     between = number_between(low, high)

@@ -61,7 +61,13 @@ class SimVenue:
         """Return nothing: the truth needs no proof."""
         return []
 
-    def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
+    def find_order(
+        self,
+        symbol: str,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        placed_ms: int | None = None,
+    ) -> OrderAnswer:
         """Look for one order; one that the venue may have forgotten is unknown, not absent."""
         token = self.symbols.token(symbol)
         with self.exchange.lock, localcontext(EXACT):
@@ -77,7 +83,8 @@ class SimVenue:
                     continue
                 if self._remembers(order):
                     return OrderAnswer(self._order(order))
-        if self.memory_ms is not None:
+        since = self._since()
+        if since is not None and (placed_ms is None or placed_ms < since):
             return OrderAnswer(why=f"the venue remembers {self.memory_ms} ms only")
         return OrderAnswer(absent=True, why="the venue has no such order")
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
+from trueup.ports.secrets import Secrets
 from trueup.sim.exchange import Exchange, FeeIn, Kind, Market, Order, OrderRequest, Side
 from trueup.sim.server import running
 from trueup.sim.wire.alpaca import AlpacaWire, alpaca_app
@@ -22,7 +23,6 @@ from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller, Patience
 from trueup.venues.calls.circuit import Circuit
 from trueup.venues.calls.limits import RateLimit
-from trueup.venues.calls.secrets import Secrets
 
 NOW_MS = 1_767_323_045_000
 KEY = "PKTESTKEY0123456789"

@@ -4,12 +4,12 @@ import pytest
 from tests.venues.alpaca.desk import NOW_MS, Asked, Reply, all_well, canned, venue
 
 from trueup.core.snapshot import Feed, FeedState
+from trueup.ports.secrets import Secrets
 from trueup.venues.alpaca.connection import Connection
 from trueup.venues.alpaca.errors import judge_with
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.limits import RateLimit
-from trueup.venues.calls.secrets import Secrets
 
 DATE = "Fri, 02 Jan 2026 03:04:05 GMT"
 DATE_S = NOW_MS // 1000

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.venues.alpaca.desk import (
     NOW_MS,
+    Asked,
     Reply,
     all_well,
     canned,
@@ -297,3 +298,39 @@ def test_a_dumped_document_reads_the_same_by_the_file_venue(tmp_path: Path) -> N
     assert (again.as_of_source, again.coverage) == ("venue", live.coverage)
     assert live.feed(Feed.CLOSED_ORDERS).reason
     assert made.id
+
+
+def test_nothing_held_of_an_asset_that_alpaca_does_not_list_is_not_flat(tmp_path: Path) -> None:
+    """The trap: "position does not exist" is Alpaca's answer to a name that it never heard of, too."""
+    scope = ReadScope(NOW_MS - HOUR_MS, held=("NOPE/USD", "btc-usd", "XBT/USD", "AAPL"))
+    with trading(exchange()) as alpaca:
+        document = alpaca.export(scope)
+        asked = alpaca.connection.caller.calls
+        again = alpaca.read(scope)
+        assert alpaca.connection.caller.calls - asked < asked
+    kept = tmp_path / "kept.json"
+    kept.write_text(json.dumps(document))
+    for snapshot in (again, FileVenue("main", kept).read()):
+        holdings = Holdings(snapshot)
+        assert holdings.of("NOPE/USD").unknown == "Alpaca lists no asset NOPE/USD, so that nothing is known of it"
+        assert holdings.of("AAPL").is_flat(Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("asset", "why"),
+    [
+        (Reply({"symbol": "META", "status": "active"}), "Alpaca calls FB META now"),
+        (Reply({"code": 50010000, "message": "no"}, 500), "whether Alpaca lists FB is not known"),
+        (Reply("<html>"), "whether Alpaca lists FB is not known"),
+    ],
+)  # fmt: skip
+def test_an_asset_that_is_renamed_or_cannot_be_asked_for_is_not_flat(asset: Reply, why: str) -> None:
+    answers = all_well(FB=asset)
+
+    def reply(asked: Asked) -> Reply:
+        gone = Reply({"code": 40410000, "message": "position does not exist"}, 404)
+        return gone if asked.path.endswith("/positions/FB") else answers(asked)
+
+    with canned(reply) as server:
+        snapshot = venue(server.url).read(ReadScope(NOW_MS, held=("FB",)))
+    assert why in (Holdings(snapshot).of("FB").unknown or "")

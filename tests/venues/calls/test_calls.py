@@ -6,11 +6,11 @@ from threading import Barrier, Thread
 
 import pytest
 
+from trueup.ports.secrets import MASK, Secrets
 from trueup.venues.calls import limits
 from trueup.venues.calls.caller import Caller, Patience
 from trueup.venues.calls.circuit import Circuit
 from trueup.venues.calls.limits import RateLimit, shared_limit
-from trueup.venues.calls.secrets import MASK, Secrets
 from trueup.venues.calls.verdicts import CallFailed, Kind, Verdict
 
 

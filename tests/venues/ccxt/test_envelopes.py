@@ -12,7 +12,7 @@ from trueup.core.errors import CannotKnow
 from trueup.core.holdings import Holdings
 from trueup.core.snapshot import Feed, FeedState
 from trueup.ports import ReadScope
-from trueup.venues.ccxt.envelopes import BadEnvelope, check_answer, count_held, count_rows, rows_at
+from trueup.venues.ccxt.envelopes import BadEnvelope, check_answer, count_held, count_rows, holds_rows, rows_at
 
 MARKET = {
     "symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT", "baseAssetPrecision": 8,
@@ -187,3 +187,23 @@ def test_what_came_instead_of_an_answer_is_said(shape: str, said: str) -> None:
         reason = venue(url).read(THREE_DAYS).feed(Feed.FILLS).reason
     assert said in reason
     assert "(HTTP 200)" in reason
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [{"code": 500}, {"code": "1003"}, {"status": "error"}, {"success": False}, {"retCode": 10001}, {"errno": "42"}],
+)
+def test_an_empty_list_in_a_refusal_is_no_empty_list(verdict: Mapping[str, object]) -> None:
+    """The trap: a 200 with an error's code that ccxt does not know, and an empty list beside it."""
+    assert count_rows({**verdict, "data": []}, None) is None
+    assert not holds_rows({**verdict, "data": [{"id": "1"}]})
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [{}, {"code": 0}, {"code": "00000"}, {"code": 200}, {"status": "ok"}, {"success": True}, {"code": "200000"}],
+)
+def test_an_empty_list_in_a_good_answer_is_one(verdict: Mapping[str, object]) -> None:
+    assert count_rows({**verdict, "data": []}, None) == 0
+    assert holds_rows({**verdict, "data": [{"id": "1"}]})
+    assert not holds_rows({**verdict, "data": None})

@@ -85,7 +85,7 @@ EMPTY: Mapping[str, Mapping[str, object]] = {
     },
 }  # fmt: skip
 CALLS = {
-    "binance": 44, "binanceusdm": 46, "binancecoinm": 46, "bybit": 24, "coinbase": 6, "kraken": 7, "kucoin": 45,
+    "binance": 44, "binanceusdm": 46, "binancecoinm": 46, "bybit": 24, "coinbase": 6, "kraken": 7, "kucoin": 64,
     "okx": 22,
 }  # fmt: skip
 """Requests of one reading with 20 symbols at an account without any order, the time included."""
@@ -265,3 +265,18 @@ def test_margin_at_kraken_makes_balances_say_nothing() -> None:
         account.client._loaded = True
         snapshot = account.read(ReadScope(NOW - DAY_MS, ("C00/USDT",)))
     assert snapshot.feed(Feed.BALANCES).state is FeedState.PARTIAL
+
+
+def test_kucoins_fast_engine_is_asked_market_by_market() -> None:
+    """The trap: it lists working orders of a market only, and conditional ones in the older list."""
+    fast = {**EMPTY["kucoin"], "/api/v1/hf/orders/active": {"code": "200000", "data": []}}
+    with canned(fast) as (url, server):
+        account = venue(url, "kucoin", secrets=SECRETS)
+        spot_markets(account.client.first, contracts=False)
+        account.client.first.options["hf"] = True
+        account.client._loaded = True
+        snapshot = account.read(ReadScope(NOW - 30 * DAY_MS, ("C00/USDT",)))
+    assert snapshot.feed(Feed.OPEN_ORDERS).state is FeedState.COMPLETE
+    assert {"/api/v1/hf/orders/active", "/api/v1/stop-order", "/api/v1/hf/fills"} <= paths(server).keys()
+    for feed in (Feed.CLOSED_ORDERS, Feed.FILLS):
+        assert snapshot.feed(feed).since_ms == NOW - 7 * DAY_MS

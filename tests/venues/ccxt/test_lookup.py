@@ -76,6 +76,32 @@ def test_not_found_is_absent_only_within_the_venues_memory(placed_ms: int | None
     assert absent or "forgets" in answer.why
 
 
+@pytest.mark.parametrize(("placed_ms", "absent"), [(None, False), (NOW - 3 * DAY_MS, False), (NOW - DAY_MS, True)])
+def test_kucoin_forgets_an_order_within_days(placed_ms: int | None, absent: bool) -> None:
+    """The trap: an order of KuCoin's fast engine that is over is found by its id for 3 days, be it filled or not."""
+    with canned({"*": (400, {}, b'{"code": "400100", "msg": "The order does not exist."}')}) as (
+        url,
+        server,
+    ):
+        account = venue(url, "kucoin", secrets=SECRETS)
+        spot_markets(account.client.first, contracts=False)
+        account.client._loaded = True
+        answer = account.find_order("C00/USDT", "7", placed_ms=placed_ms)
+    assert (answer.order, answer.absent) == (None, absent)
+    assert any("stop-order" in path for path in server.asked)
+
+
+@pytest.mark.parametrize(("placed_ms", "absent"), [(None, False), (NOW - 2 * DAY_MS, False), (NOW - 1000, True)])
+def test_a_memory_of_which_nothing_is_said_is_taken_for_a_short_one(placed_ms: int | None, absent: bool) -> None:
+    """Invariant 5: Hyperliquid answers that it knows no such order, and does not say how long it knew it."""
+    with canned({"*": {"status": "unknownOid"}}) as (url, _):
+        account = venue(url, "hyperliquid", secrets={"wallet": SECRETS["wallet"]})
+        spot_markets(account.client.first, contracts=True)
+        account.client._loaded = True
+        answer = account.find_order("C00/USDT:USDT", "7", placed_ms=placed_ms)
+    assert (answer.order, answer.absent) == (None, absent)
+
+
 def test_conditional_orders_are_asked_for_too_before_one_is_absent() -> None:
     """The trap: Binance's futures keep conditional orders in a list of their own."""
     answers = {**WELL, "/fapi/v1/order": UNKNOWN_ORDER}

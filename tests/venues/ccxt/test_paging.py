@@ -260,3 +260,66 @@ def test_ids_that_are_no_numbers_cannot_be_read_by_id() -> None:
     listing = read(Venue(rows, 1), NEWEST_THEN_ID, limit=1)
     assert listing.state is FeedState.PARTIAL
     assert "no number" in listing.reason
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("rule", [NEWEST_THEN_ID, WINDOWS_THEN_ID], ids=["newest", "windows"])
+def test_a_venue_that_gives_fewer_rows_at_once_than_it_says_hides_nothing(rule: FeedRule, newest_first: bool) -> None:
+    """The trap: a page of 10 where 20 were asked for looks like all there is, and older rows are behind it."""
+    rows = rows_at(*[NOW - 1000 * back for back in range(40)])
+
+    class Lowered(Venue):
+        def ask(self, since: int | None, params: Mapping[str, object]) -> Page:
+            page = super().ask(since, params)
+            kept = page.rows[-10:] if newest_first and "fromId" not in params else page.rows[:10]
+            return self.answer(kept)
+
+    listing = read(Lowered(rows, 10 if rule.newest else 1000), rule, limit=20)
+    assert holds(listing, rows) if listing.state is FeedState.COMPLETE else listing.since_ms is None
+
+
+def test_ids_that_are_answered_for_the_last_days_only_leave_a_gap_that_is_said() -> None:
+    """The trap: Binance's futures look for an id within the last 7 days, unless a time is asked for."""
+    rows = rows_at(*[NOW - 2 * DAY_MS + 1000 * number for number in range(30)], NOW - 1000)
+
+    class LastDay(Venue):
+        def _within(self, row: Mapping[str, Any], params: Mapping[str, object], start: Any, end: Any) -> bool:
+            recent = "fromId" not in params or row["timestamp"] > NOW - DAY_MS
+            return recent and super()._within(row, params, start, end)
+
+    listing = read(LastDay(rows, 10), WINDOWS_THEN_ID, limit=10)
+    assert (listing.state, listing.since_ms) == (FeedState.COMPLETE, NOW + 60_000 - 2 * DAY_MS)
+    assert listing.reason == "what was asked for by id is not all there is"
+    assert holds(listing, rows)
+
+
+def test_both_sides_of_a_trade_with_oneself_are_kept() -> None:
+    """The trap: some venues give both executions of such a trade the same id."""
+    common = {"id": "7", "symbol": "BTC/USDT", "timestamp": NOW - 5, "amount": "1", "price": "97000"}
+    rows = [{**common, "order": "1", "side": "buy"}, {**common, "order": "2", "side": "sell"}]
+    listing = read(Newest(rows, 10), FOLLOW)
+    assert [row["order"] for row in listing.rows] == ["2", "1"]
+
+
+def test_rows_without_a_time_prove_no_beginning() -> None:
+    rows = [{"id": str(number), "symbol": "BTC/USDT"} for number in range(1, 30)]
+
+    class Timeless(Venue):
+        def _within(self, row: Mapping[str, Any], params: Mapping[str, object], start: Any, end: Any) -> bool:
+            return "fromId" not in params or int(row["id"]) >= int(str(params["fromId"]))
+
+        def answer(self, rows: list[Mapping[str, Any]]) -> Page:
+            return super().answer(self.rows[-10:] if len(self.asked) < 3 else rows)
+
+    listing = read(Timeless(rows, 10), NEWEST_THEN_ID, limit=10)
+    assert (listing.state, listing.since_ms) == (FeedState.PARTIAL, None)
+
+
+def test_a_venue_that_keeps_so_many_rows_only_is_complete_from_the_oldest_of_them_on() -> None:
+    """The trap: Hyperliquid keeps 10000 fills of a wallet, and answers an older time with the oldest of them."""
+    rows = rows_at(*[NOW - 1000 * back for back in range(30)])
+    rule = FeedRule("m", Paging.BY_TIME, page=5, most=12)
+    listing = read(Venue(rows[-12:], 5), rule, limit=5)
+    assert (listing.state, listing.since_ms) == (FeedState.COMPLETE, NOW - 11_000 + 1)
+    assert "newest 12 rows" in listing.reason
+    assert holds(listing, rows)

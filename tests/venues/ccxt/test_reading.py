@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 from tests.sim.worlds import BOT, KEY, NOW, SECRET, buy, futures_exchange, sell, spot_exchange
-from tests.venues.ccxt.accounts import SWAP_DAYS, THREE_DAYS, served, venue
+from tests.venues.ccxt.accounts import SWAP_DAYS, THREE_DAYS, canned, served, venue
+from tests.venues.ccxt.test_envelopes import WELL
 
 from trueup.core.errors import CannotKnow
 from trueup.core.holdings import Holdings
 from trueup.core.orders import Side
 from trueup.core.snapshot import EventKind, Feed, FeedState, Snapshot
+from trueup.core.symbols import Symbols
 from trueup.ports import ReadScope
+from trueup.service.snapshot import as_text
 from trueup.sim.exchange import Exchange, Leg, Market, Origin
 from trueup.sim.faults import FaultKind, FaultPlan
 from trueup.venues.ccxt.client import Answer
@@ -151,6 +154,22 @@ def test_a_symbol_that_the_venue_does_not_list_is_said_and_the_others_count() ->
     assert any("lists no market NOPE/USDT" in note for note in snapshot.notes)
     assert snapshot.feed(Feed.FILLS).complete
     assert filled(snapshot) == truth(exchange)
+
+
+@pytest.mark.parametrize("exchange", ["binance", "binanceusdm"])
+def test_a_symbol_that_the_venue_does_not_list_is_unknown_and_not_flat(exchange: str, tmp_path: Path) -> None:
+    """The trap: nothing was asked about it, and an account without such a coin has no balance of it."""
+    with canned(WELL) as (url, _):
+        document = venue(url, exchange).export(ReadScope(THREE_DAYS.since_ms, ("NOPE/USDT",), ("NOPE/USDT",)))
+    kept = tmp_path / "kept.json"
+    kept.write_text(as_text(document))
+    for snapshot in (snapshot_of_answers("main", document, Symbols()), FileVenue("main", kept).read()):
+        assert Holdings(snapshot).of("nope-usdt").unknown == (
+            f"{exchange} lists no market NOPE/USDT, so that nothing was asked about it"
+        )
+        assert Holdings(snapshot).of("BTC/USDT" if exchange == "binance" else "BTC/USDT:USDT").unknown is None
+        assert not snapshot.malformed
+        assert not any("NOPE" in note for note in snapshot.notes)
 
 
 def test_one_symbol_that_fails_makes_the_feed_partial_by_name() -> None:
@@ -334,3 +353,12 @@ def test_two_markets_of_one_name_are_both_read() -> None:
         snapshot = venue(url).read(ReadScope(NOW - DAY_MS, ("BTCUSDT", "BTCUSDC")))
     assert filled(snapshot, "BTC/USDT").keys() == filled(snapshot, "BTC/USDC").keys() == {"1000001"}
     assert Holdings(snapshot).of("BTCUSDT").signed == Decimal("0.3")
+
+
+def test_a_market_that_is_listed_no_more_is_unknown() -> None:
+    """The trap: Binance answers per symbol, and one that is delisted cannot be asked for."""
+    with served(traded(2)) as url:
+        snapshot = venue(url).read(ReadScope(THREE_DAYS.since_ms, ("BTC/USDT", "LUNA/USDT")))
+    assert snapshot.feed(Feed.CLOSED_ORDERS).state is FeedState.COMPLETE
+    assert "lists no such market" in str(Holdings(snapshot).of("LUNA/USDT").unknown)
+    assert Holdings(snapshot).of("BTC/USDT").unknown is None

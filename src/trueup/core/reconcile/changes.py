@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import md5
 
-from trueup.core.orders import Action, LedgerOrder, Side
+from trueup.core.orders import Action, LedgerOrder, Side, StatusClass, status_class
 
 IMPORT_PREFIX = "IMPRT-"
 """What the ids of rows begin with that book an order of the venue which the ledger did not have."""
@@ -26,6 +26,8 @@ class Proof:
     """What a heal rests on: the row of the decision table, the venue's order, and what it executed in all.
 
     `executed` and `price` are None where the heal books nothing. `confirmations` counts the looks that agreed.
+    `booked_before` is what was booked of the order, by any row, when the heal was decided: where that is not so any
+    more, the heal is stale. None where the heal does not rest on it.
     """
 
     rule: str
@@ -37,6 +39,7 @@ class Proof:
     price_source: str = "none"
     confirmations: int | None = None
     as_of: str = ""
+    booked_before: Decimal | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the proof for the audit: decimals as plain text."""
@@ -45,6 +48,7 @@ class Proof:
             "venueStatus": self.venue_status, "executed": str(self.executed) if self.executed is not None else None,
             "price": str(self.price) if self.price is not None else None, "price_source": self.price_source,
             "confirmations": self.confirmations, "asOf": self.as_of,
+            "bookedBefore": str(self.booked_before) if self.booked_before is not None else None,
         }  # fmt: skip
 
 
@@ -53,7 +57,8 @@ class RowChange:
     """A row that changes: `before` is the whole row as it was read, None of the rest stays as it is.
 
     `status` is the new one; `qty` what is executed then (None: it stays); `price` the average paid (None: it stays);
-    `filled_ms` epoch milliseconds; `order_qty` what was ordered, where the row did not say so by itself.
+    `filled_ms` epoch milliseconds, of the execution: the row's own time stays; `order_qty` what was ordered, where the
+    row did not say so by itself.
     """
 
     before: LedgerOrder
@@ -81,14 +86,24 @@ class RowChange:
         return self.before.trade_id
 
     @property
+    def executed(self) -> Decimal:
+        """Return what the row books after the change: nothing where its new status books nothing."""
+        if status_class(self.status) is not StatusClass.FILLED:
+            return Decimal(0)
+        return self.qty if self.qty is not None else self.before.qty
+
+    @property
     def moved(self) -> Decimal:
         """Return by how much the row's executed quantity grows (negative where it shrinks), without a side."""
-        return (self.qty if self.qty is not None else self.before.qty) - self.before.qty
+        return self.executed - self.before.qty
 
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A row that is added, in the words of the native table: base quantity, quote price (0 is none)."""
+    """A row that is added, in the words of the native table: executed base quantity, quote price (0 is none).
+
+    A row that is still working has executed nothing, and `order_qty` says what was ordered.
+    """
 
     order_id: str
     profile_id: str
@@ -108,9 +123,14 @@ class NewRow:
     sub_tag: str | None = None
 
     @property
+    def executed(self) -> Decimal:
+        """Return what the row books."""
+        return self.qty if status_class(self.status) is StatusClass.FILLED else Decimal(0)
+
+    @property
     def moved(self) -> Decimal:
         """Return the executed quantity that the row adds, without a side."""
-        return self.qty
+        return self.executed
 
 
 Change = RowChange | NewRow

@@ -77,13 +77,25 @@ class EvidenceBook:
 _ZERO = Decimal(0)
 
 
-@exactly
-def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy) -> EvidenceBook:
-    """Collect what the venue executed within the look-back, less what is booked already.
+@dataclass(frozen=True, slots=True)
+class Executions:
+    """What each order of the venue executed by itself, whatever the ledger booked of it.
 
-    The clock is the snapshot's `as_of_ms`. Rows are ordered by time, then exchange order id.
+    `orders` are the listed ones, `set_aside` those (and the fills) that prove nothing, with the reason.
     """
-    latest = snapshot.as_of_ms + policy.grace_ms
+
+    own: dict[OrderKey, Evidence]
+    orders: dict[OrderKey, VenueOrder]
+    chains: Chains
+    set_aside: dict[OrderKey, Conflict]
+    malformed: tuple[Malformed, ...]
+    disagreements: tuple[Disagreement, ...]
+
+
+@exactly
+def executions_of(snapshot: Snapshot, grace_ms: int) -> Executions:
+    """Collect what the venue executed; times later than its clock by more than the grace are malformed."""
+    latest = snapshot.as_of_ms + grace_ms
     malformed = [
         Malformed(feed, row.where or row.id, "its time is later than the snapshot's by more than the grace")
         for feed, rows in (("orders", snapshot.orders), ("fills", snapshot.fills))
@@ -108,13 +120,19 @@ def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy)
             if difference is not None:
                 differences.append(difference)
     own = _own_executions(executed, chains, orders.keys() | fills.keys(), fills)
-    left = _left_to_book(own, chains, _bookings(own, orders, chains, booked))
-    book = _still_to_book(own, left, policy, snapshot.as_of_ms, set_aside)
-    return replace(
-        book,
-        malformed=tuple(sorted(malformed)),
-        disagreements=tuple(differences),
-    )
+    return Executions(own, orders, chains, set_aside, tuple(sorted(malformed)), tuple(differences))
+
+
+@exactly
+def evidence_of(snapshot: Snapshot, booked: BookedIndex, policy: BackfillPolicy) -> EvidenceBook:
+    """Collect what the venue executed within the look-back, less what is booked already.
+
+    The clock is the snapshot's `as_of_ms`. Rows are ordered by time, then exchange order id.
+    """
+    found = executions_of(snapshot, policy.grace_ms)
+    left = _left_to_book(found.own, found.chains, _bookings(found.own, found.orders, found.chains, booked))
+    book = _still_to_book(found.own, left, policy, snapshot.as_of_ms, dict(found.set_aside))
+    return replace(book, malformed=found.malformed, disagreements=found.disagreements)
 
 
 def _orders(

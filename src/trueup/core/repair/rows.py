@@ -17,6 +17,12 @@ from trueup.core.times import iso
 
 DUST_PREFIX = "DUST-REMAINDER-"
 DUST = "dust"
+PARITY_ORDER = "PARITY-"
+PARITY = "parity"
+WITHOUT_ORDER = frozenset({DUST, PARITY})
+"""Ways to match that rest on no order of the venue: the venue's flat position proves the row."""
+NAMES_NO_ORDER = (DUST_PREFIX, PARITY_ORDER)
+"""What stands, with the trade's id, for the exchange order id of such a row."""
 NO_PRICE = "none"
 
 

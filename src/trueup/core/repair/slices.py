@@ -13,6 +13,9 @@ from trueup.core.symbols import Symbols
 REPAIR_PREFIX = "BFILL-"
 """What the ids of our repairs' rows begin with."""
 
+OWN_EXITS = (REPAIR_PREFIX, "PRTY-")
+"""What the ids of all exits of our own begin with: of proven ones, and of confirmed ghosts."""
+
 
 @dataclass(frozen=True, slots=True)
 class NamelessExit:
@@ -178,7 +181,7 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str, doubt:
         exit_qty=left,
         open_qty=entered - left,
         newest_ms=max((row.time_ms or 0 for row in good), default=0),
-        bot_newest_ms=max((row.time_ms or 0 for row in good if not row.order_id.startswith(REPAIR_PREFIX)), default=0),
+        bot_newest_ms=max((row.time_ms or 0 for row in good if not row.order_id.startswith(OWN_EXITS)), default=0),
         opened_ms=min((row.time_ms or 0 for row in entries or good), default=0),
         entry_price=average_price(entries),
         working=working,
@@ -222,7 +225,7 @@ def _first_is_unclear(rows: list[LedgerOrder]) -> bool:
 
 def said_action(row: LedgerOrder) -> Action | None:
     """Return what a row says that it does; a row of our repairs is an exit, also where the table has no action."""
-    if row.action is None and row.order_id.startswith(REPAIR_PREFIX):
+    if row.action is None and row.order_id.startswith(OWN_EXITS):
         return Action.EXIT
     return row.action
 

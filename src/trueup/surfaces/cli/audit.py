@@ -78,8 +78,11 @@ def export(
     """
     from trueup.service.audit import export_audit
     from trueup.surfaces.cli.export import Export, write
+    from trueup.surfaces.cli.files import require_target
 
     app = open_app(context)
+    if out is not None:
+        require_target(out, app.own_files)
     with working("exporting the audit") as progress:
         rows = export_audit(app, batch, progress)
         first = next(rows, None)

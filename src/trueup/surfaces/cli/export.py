@@ -2,15 +2,13 @@
 
 import csv
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from trueup.core.audit import HASHED, AuditRow
-from trueup.core.errors import ConfigurationError
+from trueup.surfaces.cli.files import target
 
 _COLUMNS = (*HASHED, "reverted_at", "prev_hash", "hash")
 
@@ -74,23 +72,3 @@ def _cell(value: str | bool | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return value or ""
-
-
-@contextmanager
-def target(out: Path | None) -> Iterator[TextIO]:
-    """Give stdout, or a file that takes its name only when it is complete."""
-    if out is None:
-        yield sys.stdout
-        return
-    whole = not out.exists() or out.is_file()
-    draft = out.with_name(f".{out.name}.part") if whole else out
-    try:
-        with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            yield stream
-        if whole:
-            draft.replace(out)
-    except OSError as error:
-        raise ConfigurationError(f"{out} cannot be written: {error.strerror}.", "Name another with --out.") from None
-    finally:
-        if whole:
-            draft.unlink(missing_ok=True)

@@ -60,10 +60,15 @@ def session_of(context: typer.Context) -> Session:
     return found
 
 
-def open_app(context: typer.Context, *, creates: bool = False) -> "App":
-    """Build the App of a command; one that creates no ledger needs one that is named, or there."""
+def open_app(context: typer.Context, *, creates: bool = False, logs: str | None = None) -> "App":
+    """Build the App of a command; one that creates no ledger needs one that is named, or there.
+
+    `logs` is the level that a command logs from where the environment names none; None is a command that says on
+    stdout and stderr all that it has to say.
+    """
     session = session_of(context)
     app = session.build(session.config)
+    app.start_logs(logs)
     if not creates:
         app.require_ledger()
     return app

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trueup.surfaces.cli.export import target
+from trueup.surfaces.cli.files import require_target, target
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
 from trueup.surfaces.cli.output import GOOD, STRONG, WARN, note, print_json, say, working
 from trueup.surfaces.cli.session import open_app, session_of
@@ -22,7 +22,12 @@ def register(program: typer.Typer) -> None:
 def snapshot(
     context: typer.Context,
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account of trueup.toml.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it; it is there whole or not.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="Where to write it; an earlier snapshot is replaced, and no other file."
+        ),
+    ],
     form: FormatOption = Format.TEXT,
 ) -> int:
     """Write what a venue answers to a file, as a run would read it.
@@ -32,9 +37,10 @@ def snapshot(
 
     Example: trueup venue snapshot main --out main.json
     """
-    from trueup.service.snapshot import as_text, take_snapshot
+    from trueup.service.snapshot import as_text, is_snapshot, take_snapshot
 
     app = open_app(context)
+    require_target(out, app.own_files, is_snapshot)
     with working(f"reading {account}"):
         report = take_snapshot(app, account)
     with target(out) as stream:

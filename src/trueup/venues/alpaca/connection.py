@@ -13,15 +13,15 @@ from weakref import finalize
 
 from alpaca.trading.client import TradingClient
 from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
 
 from trueup.core.errors import CannotKnow
+from trueup.ports.secrets import Secrets
 from trueup.venues.alpaca.errors import WrongAnswer, judge_with
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.limits import shared_limit
-from trueup.venues.calls.secrets import Secrets
 from trueup.venues.calls.verdicts import CallFailed, Kind
+from trueup.venues.calls.wire import Wire, bound
 from trueup.venues.documents.strict_json import read_text
 from trueup.venues.rows.fields import Row, shown
 
@@ -32,16 +32,11 @@ Params = Mapping[str, str | int]
 T = TypeVar("T")
 
 
-class _Wire(HTTPAdapter):
-    """Sends requests with a timeout for connecting and one for reading, in seconds, and makes answers strict."""
-
-    def __init__(self, timeout_s: float) -> None:
-        super().__init__(max_retries=0)
-        self.timeout_s = timeout_s
+class _Wire(Wire):
+    """Sends requests that end in time, and makes answers strict."""
 
     def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
         """Send a request; WrongAnswer where it is sent elsewhere, which alpaca-py would take for an answer."""
-        options["timeout"] = (self.timeout_s, self.timeout_s)
         response = super().send(request, *args, **options)
         if 300 <= response.status_code < 400:
             response.close()
@@ -84,24 +79,27 @@ def client_of(account: LiveAccount) -> TradingClient:
         raw_data=True,
         url_override=account.base_url.rstrip("/") if account.base_url else None,
     )
-    session = client._session  # noqa: SLF001  # alpaca-py offers no other way to set a timeout
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, _Wire(account.timeout_s))
+    bound(client._session, _Wire(account.timeout_s))  # noqa: SLF001  # alpaca-py offers no other way to set a timeout
     client._retry = 0  # noqa: SLF001  # only our caller retries: it knows the limit and says why
     return client
 
 
 class Connection:
-    """Asks one account's Alpaca; every method raises CallFailed where there is no answer to rely on."""
+    """Asks one account's Alpaca; every method raises CallFailed where there is no answer to rely on.
+
+    `listed` keeps the tokens of the assets that Alpaca is known to list.
+    """
 
     def __init__(self, account: LiveAccount, caller: Caller | None = None) -> None:
+        self.listed: set[str] = set()
         self._client = client_of(account)
         finalize(self, self._client._session.close)  # noqa: SLF001  # so that no socket outlives its connection
         key = account.secret("key")
         limit = shared_limit("alpaca", key, account.calls_per_minute or CALLS_PER_MINUTE)
         self.caller = caller or Caller(
-            judge_with(account.now_ms), limit, Secrets(account.secrets.values()), sleep=account.sleep
-        )
+            judge_with(account.now_ms), limit, Secrets(account.secrets.values()), sleep=account.sleep,
+            count=account.count,
+        )  # fmt: skip
 
     def rows(
         self, what: str, path: str, params: Params | None = None, problem: Callable[[list[Row]], str] = lambda _: ""

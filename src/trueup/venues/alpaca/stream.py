@@ -13,8 +13,8 @@ from typing import Any
 
 from alpaca.trading.stream import TradingStream
 
+from trueup.ports.secrets import Secrets
 from trueup.venues.calls.account import LiveAccount
-from trueup.venues.calls.secrets import Secrets
 from trueup.venues.rows.fields import printable
 
 _STREAM = "stream"

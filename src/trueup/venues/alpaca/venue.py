@@ -3,7 +3,8 @@
 A reading costs six calls, however many symbols there are: the clock, the positions (twice), all orders of the window,
 the open orders, and the account's activities. Each further page is one more (500 orders, 100 activities), and so is an
 order that an execution names and no list holds, once in the venue's life if that order is over, and a position that
-the ledger holds and the list lacks. A first page of activities that is full costs one more, for what is no execution.
+the ledger holds and the list lacks; whether Alpaca lists that asset at all is asked once in the venue's life. A first
+page of activities that is full costs one more, for what is no execution.
 """
 
 from collections.abc import Mapping
@@ -49,7 +50,13 @@ class AlpacaVenue:
         """Prove the set-up: keys, the account's state, clock, feeds and symbols."""
         return inspect(self.connection, self.account, self.read)
 
-    def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
+    def find_order(
+        self,
+        symbol: str,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        placed_ms: int | None = None,  # noqa: ARG002  # Alpaca keeps its orders
+    ) -> OrderAnswer:
         """Ask for one order. Alpaca keeps orders, so that "not found" is absent; whatever goes wrong is unknown.
 
         An order is absent only if Alpaca knows none of the ids that are given.

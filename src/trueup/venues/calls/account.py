@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from trueup.core.errors import ConfigurationError
 from trueup.core.symbols import Symbols
+from trueup.ports.figures import VenueMeter
 
 
 def system_clock_ms() -> int:
@@ -37,6 +38,14 @@ class LiveAccount:
     max_pages: int = 8
     now_ms: Callable[[], int] = system_clock_ms
     sleep: Callable[[float], None] = time.sleep
+    meter: VenueMeter = field(default_factory=VenueMeter, repr=False, compare=False)
+
+    def count(self, failure: str | None) -> None:
+        """Count a call to the venue, or with its kind a call that gave no answer to rely on."""
+        if failure is None:
+            self.meter.called(self.name)
+        else:
+            self.meter.failed(self.name, failure)
 
     def secret(self, name: str) -> str:
         """Return one secret; ConfigurationError says which setting names it."""

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from trueup.ports.secrets import Secrets
 from trueup.venues.calls.circuit import Circuit
 from trueup.venues.calls.limits import RateLimit
-from trueup.venues.calls.secrets import Secrets
 from trueup.venues.calls.verdicts import CallFailed, Kind, Verdict
 from trueup.venues.rows.fields import printable
 
@@ -45,7 +45,8 @@ class Caller:
 
     `judge` says what an error of the venue's client means; an error that it does not know (None) is a defect of ours
     and goes up. `on_clock` corrects for the venue's clock. Where the venue asks for a longer wait than
-    `patience` has, the call fails at once, with the reason.
+    `patience` has, the call fails at once, with the reason. `count` is told of every call (None), and of every one that
+    gave no answer to rely on, with the kind of its failure.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Caller:
         patience: Patience = Patience(),  # frozen
         circuit: Circuit | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        count: Callable[[str | None], None] = lambda _: None,
     ) -> None:
         self._judge = judge
         self.limit = limit
@@ -68,8 +70,8 @@ class Caller:
         self._sleep = sleep
         self._lock = Lock()
         self._backoff = wait_random_exponential(multiplier=0.25, max=8)
+        self._count = count
         self.calls = 0
-        self.failures: list[CallFailed] = []
 
     def ask(self, what: str, call: Callable[[], T], weight: float = 1) -> T:
         """Return the answer to a call; CallFailed where there is none to rely on, named by `what`."""
@@ -111,6 +113,7 @@ class Caller:
         self.limit.take(weight)
         with self._lock:
             self.calls += 1
+        self._count(None)
         try:
             answer = call()
         except Exception as error:  # what the judge does not know goes up as it is
@@ -154,7 +157,5 @@ class Caller:
         return max(asked or 0.0, self._backoff(state))
 
     def _failed(self, kind: Kind, why: str) -> CallFailed:
-        failed = CallFailed(kind, why)
-        with self._lock:
-            self.failures.append(failed)
-        return failed
+        self._count(kind.value)
+        return CallFailed(kind, why)

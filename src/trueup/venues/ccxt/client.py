@@ -21,6 +21,7 @@ from trueup.core.errors import ConfigurationError, nearest
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.limits import RateLimit
 from trueup.venues.calls.verdicts import CallFailed
+from trueup.venues.calls.wire import Wire, bound
 from trueup.venues.ccxt.envelopes import BadEnvelope, check_answer
 from trueup.venues.ccxt.judging import Answered, UnreadableAnswer
 
@@ -130,6 +131,7 @@ class Client:
             **{theirs: self.account.secrets[ours] for ours, theirs in _SECRETS.items() if ours in self.account.secrets},
         }
         made = _checked_class(self.exchange)(config)
+        bound(made.session, Wire(self.account.timeout_s))
         made.number = str
         made.raw_answers = []
         made.take = (lambda _weight: self._limit.take(1)) if self._count_calls else self._limit.take
@@ -178,6 +180,8 @@ def _checked_class(name: str) -> type[Any]:
                 raise
             if not _may_be_text(name, body):
                 check_answer(answer, self.answered.status)
+            if name == "bybit":
+                _tell_category(answer)
             self.raw_answers.append(answer)
             return answer
 
@@ -206,6 +210,15 @@ def _checked_class(name: str) -> type[Any]:
 def _may_be_text(name: str, body: object) -> bool:
     """Say whether an answer may be a bare text: of all that is asked, Hyperliquid's kind of account only."""
     return name == "hyperliquid" and "userAbstraction" in str(body)
+
+
+def _tell_category(answer: object) -> None:
+    """Write into Bybit's rows of which category the answer is: ccxt takes an execution without one for spot."""
+    result = answer.get("result") if isinstance(answer, Mapping) else None
+    if isinstance(result, Mapping) and isinstance(rows := result.get("list"), list):
+        for row in rows:
+            if isinstance(row, dict) and isinstance(category := result.get("category"), str):
+                row.setdefault("category", category)
 
 
 def _refuse(literal: str) -> object:

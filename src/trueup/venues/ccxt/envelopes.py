@@ -17,6 +17,10 @@ _PLACES = frozenset(
 )  # fmt: skip
 """Where venues put their rows; an empty `error` or `retExtInfo` says nothing of them."""
 
+_VERDICTS = ("code", "errno", "err_code", "error_code", "ret_code", "retCode", "returnCode", "status", "success")
+_GOOD = frozenset({"", "1", "200", "204", "1000", "200000", "ok", "success", "true"})
+"""What venues say of an answer that is one, beside zeros."""
+
 _SIZES = ("positionAmt", "size", "pos", "szi", "currentQty", "contracts", "number_of_contracts", "net_size", "holdVol")
 _DEEPEST = 4
 
@@ -57,23 +61,41 @@ def rows_at(answer: object, path: Path) -> list[object] | None:
 def count_rows(answer: object, path: Path | None) -> int | None:
     """Return how many rows a raw answer holds; None where it does not say.
 
-    Without a path the rows are looked for: the only thing that is told so is that there are none.
+    Without a path the rows are looked for: the only thing that is told so is that there are none. That is not believed
+    of an answer that says by a code of its own that it is a refusal: ccxt does not know every such code.
     """
     if path is not None:
         rows = rows_at(answer, path)
         return len(rows) if rows is not None else None
     if isinstance(answer, list):
         return len(answer)
-    return 0 if _has_empty_place(answer, _DEEPEST) else None
+    found = list(_places(answer, _DEEPEST))
+    return 0 if any(not place for place in found) and not _refuses(answer) else None
 
 
-def _has_empty_place(value: object, depth: int) -> bool:
+def holds_rows(answer: object) -> bool:
+    """Say whether a list of rows, be it empty, stands in a raw answer that is no refusal."""
+    found = [answer] if isinstance(answer, list) else list(_places(answer, _DEEPEST))
+    return bool(found) and not _refuses(answer)
+
+
+def _places(value: object, depth: int) -> Iterator[list[object] | dict[str, object]]:
+    """Yield what stands where venues put their rows."""
     if not isinstance(value, Mapping) or not depth:
+        return
+    for name, inner in value.items():
+        if name in _PLACES and isinstance(inner, (list, dict)):
+            yield inner
+        yield from _places(inner, depth - 1)
+
+
+def _refuses(answer: object) -> bool:
+    """Say whether an answer is a refusal by its own code, status or success."""
+    if not isinstance(answer, Mapping):
         return False
-    return any(
-        (name in _PLACES and isinstance(inner, (list, dict)) and not inner) or _has_empty_place(inner, depth - 1)
-        for name, inner in value.items()
-    )
+    said = (answer.get(name) for name in _VERDICTS)
+    words = [str(word).strip().lower() for word in said if isinstance(word, (str, int, bool))]
+    return any(word not in _GOOD and bool(word.strip("0")) for word in words)
 
 
 def count_held(rows: Sequence[object]) -> int:

@@ -11,17 +11,18 @@ Requests of one reading of an account with 20 symbols and no order, the venue's 
 | kraken | 7 | all for the whole account |
 | coinbase | 6 | all for the whole account |
 | hyperliquid | 9 | all for the whole wallet; fills are asked for once more to see that none is newer |
-| kucoin | 45 | its fast engine lists orders and fills per symbol only |
+| kucoin | 64 | its fast engine lists orders and fills per symbol only; conditional orders at once |
 
 What is held is read twice, before and after the rest: a list of positions or balances tells neither its length nor its
-end, and two answers that differ are none. Where there are rows, what follows the last of them is asked for as well: one
-request more for each listing, and one for each further page. What an exchange answers for the whole account is asked
-for the whole account.
+end, and two answers that differ are none. Where there are rows, what stands before the first and after the last of them
+is asked for as well, at Binance by id and by time: up to three requests more for each listing, and one for each further
+page. What an exchange answers for the whole account is asked for the whole account.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from trueup.venues.ccxt.envelopes import rows_at
 from trueup.venues.ccxt.generic import generic_rules
 from trueup.venues.ccxt.rules import DAY_MS, HOUR_MS, FeedRule, OrderList, Paging, Rules
 
@@ -50,6 +51,16 @@ def _after_last(id_name: str) -> Any:
         return {"after": last[id_name]} if isinstance(last, Mapping) and id_name in last else None
 
     return following
+
+
+def _okx_cash(raw: object) -> Mapping[str, Mapping[str, object]]:
+    """Return what is held at OKX: ccxt's total is the equity, with what its contracts gain and lose."""
+    accounts = rows_at(raw, ("data",)) or []
+    details = [row for account in accounts for row in rows_at(account, ("details",)) or [] if isinstance(row, Mapping)]
+    return {
+        str(row.get("ccy")): {"total": row.get("cashBal"), **({"debt": row["liab"]} if row.get("liab") else {})}
+        for row in details
+    }
 
 
 def _offset(raw: object, count: int, asked: Mapping[str, object], _limit: int) -> Mapping[str, object] | None:
@@ -212,7 +223,7 @@ _OKX = Rules(
         ),
     ),
     positions=(FeedRule("fetch_positions", rows=_OKX_DATA),),
-    balances=(FeedRule("fetch_balance", rows=_OKX_DATA),),
+    balances=(FeedRule("fetch_balance", rows=_OKX_DATA, cash=_okx_cash),),
     market_types=("spot", "future", "swap"),
     side_by_side=4,
     forgets_ms=2 * HOUR_MS,
@@ -248,7 +259,8 @@ _COINBASE = Rules(
     ),
     closed_orders=(FeedRule("fetch_orders", Paging.FOLLOW, page=1000, rows=("orders",), next_page=_cursor("cursor")),),
     fills=(FeedRule("fetch_my_trades", Paging.FOLLOW, page=1000, rows=("fills",), next_page=_cursor("cursor")),),
-    balances=(FeedRule("fetch_balance", rows=("accounts",)),),
+    # Without it ccxt asks for the older list of accounts, which ends at a page and has rows of another kind.
+    balances=(FeedRule("fetch_balance", rows=("accounts",), segments=({"v3": True},)),),
     side_by_side=4,
 )  # fmt: skip
 
@@ -256,34 +268,42 @@ _HYPERLIQUID = Rules(
     open_orders=(FeedRule("fetch_open_orders", rows=WHOLE_LIST),),
     # The history is the newest 2000 changes of orders; ccxt keeps the last of each order.
     closed_orders=(FeedRule("fetch_orders", page=2000, asks_limit=False, rows=WHOLE_LIST, keeps_all=False),),
-    fills=(FeedRule("fetch_my_trades", Paging.BY_TIME, page=2000, asks_limit=False, rows=WHOLE_LIST),),
+    # Of fills the newest 10000 are kept.
+    fills=(FeedRule("fetch_my_trades", Paging.BY_TIME, page=2000, asks_limit=False, rows=WHOLE_LIST, most=10_000),),
     positions=(FeedRule("fetch_positions", rows=("assetPositions",)),),
     balances=(FeedRule("fetch_balance", segments=({"type": "spot"},), rows=("balances",)),),
     market_types=("spot", "swap"),
     currencies=True,
     side_by_side=4,
     client_id_param="clientOrderId",
+    # For how long it knows an order by its id, it does not say.
+    forgets_ms=DAY_MS,
     secrets=("wallet",),
 )  # fmt: skip
 
 _KUCOIN = Rules(
+    # Its fast engine lists working orders per symbol only, and keeps the conditional ones in the older list.
     open_orders=(
+        FeedRule("fetch_open_orders", Paging.FOLLOW, per_symbol=True, page=500, next_page=_numbered),
         FeedRule("fetch_open_orders", Paging.FOLLOW, page=500, next_page=_numbered,
-                 segments=({}, {"trigger": True})),
+                 segments=({"trigger": True, "hf": False},)),
     ),
+    # A filled order is kept for 7 days, one that was canceled for 2 days; neither is found by its id for longer than 3.
     closed_orders=(
-        FeedRule("fetch_closed_orders", Paging.FOLLOW, per_symbol=True, page=500,
+        FeedRule("fetch_closed_orders", Paging.FOLLOW, per_symbol=True, page=500, memory_ms=7 * DAY_MS,
                  next_page=_numbered, start="startAt", end="endAt", window_ms=7 * DAY_MS),
     ),
     fills=(
         FeedRule("fetch_my_trades", Paging.FOLLOW, per_symbol=True, page=500, asks_limit=False,
                  next_page=_numbered, segments=({"pageSize": 500},), start="startAt", end="endAt",
-                 window_ms=7 * DAY_MS),
+                 window_ms=7 * DAY_MS, memory_ms=7 * DAY_MS),
     ),
     balances=(FeedRule("fetch_balance", rows=("data",)),),
     market_types=("spot",),
     side_by_side=4,
+    forgets_ms=2 * DAY_MS,
     client_id_param="clientOrderId",
+    order_params=({}, {"trigger": True}),
     options={"uta": False},
 )  # fmt: skip
 

@@ -16,6 +16,7 @@ _ORDER = (
 _TRADE = ("id", "order", "timestamp", "symbol", "side", "takerOrMaker", "price", "amount", "fee", "fees")
 _POSITION = ("symbol", "contracts", "contractSize", "side", "markPrice", "entryPrice", "timestamp")
 _FEE = ("cost", "currency")
+_ADJUSTED = frozenset({"CORRECTION", "REVERSAL", "SYNTHETIC"})
 _TIMES = frozenset({"timestamp", "lastTradeTimestamp", "lastUpdateTimestamp"})
 
 
@@ -27,6 +28,29 @@ def order_row(row: Row, naming: Naming) -> dict[str, object]:
 def trade_row(row: Row, naming: Naming) -> dict[str, object]:
     """Return a fill for the document."""
     return _row(row, _TRADE, naming, "amount")
+
+
+def trade_rows(rows: Iterable[Row], naming: Naming) -> list[dict[str, object]]:
+    """Return fills for the document; those of an order with an adjusted one count for nothing.
+
+    Coinbase lists a reversal beside the execution that it takes back, alike but for its type: the order's own total
+    stands for them.
+    """
+    given = list(rows)
+    adjusted = {(row.get("symbol"), row.get("order")) for row in given if is_adjusted(row)}
+    return [
+        {**trade_row(row, naming), "amount": f"{plain(row.get('amount'))} of an order with adjusted executions"}
+        if (row.get("symbol"), row.get("order")) in adjusted
+        else trade_row(row, naming)
+        for row in given
+    ]
+
+
+def is_adjusted(row: Row) -> bool:
+    """Say whether a fill takes back or corrects another one, by Coinbase's own word."""
+    info = row.get("info")
+    word = info.get("trade_type") if isinstance(info, Mapping) else None
+    return isinstance(word, str) and word.upper() in _ADJUSTED
 
 
 def position_row(row: Row, naming: Naming) -> dict[str, object]:

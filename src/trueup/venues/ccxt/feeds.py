@@ -10,7 +10,7 @@ from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.verdicts import CallFailed
 from trueup.venues.ccxt.client import Client
 from trueup.venues.ccxt.envelopes import BadEnvelope, count_held, count_rows, rows_at
-from trueup.venues.ccxt.paging import Listing, Page, Pager, Row
+from trueup.venues.ccxt.paging import Listing, Page, Pager, Row, key_of
 from trueup.venues.ccxt.rules import FeedRule
 
 _WORST = (FeedState.FAILED, FeedState.PARTIAL, FeedState.COMPLETE)
@@ -37,7 +37,10 @@ class Feeds:
     max_pages: int
 
     def read(self, rules: Sequence[FeedRule], symbols: Sequence[str] = (), since_ms: int | None = None) -> FeedRead:
-        """Read a feed by its rules; a rule that needs a symbol is asked for each of the symbols, side by side."""
+        """Read a feed by its rules; a rule that needs a symbol is asked for each of the symbols, side by side.
+
+        What the account's list and a market's hold both counts once.
+        """
         asked = [
             (rule, segment, symbol)
             for rule in rules
@@ -49,8 +52,11 @@ class Feeds:
             return FeedRead([], Coverage(FeedState.PARTIAL if rules else FeedState.FAILED, why, given=bool(rules)))
         listings = self.caller.all([partial(self._listing, *one, since_ms) for one in asked])
         read = [(rule, symbol, listing) for (rule, _, symbol), listing in zip(asked, listings, strict=True)]
+        rows = [row for _, _, listing in read if isinstance(listing, Listing) for row in listing.rows]
+        if len({rule.per_symbol for rule in rules}) == 2:
+            rows = list({key_of(row): row for row in rows}.values())
         return FeedRead(
-            [row for _, _, listing in read if isinstance(listing, Listing) for row in listing.rows],
+            rows,
             _coverage(read),
             tuple(listing for _, _, listing in read if isinstance(listing, CallFailed)),
         )
@@ -92,9 +98,19 @@ class Feeds:
             raise BadEnvelope("the venue's answer holds no list where its rows should be")
         if not answer.value and count and rule.keeps_all and rule.method != "fetch_positions":
             raise BadEnvelope(f"ccxt made nothing of {count} rows of the venue's answer")
+        if other := _of_another_kind(answer.value, params.get("type"), self.client.first.markets or {}):
+            raise BadEnvelope(f"ccxt took a row of the venue's {params['type']} markets for one of {other}")
         if rule.method == "fetch_positions":
             return Page(answer.value, answer.last, _count_of_held(answer.last, rule, answer.value))
         return Page(answer.value, answer.last, len(answer.value) if count is None else count)
+
+
+def _of_another_kind(rows: Iterable[Row], asked: object, markets: Mapping[str, Any]) -> str:
+    """Return a market that is spot where contracts were asked for, or the reverse: venues name both alike."""
+    if asked not in ("spot", "swap", "future"):
+        return ""
+    listed = ((str(row.get("symbol")), markets.get(str(row.get("symbol")))) for row in rows)
+    return next((name for name, market in listed if market and bool(market.get("contract")) is (asked == "spot")), "")
 
 
 def _count_of_held(raw: object, rule: FeedRule, rows: Sequence[Row]) -> int:
@@ -155,7 +171,13 @@ def _balance(client: Client, rule: FeedRule, segment: Mapping[str, object]) -> d
     assets = [name for name, value in answer.value.items() if isinstance(value, Mapping) and name not in _BY_KIND]
     if not assets and rule.rows is None and count_rows(answer.last, None) != 0:
         raise BadEnvelope("ccxt found no balance in the venue's answer")
-    return {name: answer.value[name] for name in assets if name != "info"}
+    if isinstance(answer.last, Mapping) and answer.last.get("has_next") is True:
+        raise BadEnvelope("the venue's list of balances goes on")
+    found = {name: answer.value[name] for name in assets if name != "info"}
+    for currency, cash in (rule.cash(answer.last) if rule.cash is not None else {}).items():
+        name = client.first.safe_currency_code(currency)
+        found[name] = {**found.get(name, {}), **cash}
+    return found
 
 
 _BY_KIND = frozenset({"free", "used", "total", "debt", "info"})

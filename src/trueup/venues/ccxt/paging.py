@@ -10,6 +10,7 @@ from typing import Any
 
 from trueup.core.snapshot import FeedState
 from trueup.venues.calls.verdicts import CallFailed, Kind
+from trueup.venues.ccxt.export import is_adjusted
 from trueup.venues.ccxt.rules import FeedRule, Paging
 from trueup.venues.rows.fields import printable
 
@@ -17,6 +18,12 @@ Row = Mapping[str, Any]
 
 UNKNOWN_PAGE = 20
 """Where an exchange does not say how many rows a page holds, one of this many may be a full one."""
+
+_EXECUTION = ("order", "side", "timestamp", "amount", "price")
+"""What an execution says that never changes."""
+
+_CUTS = frozenset({20, 25, 50, 100, 200, 250, 500, 1000})
+"""The lengths at which an exchange of which nothing is known may cut a list."""
 
 _SMALLEST_ID = 1
 _AHEAD_MS = 60_000
@@ -68,6 +75,21 @@ def _whole(value: object) -> int:
         return 0
 
 
+def key_of(row: Row) -> tuple[str, ...]:
+    """Return what tells a row from others; a row without an id is told by all that it says.
+
+    An order is told by its id, for it moves on. An execution does not: both sides of a trade of an account with itself
+    have one id at some venues, and others write none or 0 for what they execute themselves.
+    """
+    name = row.get("id")
+    symbol = str(row.get("symbol"))
+    if name is None:
+        return symbol, repr(sorted(row.items()))
+    if "order" not in row:
+        return symbol, str(name)
+    return symbol, str(name), str(is_adjusted(row)), *(str(row.get(field)) for field in _EXECUTION)
+
+
 class Pager:
     """Reads one listing by its rule, in at most `max_pages` answers of at most `limit` rows.
 
@@ -85,7 +107,7 @@ class Pager:
         self.now_ms = now_ms
         self.limit = min(limit, rule.page or limit)
         self.max_pages = max_pages
-        self.seen: dict[tuple[str, str], Row] = {}
+        self.seen: dict[tuple[str, ...], Row] = {}
         self.pages = 0
         self.covered: int | None = None
         self._any = False
@@ -99,14 +121,18 @@ class Pager:
             Paging.BY_ID: self._by_id,
             Paging.BY_TIME: self._by_time,
         }[self.rule.paging]
-        reason = ""
-        complete = True
         try:
             reason = read()
         except _Exhausted:
-            complete, reason = self._any, f"stopped after {self.max_pages} pages"
+            reason = f"stopped after {self.max_pages} pages"
         except CallFailed as failed:
-            complete, reason = self._any, failed.why
+            reason = failed.why
+        complete = self._any
+        if complete and self.rule.most is not None and len(self.seen) >= self.rule.most:
+            reason = "; ".join(filter(None, (reason, f"the venue keeps its newest {self.rule.most} rows only")))
+            before = self.covered or 0
+            self._claim_after_oldest(self.seen.values())
+            self._claim(max(before, self.covered or 0))
         if self._left_out:
             complete, reason = False, f"{self._left_out} rows of the venue's answer could not be read by ccxt"
         state = FeedState.COMPLETE if complete else FeedState.PARTIAL if self.seen else FeedState.FAILED
@@ -129,14 +155,8 @@ class Pager:
         """Keep the rows, the later reading of one that was read before; return how many are new."""
         before = len(self.seen)
         for row in rows:
-            self.seen[self._key(row)] = row
+            self.seen[key_of(row)] = row
         return len(self.seen) - before
-
-    @staticmethod
-    def _key(row: Row) -> tuple[str, str]:
-        """Return what tells a row from others; a row without an id is told by all that it says."""
-        name = row.get("id")
-        return str(row.get("symbol")), str(name) if name is not None else repr(sorted(row.items()))
 
     def _is_full(self, page: Page) -> bool:
         cap = self.limit if self.rule.page is not None else min(self.limit, UNKNOWN_PAGE)
@@ -175,6 +195,8 @@ class Pager:
             if not self._any:
                 raise _Exhausted
             return f"the venue lists its newest {page.count} rows only"
+        if self.rule.page is None and self.rule.rows is None and page.count in _CUTS:
+            raise CallFailed(Kind.FAIL, f"{page.count} rows may be the first page of more")
         self._claim(None)
         return ""
 
@@ -217,7 +239,7 @@ class Pager:
         """Read the newest page; where it does not reach back far enough, read forward to it, by id."""
         newest = self._page(None, {})
         self._take(newest.rows)
-        if not self._is_full(newest) and not self._more_after(newest, None):
+        if not self._is_full(newest) and not self._more_after(newest, None) and self._is_from_the_first(newest):
             self._claim(None)
             return ""
         reach, oldest = self._first_of(newest)
@@ -240,16 +262,37 @@ class Pager:
             page = self._page(None, {self.rule.id_param: last + 1})
         return "the venue's pages do not meet"
 
+    def _is_from_the_first(self, page: Page) -> bool:
+        """Say whether a page begins with the first row of all, by asking for that.
+
+        A page may be short because the venue gives fewer rows at once than it says.
+        """
+        if not page.rows:
+            return True
+        first = self._page(None, {self.rule.id_param: _SMALLEST_ID})
+        return bool(first.rows) and min(map(_id, first.rows)) >= self._first_of(page)[0]
+
     def _by_id_in_windows(self) -> str:
         """Read each stretch of time, newest first; within one, forward by id."""
         for start, end in self._windows():
             page = self._page(*self._from(start, end))
             self._take(page.rows)
-            if self._is_full(page) and not self._begins_at(start, page):
-                return "a full page was not the oldest of its time"
-            self._more_after(page, end)
+            if page.rows and not self._begins_at(start, page):
+                return "a page was not the oldest of its time"
+            if self._more_after(page, end) and self._lacks(page, end):
+                return "what was asked for by id is not all there is"
             self._claim(start)
         return ""
+
+    def _lacks(self, page: Page, end: int | None) -> bool:
+        """Say whether rows after a page were not read by id, by asking for its last moment and what follows by time.
+
+        A venue may answer a request by id for its last days only, and pass over what lies between.
+        """
+        after = self._page(*self._from(max(map(created, page.rows)), end))
+        unread = [row for row in after.rows if key_of(row) not in self.seen and created(row) <= self.now_ms]
+        self._take(after.rows)
+        return bool(unread)
 
     def _more_after(self, page: Page, end: int | None) -> bool:
         """Read on by id to the end, or past a time; say whether there was more.
@@ -316,7 +359,7 @@ class Pager:
         previous: list[int] = []
         while True:
             page = self._page(*self._from(cursor, end))
-            fresh = [row for row in page.rows if self._key(row) not in self.seen]
+            fresh = [row for row in page.rows if key_of(row) not in self.seen]
             self._take(page.rows)
             if previous and any(self._settled(row, begin) for row in fresh):
                 ascending = True

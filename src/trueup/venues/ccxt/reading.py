@@ -16,9 +16,10 @@ from trueup.ports import ReadScope
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.verdicts import CallFailed, Kind
+from trueup.venues.ccxt.by_name import why_unknown
 from trueup.venues.ccxt.client import Client
 from trueup.venues.ccxt.events import events_of
-from trueup.venues.ccxt.export import Row, is_something, order_row, position_row, sizes_and_markets, trade_row
+from trueup.venues.ccxt.export import Row, is_something, order_row, position_row, sizes_and_markets, trade_rows
 from trueup.venues.ccxt.feeds import FeedRead, Feeds, balances_of
 from trueup.venues.ccxt.holdings import balance_section, debts_of, spot_legs
 from trueup.venues.ccxt.listing import Listed, Naming, Resolved, naming_of
@@ -104,7 +105,7 @@ class Reader:
         wanted = dict.fromkeys((*scope.symbols, *self.account.always_read))
         resolved = [listed.resolve(symbol) for symbol in wanted]
         reading = Reading(now_ms, by_venue, listed, resolved, naming_of(resolved, listed), notes=notes)
-        reading.notes += _notes_on(resolved, self.exchange)
+        reading.notes += _notes_on(resolved, self.exchange, scope.held)
         self._read_present(reading)
         self._read_history(reading, scope.since_ms)
         self._confirm(reading)
@@ -145,6 +146,7 @@ class Reader:
 
     def _note_balances(self, reading: Reading, balances: object) -> None:
         if isinstance(balances, CallFailed):
+            reading.balances = None
             reading.coverage[Feed.BALANCES] = Coverage(FeedState.FAILED, balances.why)
         elif isinstance(balances, Mapping):
             reading.balances = balances
@@ -175,9 +177,12 @@ class Reader:
             ]
         )
         reading.closed_orders, reading.fills = _feed(answers[0]), _feed(answers[1])
-        if any(rule.per_symbol for rule in (*self.rules.closed_orders, *self.rules.fills)):
+        if self._asks_per_symbol():
             reading.notes.append(f"{self.exchange} answers per symbol; asked for: {', '.join(symbols) or 'none'}.")
         self._look_up(reading)
+
+    def _asks_per_symbol(self) -> bool:
+        return any(rule.per_symbol for rule in (*self.rules.closed_orders, *self.rules.fills))
 
     def _confirm(self, reading: Reading) -> None:
         """Read once more what is held, and doubt what differs: it moved, or an answer was stale or cut short."""
@@ -199,6 +204,23 @@ class Reader:
                 reading.unknown_assets = differing(_as_rows(first), _as_rows(totals), ("qty",))
             elif isinstance(answer, CallFailed) and reading.balances is not None:
                 self._note_balances(reading, answer)
+        if not self.rules.known and reading.positions is not None and _has_something(reading.positions):
+            self._ask_by_name(reading, reading.positions)
+        if self._asks_per_symbol():
+            why = f"{self.exchange} lists no such market, so that its orders cannot be asked for"
+            for found in reading.resolved:
+                if not found.markets:
+                    reading.unknown_symbols.setdefault(found.symbol, why)
+
+    def _ask_by_name(self, reading: Reading, positions: FeedRead) -> None:
+        """Ask for each contract that the ledger names and the list lacks: it may list one kind of contracts only."""
+        listed = {row.get("symbol") for row in positions.rows}
+        contracts = [market for market in _markets_of(reading.resolved) if reading.listed.is_contract(market)]
+        lacking = [market for market in contracts if market not in listed]
+        answers = self.caller.all([partial(why_unknown, self.caller, self.client, market) for market in lacking])
+        for market, why in zip(lacking, answers, strict=True):
+            if why:
+                reading.unknown_symbols.setdefault(str(reading.naming.of(market)), str(why))
 
     def _look_up(self, reading: Reading) -> None:
         """Ask for the orders of which only fills are listed: a fill carries no client order id."""
@@ -228,7 +250,7 @@ class Reader:
             "exchange": self.exchange,
             "open_orders": [order_row(row, naming) for row in sorted(opened, key=_place)],
             "closed_orders": [order_row(row, naming) for row in sorted(closed, key=_place)],
-            "fills": [trade_row(row, naming) for row in sorted(reading.fills.rows, key=_place)],
+            "fills": trade_rows(sorted(reading.fills.rows, key=_place), naming),
             "events": events_of(self.exchange, [*opened, *closed], reading.fills.rows, naming),
         }
         balances: dict[str, object] | None = None
@@ -240,14 +262,17 @@ class Reader:
             document["positions"] = [
                 *(position_row(row, naming) for row in reading.positions.rows),
                 *spot_legs(
-                    reading.resolved, balances | reading.unknown_assets if balances is not None else None, listed, why
+                    [found for found in reading.resolved if found.markets],
+                    balances | reading.unknown_assets if balances is not None else None,
+                    listed,
+                    why,
                 ),
             ]
         named = [row.get("symbol") for row in (*opened, *closed, *reading.fills.rows)]
         named += [row.get("symbol") for row in (reading.positions.rows if reading.positions else ())]
         named += _markets_of(reading.resolved)
         document["contract_sizes"], document["markets"] = sizes_and_markets(named, naming, listed)
-        document["unknown_symbols"] = reading.unknown_symbols
+        document["unknown_symbols"] = _unlisted(reading.resolved, self.exchange) | reading.unknown_symbols
         document["unknown_assets"] = reading.unknown_assets
         self._cover(reading)
         document["coverage"] = {feed.value: entry_of(part) for feed, part in reading.coverage.items()}
@@ -257,7 +282,7 @@ class Reader:
     def _cover(self, reading: Reading) -> None:
         coverage = reading.coverage
         coverage[Feed.OPEN_ORDERS] = reading.open_orders.coverage
-        coverage[Feed.CLOSED_ORDERS] = reading.closed_orders.coverage
+        coverage[Feed.CLOSED_ORDERS] = self._of_history(reading.closed_orders.coverage)
         coverage[Feed.FILLS] = reading.fills.coverage
         if reading.positions is not None:
             coverage[Feed.POSITIONS] = reading.positions.coverage
@@ -266,6 +291,16 @@ class Reader:
             coverage[Feed.POSITIONS] = Coverage(FeedState.FAILED, why, given=False)
         if all(part.state is FeedState.FAILED for part in coverage.values()):
             raise self.nothing(next((part.reason for part in coverage.values() if part.given), "it offers no feed"))
+
+    def _of_history(self, orders: Coverage) -> Coverage:
+        """Return the coverage of past orders: they are listed by when they came to be, and execute later.
+
+        Where executions are given too, these show what an older order executed since; without them nothing does.
+        """
+        if self.rules.fills or not orders.complete or orders.since_ms is None:
+            return orders
+        why = "orders from before may have executed since, and the venue offers no executions"
+        return Coverage(FeedState.PARTIAL, "; ".join(filter(None, (orders.reason, why))), orders.since_ms)
 
     def _is_void(self, name: str, reading: Reading) -> bool:
         """Say whether a section stands for a feed that failed: it is left out, so that it cannot read as empty."""
@@ -301,12 +336,22 @@ def _has_something(feed: FeedRead) -> bool:
     return feed.coverage.state is not FeedState.FAILED
 
 
-def _notes_on(resolved: Iterable[Resolved], exchange: str) -> list[str]:
+def _unlisted(resolved: Iterable[Resolved], exchange: str) -> dict[str, str]:
+    """Return the symbols that mean no market of the venue: neither a balance nor a list of orders speaks of them."""
+    return {
+        found.symbol: f"{exchange} lists no market {found.symbol}, so that nothing was asked about it"
+        for found in resolved
+        if not found.markets
+    }
+
+
+def _notes_on(resolved: Iterable[Resolved], exchange: str, held: Iterable[str]) -> list[str]:
+    """Return notes on the spellings that mean no market, or several; what the ledger holds is told as unknown."""
     notes = []
     for found in resolved:
-        if not found.markets:
+        if not found.markets and found.symbol not in held:
             notes.append(f"{exchange} lists no market {found.symbol}.")
-        elif found.market is None:
+        elif len(found.markets) > 1:
             notes.append(f"{found.symbol} may mean {' or '.join(found.markets)} at {exchange}; each of them is read.")
     return notes
 

@@ -18,6 +18,10 @@ None says that there is no next page.
 NOTHING_MORE: Mapping[str, object] = {}
 
 
+Cash = Callable[[object], Mapping[str, Mapping[str, object]]]
+"""What is held of each asset by a raw answer, where ccxt's totals say something else: parts of ccxt's own entries."""
+
+
 class Paging(Enum):
     """How a feed is read to its end."""
 
@@ -42,8 +46,9 @@ class FeedRule:
     rows an answer holds at most (None: unknown) and `asks_limit` whether that may be asked for. `rows` is where the
     rows stand in the raw answer, and `keeps_all` that ccxt makes exactly one row of each. `start` and `end` are the
     exchange's own parameters for times (None: ccxt's unified ones). `window_ms` is the longest time that one request
-    may span, `memory_ms` how long the exchange remembers. `id_param` names the first id wanted; `newest` says that a
-    request without a time gives the newest rows of all. `gap` says what of the feed this call never gives.
+    may span, `memory_ms` how long the exchange remembers and `most` how many of its newest rows it keeps. `id_param`
+    names the first id wanted; `newest` says that a request without a time gives the newest rows of all. `cash` reads
+    what is held of a balance where ccxt gives its worth. `gap` says what of the feed this call never gives.
     """
 
     method: str
@@ -58,9 +63,11 @@ class FeedRule:
     end: str | None = None
     window_ms: int | None = None
     memory_ms: int | None = None
+    most: int | None = None
     id_param: str = ""
     newest: bool = False
     next_page: NextPage | None = None
+    cash: Cash | None = None
     gap: str = ""
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from trueup.core.errors import ConfigurationError
 from trueup.core.snapshot import Snapshot
 from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
+from trueup.ports.secrets import Secrets
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller, Patience
 from trueup.venues.calls.limits import shared_limit
-from trueup.venues.calls.secrets import Secrets
 from trueup.venues.ccxt.actions import CcxtActions
 from trueup.venues.ccxt.client import Client, exchange_class, require_secrets
 from trueup.venues.ccxt.exchanges import rules_of
@@ -52,6 +52,7 @@ class CcxtVenue:
             on_clock=self._correct_clock,
             patience=Patience(side_by_side=self.rules.side_by_side),
             sleep=account.sleep,
+            count=account.count,
         )
 
     @cached_property
@@ -64,7 +65,10 @@ class CcxtVenue:
         """Return what may be done here, None where the account does not allow it."""
         if not self.account.allow_flatten:
             return None
-        once = Caller(judge, self.limit, self.secrets, patience=Patience(attempts=1), circuit=self.caller.circuit)
+        once = Caller(
+            judge, self.limit, self.secrets, patience=Patience(attempts=1), circuit=self.caller.circuit,
+            count=self.account.count,
+        )  # fmt: skip
         return CcxtActions(self.reader, once)
 
     def export(self, scope: ReadScope = EVERYTHING) -> Mapping[str, object]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trueup.core.errors import CannotKnow, ConfigurationError
-from trueup.core.snapshot import Snapshot
+from trueup.core.repair.reach import BEGINNING, order_feed_reach
+from trueup.core.snapshot import Feed, Snapshot
 from trueup.core.symbols import Symbols
 from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
 from trueup.venues.documents.parts import Part, read_part
@@ -49,8 +50,17 @@ class FileVenue:
         """Return nothing: all that there is to prove about a file is that it can be read."""
         return []
 
-    def find_order(self, symbol: str, order_id: str | None = None, client_order_id: str | None = None) -> OrderAnswer:
-        """Look for one order in the export; one that is not there is unknown, for the export may leave it out."""
+    def find_order(
+        self,
+        symbol: str,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        placed_ms: int | None = None,
+    ) -> OrderAnswer:
+        """Look for one order in the export; one that is not there is absent only if the export has all orders.
+
+        It has, where its open and its closed orders are complete and reach back to the order, or to the beginning.
+        """
         try:
             snapshot = self.read()
         except CannotKnow as error:
@@ -61,7 +71,10 @@ class FileVenue:
                 order.id == order_id if order_id is not None else order.client_order_id == client_order_id
             ):
                 return OrderAnswer(order)
-        return OrderAnswer(why=f"{shown_path(self.path)} has no such order of {symbol}")
+        reach = order_feed_reach(snapshot)
+        whole = reach is not None and snapshot.feed(Feed.OPEN_ORDERS).complete
+        whole = whole and (reach == BEGINNING or (placed_ms is not None and reach is not None and reach <= placed_ms))
+        return OrderAnswer(absent=whole, why=f"{shown_path(self.path)} has no such order of {symbol}")
 
 
 def _read_parts(path: Path) -> Iterator[Part]:

@@ -12,7 +12,7 @@ from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Piece, sa
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.views import gates
 from trueup.surfaces.cli.views.checks import oddities
-from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment
+from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment, nobodys
 
 _ENDINGS: Mapping[str, Piece] = {
     "DRY_RUN": ("proposed", GOOD),
@@ -191,6 +191,7 @@ def _ending(report: BackfillReport) -> None:
         f" ({'dry run' if report.dry_run else 'apply'}): {count(len(entries), 'profile')}, {done}, "
         f"{len(reasons)} unresolved{_by_reason(reasons)}{f', {failed} FAILED' if failed else ''}"
         f"{f', {skipped} not looked at' if skipped else ''}",
+        (nobodys(report.unknown_symbols), WARN),
     )
     if entries:
         say("plan hash ", (report.plan_hash, STRONG))

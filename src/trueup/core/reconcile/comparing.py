@@ -1,0 +1,277 @@
+"""Comparing the orders of an account: every order of the venue and every row that should have one.
+
+Invariants 5 (Not found is not absent) and 9 (Deterministic): a row whose order the venue does not list is a question
+to be asked, never an answer; the same facts in any order give the same findings.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from trueup.core.breaks import Break
+from trueup.core.decimals import exactly, plain
+from trueup.core.orders import Action, LedgerOrder, StatusClass
+from trueup.core.reconcile.changes import (
+    DIFFERENCE_PREFIX,
+    IMPORT_PREFIX,
+    PARITY_PREFIX,
+    Change,
+    NewRow,
+    Proof,
+    added_id,
+)
+from trueup.core.reconcile.handlers import (
+    cancel_row,
+    proof_of,
+    reconcile_cancel,
+    reconcile_entry_fill,
+    reconcile_exit_fill,
+    surplus_rows,
+)
+from trueup.core.reconcile.importing import Owner, OwnerReader, import_row
+from trueup.core.reconcile.matching import Chain, Pair, Standing, chains_of, match, row_time
+from trueup.core.reconcile.policy import ReconcilePolicy
+from trueup.core.reconcile.table import Do, Facts, Rule, booked_as, rule_for
+from trueup.core.repair.evidence import executions_of
+from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.repair.reach import order_feed_reach
+from trueup.core.repair.rows import NAMES_NO_ORDER
+from trueup.core.repair.slices import REPAIR_PREFIX, Slice, action_of
+from trueup.core.snapshot import Snapshot
+
+OUR_PREFIXES = (IMPORT_PREFIX, DIFFERENCE_PREFIX, REPAIR_PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found about one order: the row of the table, the changes that would heal it, and the break.
+
+    `do` is the rule's, or what it became: QUARANTINE with `why` where the heal cannot be made. `profile_id` None is an
+    order of nobody.
+    """
+
+    rule: Rule
+    pair: Pair
+    facts: Facts
+    do: Do
+    why: str
+    profile_id: str | None
+    trade_id: str | None
+    symbol: str
+    token: str
+    time_ms: int
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def lead(self) -> LedgerOrder | None:
+        """Return the row that a heal would change."""
+        return self.facts.lead
+
+    def as_break(self, account: str) -> Break | None:
+        """Return the break, None where ledger and venue agree."""
+        if self.rule.kind is None:
+            return None
+        chain = self.pair.chain
+        named = chain.newest_id if chain is not None else None
+        if named is None and self.lead is not None:
+            named = self.lead.exchange_order_id or self.lead.client_order_id or self.lead.order_id
+        executed = None if chain is None else self.facts.executed
+        return Break(
+            self.rule.kind, account, self.symbol, self.facts.booked, executed, self.why,
+            profile_id=self.profile_id, trade_id=self.trade_id, exchange_order_id=named,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """What a comparison of an account's orders depends on.
+
+    `rows` are those to compare, `slices` the open trades of all profiles of the account, `spelt` the profile and the
+    lower-case id of trades that the ledger has, open or not, among those that the venue's tags name.
+    """
+
+    snapshot: Snapshot
+    rows: tuple[LedgerOrder, ...]
+    slices: tuple[Slice, ...]
+    profiles: frozenset[str]
+    known_profiles: frozenset[str]
+    policy: BackfillPolicy
+    rules: ReconcilePolicy
+    users: Mapping[str, str | None] = field(default_factory=dict)
+    spelt: frozenset[tuple[str, str]] = frozenset()
+
+
+@exactly
+def compare_orders(facts: OrderFacts) -> list[Finding]:
+    """Return what is found about each order, oldest first; those on which both agree are left out."""
+    snapshot = facts.snapshot
+    chains = chains_of(executions_of(snapshot, facts.policy.grace_ms), snapshot.symbols)
+    matches = match(chains, facts.rows, snapshot.symbols, facts.policy.tag_prefix)
+    judge = _Judge(facts, matches.pairs)
+    found = [judge.pair(pair) for pair in matches.pairs]
+    found += [judge.alone(pair) for pair in matches.alone if _should_have_an_order(pair.rows[0])]
+    findings = [finding for finding in found if finding is not None]
+    return sorted(findings, key=lambda each: (each.time_ms, each.token, each.rule.name, _name(each)))
+
+
+def _name(finding: Finding) -> str:
+    chain, lead = finding.pair.chain, finding.lead
+    return chain.newest_id if chain is not None else lead.order_id if lead is not None else ""
+
+
+def _should_have_an_order(row: LedgerOrder) -> bool:
+    """Say whether a row is about an order of the venue at all: dead ones changed nothing, dust names none."""
+    if row.status is StatusClass.DEAD:
+        return False
+    named = row.exchange_order_id or ""
+    return not (named.startswith(NAMES_NO_ORDER) or row.order_id.startswith(PARITY_PREFIX))
+
+
+class _Judge:
+    """Decides about pairs, one at a time."""
+
+    def __init__(self, facts: OrderFacts, pairs: Iterable[Pair]) -> None:
+        self._facts = facts
+        self._reach = order_feed_reach(facts.snapshot)
+        self._owners = OwnerReader(facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt)
+        self._owners.meet(pair.chain for pair in pairs if pair.chain is not None and not pair.rows)
+        self._trades = {(piece.profile_id, piece.trade_id, piece.token): piece for piece in facts.slices}
+
+    def pair(self, pair: Pair) -> Finding | None:
+        """Return what is found about an order that the venue lists."""
+        chain = pair.chain
+        assert chain is not None
+        owner = self._owners.of(chain) if not pair.rows else None
+        ledger, lead = booked_as(pair)
+        state = Facts(
+            ledger, chain.standing, pair.booked, chain.executed, pair.doubt or chain.doubt, lead,
+            ours=owner is not None and owner.profile_id in self._facts.profiles,
+            settled=self._settled(chain.time_ms), several=len(pair.filled_rows) > 1,
+            same_price=self._same_price(pair, chain),
+        )  # fmt: skip
+        return self._decided(pair, state, owner, chain.token, chain.symbol, chain.time_ms)
+
+    def alone(self, pair: Pair) -> Finding | None:
+        """Return what is found about a row of which the venue lists no order."""
+        [row] = pair.rows
+        ledger, lead = booked_as(pair)
+        time_ms = row_time(row)
+        named = bool(row.exchange_order_id or row.client_order_id)
+        covered = (
+            self._reach is not None and time_ms is not None and self._reach <= time_ms - self._facts.policy.grace_ms
+        )
+        if row.status is StatusClass.FILLED and not (covered and named):
+            return None
+        state = Facts(
+            ledger, Standing.NOT_FOUND, pair.booked, Decimal(0), None, lead,
+            settled=time_ms is None or self._settled(time_ms), covered=covered, named=named,
+        )  # fmt: skip
+        symbols = self._facts.snapshot.symbols
+        token = symbols.token(row.symbol) if row.symbol else ""
+        return self._decided(pair, state, None, token, row.symbol or "", time_ms or 0)
+
+    def _reaches(self, time_ms: int) -> bool:
+        """Say whether the order feed is complete from before a time."""
+        return self._reach is not None and self._reach <= time_ms - self._facts.policy.grace_ms
+
+    def _settled(self, time_ms: int) -> bool:
+        return time_ms <= self._facts.snapshot.as_of_ms - self._facts.rules.settle_ms
+
+    def _same_price(self, pair: Pair, chain: Chain) -> bool:
+        rows = pair.filled_rows
+        if len(rows) != 1 or rows[0].price is None or chain.price is None:
+            return True
+        return abs(rows[0].price - chain.price) <= chain.price * self._facts.rules.price_tolerance
+
+    def _decided(
+        self, pair: Pair, state: Facts, owner: Owner | None, token: str, symbol: str, time_ms: int
+    ) -> Finding | None:
+        rule = rule_for(state)
+        if rule.do is Do.NOTHING:
+            return None
+        lead = state.lead
+        profile_id = lead.profile_id if lead is not None else owner.profile_id if owner is not None else None
+        trade_id = lead.trade_id if lead is not None else owner.trade_id if owner is not None else None
+        finding = Finding(rule, pair, state, rule.do, _words(state, rule), profile_id, trade_id, symbol, token, time_ms)
+        try:
+            return replace(finding, changes=self._changes(finding, owner))
+        except ValueError as error:
+            return replace(finding, do=Do.QUARANTINE, why=str(error))
+
+    def _changes(self, finding: Finding, owner: Owner | None) -> tuple[Change, ...]:
+        """Return the changes that the rule asks for; ValueError says why they cannot be made."""
+        chain = finding.pair.chain
+        if chain is None:
+            return ()
+        proof = proof_of(finding.rule.name, chain, self._facts.snapshot.as_of_ms)
+        if finding.do is Do.IMPORT:
+            assert owner is not None
+            return (import_row(chain, owner, self._facts.users.get(owner.profile_id), proof),)
+        if finding.do is Do.CANCEL_DUPLICATE:
+            return tuple(cancel_row(row, proof) for row in _surplus(finding))
+        lead = finding.lead
+        return (self._change(finding, chain, lead, proof),) if lead is not None and finding.do in _CHANGING else ()
+
+    def _change(self, finding: Finding, chain: Chain, lead: LedgerOrder, proof: Proof) -> Change:
+        """Return the change of a row that is there."""
+        if finding.do is Do.CANCEL:
+            return reconcile_cancel(lead, chain, proof)
+        if finding.do is Do.BOOK_DIFFERENCE:
+            return self._difference(finding, chain, lead, proof)
+        elsewhere = finding.pair.booked - (lead.qty if lead.status is StatusClass.FILLED else Decimal(0))
+        handler = reconcile_exit_fill if self._leaves(lead, finding.token) else reconcile_entry_fill
+        return handler(lead, chain, elsewhere, proof)
+
+    def _leaves(self, row: LedgerOrder, token: str) -> bool:
+        """Say whether a row is an exit of its trade: as it says, else by its side against the trade's entry side."""
+        said = row.action or row.order_action
+        if said is not None:
+            return said is Action.EXIT
+        trade = self._trades.get((row.profile_id, row.trade_id or "", token))
+        side = row.side or row.order_side
+        return trade is not None and side is trade.exit_side
+
+    def _difference(self, finding: Finding, chain: Chain, lead: LedgerOrder, proof: Proof) -> NewRow:
+        """Return the row that books what an order executed beyond its own rows."""
+        if chain.side is None or lead.trade_id is None or lead.symbol is None:
+            raise ValueError("the row has no trade id or symbol, so that nothing can be added to its trade")
+        missing = finding.facts.executed - finding.facts.booked
+        trade = self._trades.get((lead.profile_id, lead.trade_id, finding.token))
+        action = lead.action or (action_of(lead, trade.entry_side) if trade is not None else Action.ENTRY)
+        name = added_id(
+            DIFFERENCE_PREFIX, lead.profile_id, lead.trade_id, chain.newest_id, plain(finding.facts.booked),
+            plain(finding.facts.executed),
+        )  # fmt: skip
+        return NewRow(
+            name, lead.profile_id, lead.user_id, lead.trade_id, lead.symbol, chain.side, action, "filled", missing,
+            chain.price or Decimal(0), chain.time_ms, proof, missing, chain.newest_id, chain.said("client_order_id"),
+            chain.said("sub_tag"),
+        )  # fmt: skip
+
+
+_CHANGING = frozenset({Do.BOOK, Do.BOOK_AND_CLOSE, Do.CANCEL, Do.BOOK_DIFFERENCE})
+
+
+def _surplus(finding: Finding) -> list[LedgerOrder]:
+    surplus = surplus_rows(finding.pair, finding.facts.executed, OUR_PREFIXES)
+    if surplus is None:
+        raise ValueError("the rows of this order are not alike, so that which of them is wrong cannot be told")
+    return surplus
+
+
+def _words(state: Facts, rule: Rule) -> str:
+    """Say what was found, with its quantities."""
+    if state.doubt is not None:
+        return state.doubt
+    lead = state.lead
+    if lead is not None and lead.defect is not None:
+        return lead.detail or lead.defect
+    quantities = f"booked {plain(state.booked)}, executed {plain(state.executed)}"
+    if state.venue is Standing.NOT_FOUND:
+        quantities = f"booked {plain(state.booked)}"
+    return f"{state.ledger} in the ledger, {state.venue} at the venue ({quantities}): {rule.why}"
+
+
+def asked(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings about which the venue is to be asked for one order."""
+    return [finding for finding in findings if finding.do is Do.ASK]

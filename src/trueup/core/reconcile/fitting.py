@@ -1,0 +1,250 @@
+"""Which heals may be made: none that takes the ledger's position past the venue's, or a trade's exits past its entries.
+
+Invariants 3 (Conservation), 4 (Never past the truth) and 5 (Unknown is not flat). The heals of a symbol are tried
+together, since an entry and its exit may both be missing; else trade by trade in the order of time, whole or not at
+all. What cannot be measured is not healed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from trueup.core.decimals import NOTHING, exactly, plain
+from trueup.core.holdings import Holdings
+from trueup.core.orders import LedgerOrder, StatusClass, status_class, word
+from trueup.core.reconcile.changes import Change, NewRow, RowChange
+from trueup.core.reconcile.comparing import Finding
+from trueup.core.reconcile.table import Do
+from trueup.core.repair.decisions import OVERSHOOT, POSITION_UNKNOWN
+from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.repair.reach import PositionReach
+from trueup.core.repair.slices import Slice, slices_of
+from trueup.core.snapshot import Snapshot
+
+TradeKey = tuple[str, str]
+"""A trade: profile and trade id."""
+
+
+class Held(StrEnum):
+    """Why a heal is held back."""
+
+    POSITION_UNKNOWN = POSITION_UNKNOWN
+    OVERSHOOT = OVERSHOOT
+    OVER_EXIT = "would_exit_more_than_entered"
+    UNREADABLE = "trade_unreadable"
+    REVERTED = "reverted_by_operator"
+
+
+INCONCLUSIVE = frozenset({Held.POSITION_UNKNOWN})
+"""Reasons that say that something which the answer needed is not known; the others are for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The findings whose heals may be made, and those that are held back, each with the reason."""
+
+    healing: tuple[Finding, ...] = ()
+    held: tuple[tuple[Finding, Held, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FitFacts:
+    """What the choice depends on.
+
+    `trade_rows` are all rows of each trade that a heal touches, `slices` every open trade of the account; `reverted`
+    the profile, order id and rule of heals that an operator took back.
+    """
+
+    snapshot: Snapshot
+    slices: tuple[Slice, ...]
+    trade_rows: Mapping[TradeKey, Sequence[LedgerOrder]]
+    policy: BackfillPolicy
+    reverted: frozenset[tuple[str, str, str]] = frozenset()
+
+
+@exactly
+def fit(findings: Iterable[Finding], facts: FitFacts) -> Fitted:
+    """Choose among the findings with changes those that may be healed."""
+    healing: list[Finding] = []
+    held: list[tuple[Finding, Held, str]] = []
+    moving: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if not finding.changes:
+            continue
+        if any((c.profile_id, c.order_id, c.proof.rule) in facts.reverted for c in finding.changes):
+            held.append((finding, Held.REVERTED, "an operator took this heal back"))
+        else:
+            moving[finding.token].append(finding)
+    for token in sorted(moving):
+        chosen, back = _Symbol(token, facts).choose(moving[token])
+        healing += chosen
+        held += back
+    return Fitted(tuple(healing), tuple(held))
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The heals of one trade (none where the rows name none), and its slice before and after them."""
+
+    key: TradeKey
+    findings: tuple[Finding, ...]
+    before: Slice | None
+    after: Slice | None
+
+    @property
+    def delta(self) -> Decimal:
+        """Return by how much the ledger's signed position changes."""
+        return _signed(self.after) - _signed(self.before)
+
+    @property
+    def moves(self) -> bool:
+        """Say whether entries or exits change, also where they net to the same."""
+        if self.before is None or self.after is None:
+            return self.before is not self.after
+        return (self.before.entry_qty, self.before.exit_qty) != (self.after.entry_qty, self.after.exit_qty)
+
+    def held(self, reason: Held, why: str) -> list[tuple[Finding, Held, str]]:
+        """Return the findings as held back."""
+        return [(finding, reason, why) for finding in self.findings]
+
+
+def _signed(piece: Slice | None) -> Decimal:
+    return piece.signed_open if piece is not None else Decimal(0)
+
+
+class _Symbol:
+    """The heals of one symbol, measured against the venue's position of it."""
+
+    def __init__(self, token: str, facts: FitFacts) -> None:
+        self._token = token
+        self._facts = facts
+        self._reach = PositionReach(facts.snapshot, facts.policy.grace_ms)
+        self._spare = facts.policy.dust_abs + _fees_in_base(token, facts.snapshot)
+
+    def choose(self, findings: list[Finding]) -> tuple[list[Finding], list[tuple[Finding, Held, str]]]:
+        """Return the findings that may be healed and those that are held."""
+        fine: list[_Group] = []
+        held: list[tuple[Finding, Held, str]] = []
+        for group in self._groups(findings):
+            broken = self._broken(group)
+            if broken is None:
+                fine.append(group)
+            else:
+                held += group.held(*broken)
+        chosen, rest = self._within(fine)
+        return [finding for group in chosen for finding in group.findings], held + rest
+
+    def _groups(self, findings: list[Finding]) -> list[_Group]:
+        """Return the findings by trade, in the order of their first."""
+        by_trade: dict[TradeKey, list[Finding]] = defaultdict(list)
+        for finding in findings:
+            by_trade[finding.profile_id or "", finding.trade_id or ""].append(finding)
+        ordered = sorted(by_trade.items(), key=lambda item: (item[1][0].time_ms, item[0]))
+        return [
+            _Group(
+                key, tuple(group), self._slice(key, ()) if key[1] else None, self._slice(key, group) if key[1] else None
+            )
+            for key, group in ordered
+        ]
+
+    def _broken(self, group: _Group) -> tuple[Held, str] | None:
+        """Return why the heals of one trade cannot be made, whatever the venue holds."""
+        for piece in (group.before, group.after):
+            if piece is not None and piece.defect is not None:
+                return Held.UNREADABLE, piece.detail or piece.defect
+        before, after = group.before, group.after
+        had = before.open_qty if before is not None else Decimal(0)
+        if after is not None and after.open_qty < min(had, Decimal(0)) - NOTHING:
+            return Held.OVER_EXIT, f"{plain(after.exit_qty)} would have left {plain(after.entry_qty)}"
+        why = self._reach.why_not(before) if before is not None and group.moves else None
+        return (Held.POSITION_UNKNOWN, why) if why is not None else None
+
+    def _within(self, groups: list[_Group]) -> tuple[list[_Group], list[tuple[Finding, Held, str]]]:
+        """Return the groups that keep the ledger's position within the venue's, and the others with the reason."""
+        still = [group for group in groups if not group.moves]
+        moving = [group for group in groups if group.moves]
+        if not moving:
+            return still, []
+        holding = Holdings(self._facts.snapshot).of(moving[0].findings[0].symbol)
+        ledger = self._ledger()
+        if holding.unknown is not None or ledger is None:
+            why = holding.unknown or "a trade of the symbol cannot be read, or is newer than what the venue says"
+            return still, [held for group in moving for held in group.held(Held.POSITION_UNKNOWN, why)]
+        total = sum((group.delta for group in moving), Decimal(0))
+        if self._fits(ledger, ledger + total, holding.signed):
+            return still + moving, []
+        chosen, waiting = list(still), list(moving)
+        while (
+            fits := next((g for g in waiting if self._fits(ledger, ledger + g.delta, holding.signed)), None)
+        ) is not None:
+            ledger += fits.delta
+            chosen.append(fits)
+            waiting.remove(fits)
+        why = f"the ledger holds {plain(ledger)}, the venue {plain(holding.signed)}"
+        return chosen, [held for group in waiting for held in group.held(Held.OVERSHOOT, why)]
+
+    def _fits(self, before: Decimal, after: Decimal, venue: Decimal) -> bool:
+        """Say whether a move ends between where it began and the venue's position, but for dust and fees."""
+        return min(before, venue) - self._spare <= after <= max(before, venue) + self._spare
+
+    def _ledger(self) -> Decimal | None:
+        """Return the ledger's position over every profile; None where it is not known or cannot be compared."""
+        total = Decimal(0)
+        for trade in self._facts.slices:
+            if trade.token == self._token:
+                if trade.defect is not None or self._reach.why_not(trade) is not None:
+                    return None
+                total += trade.signed_open
+        return total
+
+    def _slice(self, key: TradeKey, group: Sequence[Finding]) -> Slice | None:
+        """Return the trade's slice of the symbol as it would be after some heals; rows of no trade have none."""
+        rows = {row.order_id: row for row in self._facts.trade_rows.get(key, ())}
+        for change in (change for finding in group for change in finding.changes):
+            rows[change.order_id] = after_change(change)
+        pieces = slices_of(rows.values(), self._facts.snapshot.symbols)
+        return next((piece for piece in pieces if piece.token == self._token), None)
+
+
+def after_change(change: Change) -> LedgerOrder:
+    """Return a row as it will be read after a change."""
+    if isinstance(change, NewRow):
+        return LedgerOrder(
+            change.order_id, change.profile_id, change.trade_id, change.symbol, status_class(change.status),
+            user_id=change.user_id, side=change.side, action=change.action, qty=change.qty,
+            price=change.price or None, time_ms=change.time_ms, exchange_order_id=change.exchange_order_id,
+            client_order_id=change.client_order_id, sub_tag=change.sub_tag, word=word(change.status),
+        )  # fmt: skip
+    return _changed(change)
+
+
+def _changed(change: RowChange) -> LedgerOrder:
+    row, status = change.before, status_class(change.status)
+    if status is not StatusClass.FILLED:
+        return replace(row, status=status, qty=Decimal(0), word=word(change.status))
+    return replace(
+        row, status=status, word=word(change.status), qty=change.qty if change.qty is not None else row.qty,
+        price=change.price if change.price is not None else row.price or row.order_price,
+        side=row.side or row.order_side, action=row.action or row.order_action,
+        time_ms=row.time_ms or row.order_ms or change.filled_ms,
+        exchange_order_id=row.exchange_order_id or change.exchange_order_id,
+    )  # fmt: skip
+
+
+def _fees_in_base(token: str, snapshot: Snapshot) -> Decimal:
+    """Return what the account paid of a symbol's base asset as fees, as far as its executions say: it is not held."""
+    total = Decimal(0)
+    for source in (snapshot.fills or snapshot.orders,):
+        for item in source:
+            if snapshot.symbols.token(item.symbol) == token and item.fee is not None and item.fee_asset is not None:
+                base = snapshot.symbols.base_asset(item.symbol)
+                total += item.fee if base is not None and snapshot.symbols.asset(item.fee_asset) == base else 0
+    return max(total, Decimal(0))
+
+
+def blocked(finding: Finding, reason: Held, why: str) -> Finding:
+    """Return a finding whose heal is held back: unresolved where something is not known, else for a person."""
+    do = Do.UNRESOLVED if reason in INCONCLUSIVE else Do.QUARANTINE
+    return replace(finding, do=do, why=f"{reason.value}: {why}", changes=())

@@ -1,0 +1,146 @@
+"""Orders of the venue that carry a tag of ours and that the ledger does not have: whose they are, and their row."""
+
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trueup.core.decimals import NOTHING
+from trueup.core.orders import Action, Side
+from trueup.core.reconcile.changes import IMPORT_PREFIX, NewRow, Proof, added_id
+from trueup.core.reconcile.matching import Chain, Standing
+from trueup.core.repair.slices import Slice
+from trueup.core.tags import Tag, TagReader
+
+WELL_FORMED = re.compile(r"TRD-[A-Za-z0-9._:-]{1,120}")
+_ENDINGS = re.compile(r"-(entry|exit)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose order it is: the profile, the trade (None where the tag does not tell it), and what it does to the trade.
+
+    `trade` is the open trade that is meant, None for one that the ledger does not have. `why` says what is unclear.
+    """
+
+    profile_id: str
+    trade_id: str | None = None
+    action: Action | None = None
+    trade: Slice | None = None
+    why: str = ""
+
+
+class OwnerReader:
+    """Reads the tags of the venue's orders against the trades of an account's profiles."""
+
+    def __init__(
+        self, prefix: str, profiles: Iterable[str], slices: Iterable[Slice], spelt: frozenset[tuple[str, str]]
+    ) -> None:
+        self._prefix = prefix
+        self._reader = TagReader(prefix, profiles)
+        self._spelt = spelt
+        self._open: dict[tuple[str, str], list[Slice]] = defaultdict(list)
+        for piece in slices:
+            self._open[piece.profile_id, piece.trade_id.lower()].append(piece)
+        self._new: dict[tuple[str, str, str], Side] = {}
+        self._names: dict[str, list[str]] = defaultdict(list)
+        for profile, name in sorted(self._open):
+            self._names[profile].append(name)
+
+    def meet(self, chains: Iterable[Chain]) -> None:
+        """Learn which trades the ledger does not have at all: the first order of such a trade is its entry."""
+        for chain in sorted(chains, key=lambda each: (each.time_ms, each.newest_id)):
+            owner = self.of(chain)
+            if owner is not None and owner.trade is None and owner.action is Action.ENTRY and not owner.why:
+                key = (owner.profile_id, str(owner.trade_id).lower(), chain.token)
+                if chain.side is not None:
+                    self._new.setdefault(key, chain.side)
+
+    def of(self, chain: Chain) -> Owner | None:
+        """Return the owner of an order; None where no tag names a known profile, or two name different ones."""
+        client_text = chain.said("client_order_id")
+        client = self._reader.client_order_id(client_text)
+        sub = self._reader.sub_tag(chain.said("sub_tag"))
+        tags = [tag for tag in (client, sub) if tag is not None]
+        owners = {tag.profile_id for tag in tags}
+        if len(owners) != 1 or None in owners:
+            return None
+        profile = str(next(iter(owners)))
+        if client is not None and client_text is not None:
+            return self._by_client(profile, client, client_text, chain)
+        assert sub is not None
+        return self._by_sub_tag(profile, sub, chain)
+
+    def _by_client(self, profile: str, tag: Tag, text: str, chain: Chain) -> Owner:
+        ending = _ENDINGS.search(text.strip())
+        action = None if ending is None else Action.ENTRY if tag.is_entry else Action.EXIT
+        for name in tag.trades:
+            found = self._slice(profile, name, chain)
+            if found is not None:
+                return self._of_open(profile, found, action, chain)
+        spelt = [name for name in tag.trades if (profile, name) in self._spelt]
+        if spelt:
+            return Owner(profile, spelt[0], action, why="its trade is closed in the ledger")
+        start = len(self._prefix) + len(profile) + 2
+        trade_id = _ENDINGS.sub("", text.strip()[start:])
+        if not WELL_FORMED.fullmatch(trade_id):
+            return Owner(profile, trade_id or None, action, why="the trade that its tag names is not well formed")
+        return self._of_new(profile, trade_id, action, chain)
+
+    def _of_new(self, profile: str, trade_id: str, action: Action | None, chain: Chain) -> Owner:
+        """Return the owner of an order of a trade that the ledger does not have."""
+        entered = self._new.get((profile, trade_id.lower(), chain.token))
+        if entered is None and action is Action.EXIT:
+            return Owner(profile, trade_id, action, why="it is an exit of a trade that the ledger does not have")
+        by_side = Action.ENTRY if entered in (None, chain.side) else Action.EXIT
+        if action not in (None, by_side):
+            return Owner(profile, trade_id, action, why="its tag and its side say different things")
+        return Owner(profile, trade_id, by_side)
+
+    def _by_sub_tag(self, profile: str, tag: Tag, chain: Chain) -> Owner:
+        [name] = tag.trades or ("",)
+        names = self._names.get(profile, [])
+        at = bisect_left(names, name)
+        meant = [known for known in names[at : at + 2] if name and known.startswith(name)]
+        exact = [known for known in meant if known == name]
+        meant = exact or meant
+        if len(meant) != 1 or (not exact and (len(name) < 8 or (profile, name) in self._spelt)):
+            return Owner(profile, why="its sub-tag does not name exactly one open trade")
+        found = self._slice(profile, meant[0], chain)
+        if found is None:
+            return Owner(profile, why="its sub-tag names a trade of another symbol")
+        return self._of_open(profile, found, None, chain)
+
+    def _of_open(self, profile: str, trade: Slice, action: Action | None, chain: Chain) -> Owner:
+        by_side = Action.ENTRY if chain.side is trade.entry_side else Action.EXIT
+        if action is not None and action is not by_side:
+            return Owner(profile, trade.trade_id, action, trade, "its tag and its side say different things")
+        return Owner(profile, trade.trade_id, by_side, trade)
+
+    def _slice(self, profile: str, name: str, chain: Chain) -> Slice | None:
+        found = [piece for piece in self._open.get((profile, name), ()) if piece.token == chain.token]
+        return found[0] if len(found) == 1 else None
+
+
+def import_row(chain: Chain, owner: Owner, user_id: str | None, proof: Proof) -> NewRow:
+    """Return the row of an order that the ledger does not have; ValueError says why there can be none."""
+    if owner.why:
+        raise ValueError(owner.why)
+    if chain.side is None or owner.trade_id is None or owner.action is None:
+        raise ValueError("its side or its trade cannot be told")
+    executed = chain.executed
+    name = added_id(IMPORT_PREFIX, owner.profile_id, owner.trade_id, chain.token, chain.ids[0])
+    return NewRow(
+        name, owner.profile_id, (owner.trade.user_id if owner.trade is not None else None) or user_id,
+        owner.trade_id, owner.trade.symbol if owner.trade is not None else chain.symbol, chain.side, owner.action,
+        _status(chain), executed, chain.price or Decimal(0), chain.time_ms, proof,
+        executed if executed > NOTHING else None, chain.newest_id, chain.said("client_order_id"), chain.said("sub_tag"),
+    )  # fmt: skip
+
+
+def _status(chain: Chain) -> str:
+    if chain.executed <= NOTHING:
+        return "new"
+    return "filled" if chain.standing in (Standing.FILLED, Standing.DEAD) else "partially_filled"

@@ -1,0 +1,201 @@
+"""The parity heartbeat: open slices of a symbol that the venue does not hold, and the synthetic exit of last resort.
+
+Invariants 1 (Proof: a ghost confirmed so many times at a venue proven flat) and 4 (Never past the truth). Evidence is
+always tried first: a trade that evidence may still prove, that has a working order, or of which the order feed does
+not reach back, is left alone. The price is the venue's mark or none, never invented.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from trueup.core.decimals import cut_quantity, exactly, plain, round_price
+from trueup.core.holdings import Holding, Holdings
+from trueup.core.reconcile.changes import PARITY_PREFIX, added_id
+from trueup.core.repair.decisions import INCONCLUSIVE_REASONS, Decision, Outcome
+from trueup.core.repair.plan import AccountFacts, AccountPlan
+from trueup.core.repair.reach import PositionReach
+from trueup.core.repair.rows import NO_PRICE, PARITY, PARITY_ORDER, ExitRow
+from trueup.core.repair.slices import Slice
+from trueup.core.tags import TagReader
+
+MARK = "mark"
+MISSING_EVIDENCE = "missing_fill_evidence_for_large_remainder"
+
+
+class Look(StrEnum):
+    """What one look at an open slice says."""
+
+    CLEAN = "clean"
+    GHOST = "ghost"
+    UNKNOWN = "unknown"
+    WAITS = "waits"
+
+
+@dataclass(frozen=True, slots=True)
+class SliceLook:
+    """One look at one open slice: `why` says what is waited for, what is not known, or why a person must decide.
+
+    `attributed` says that its entry carries the profile's tag; `notional` is what the slice is worth in quote
+    currency, None where no price is known.
+    """
+
+    trade: Slice
+    look: Look
+    why: str = ""
+    attributed: bool = False
+    holding: Holding | None = None
+    notional: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParityFacts:
+    """What a look at an account depends on.
+
+    `tagged` are the trades (profile, trade id) whose entry is attributed by tag, `touched` those that were healed in
+    this run; `dust` is the size up to which a position is flat.
+    """
+
+    facts: AccountFacts
+    plan: AccountPlan
+    profiles: frozenset[str]
+    tagged: frozenset[tuple[str, str]]
+    touched: frozenset[tuple[str, str]]
+    needs_tag: bool
+    grace_ms: int
+    dust: Decimal
+
+
+@exactly
+def look(about: ParityFacts) -> list[SliceLook]:
+    """Look at every open slice of the profiles, in the order of their newest rows.
+
+    One look at a symbol is about all profiles of the account: what they hold together is compared.
+    """
+    facts, dust = about.facts, about.dust
+    holdings, reach = Holdings(facts.snapshot), PositionReach(facts.snapshot, about.grace_ms)
+    decisions = {
+        (d.trade.profile_id, d.trade.trade_id, d.trade.token): d
+        for each in about.plan.profiles.values()
+        for d in each.decisions
+    }
+    agreeing = _agreeing(facts.slices, holdings, dust)
+    found: list[SliceLook] = []
+    for trade in sorted(facts.slices, key=lambda s: (s.newest_ms, s.profile_id, s.trade_id, s.token)):
+        if trade.profile_id not in about.profiles or not trade.is_open:
+            continue
+        holding, key = holdings.of(trade.symbol), (trade.profile_id, trade.trade_id)
+        silent = trade.detail or trade.defect or reach.why_not(trade) or holding.unknown
+        if silent:
+            state, why = Look.UNKNOWN, silent
+        elif trade.token in agreeing or not holding.is_flat(dust):
+            state, why = Look.CLEAN, ""
+        elif key in about.touched:
+            state, why = Look.WAITS, "the trade was healed in this run"
+        else:
+            state, why = _by_evidence(decisions.get((*key, trade.token)))
+        attributed = key in about.tagged or not about.needs_tag
+        found.append(SliceLook(trade, state, why, attributed, holding, notional_of(trade, holding)))
+    return found
+
+
+def _agreeing(slices: Iterable[Slice], holdings: Holdings, dust: Decimal) -> set[str]:
+    """Return the tokens of which the ledger holds as much as the venue, over every profile of the account."""
+    ledger: dict[str, Decimal] = {}
+    names: dict[str, str] = {}
+    for trade in slices:
+        ledger[trade.token] = ledger.get(trade.token, Decimal(0)) + trade.signed_open
+        names[trade.token] = trade.symbol
+    agreeing: set[str] = set()
+    for token, qty in ledger.items():
+        holding = holdings.of(names[token])
+        if holding.unknown is None and abs(qty - holding.signed) <= dust:
+            agreeing.add(token)
+    return agreeing
+
+
+def _by_evidence(decision: Decision | None) -> tuple[Look, str]:
+    """Return what to make of a slice that the venue does not hold, by what the backfill decides about it."""
+    if decision is None or decision.outcome is Outcome.BOOK:
+        return Look.WAITS, "evidence proves its exit: the backfill books it"
+    if decision.reason == MISSING_EVIDENCE and not decision.used:
+        return Look.GHOST, ""
+    if decision.reason in INCONCLUSIVE_REASONS:
+        return Look.UNKNOWN, decision.why
+    return Look.WAITS, f"{decision.reason}: {decision.why}"
+
+
+@exactly
+def notional_of(trade: Slice, holding: Holding | None) -> Decimal | None:
+    """Return what a slice is worth in quote currency: by the venue's mark, else by its entry price."""
+    price = holding.mark_price if holding is not None and holding.mark_price is not None else trade.entry_price
+    return abs(trade.open_qty) * price if price is not None else None
+
+
+@exactly
+def synthetic_exit(trade: Slice, holding: Holding | None, as_of_ms: int) -> ExitRow:
+    """Return the exit of a confirmed ghost: at the last look's time, at the venue's mark or at no price."""
+    mark = holding.mark_price if holding is not None else None
+    qty = cut_quantity(trade.open_qty)
+    return ExitRow(
+        order_id=added_id(PARITY_PREFIX, trade.profile_id, trade.trade_id, plain(trade.open_qty), trade.newest_ms),
+        profile_id=trade.profile_id,
+        user_id=trade.user_id,
+        symbol=trade.symbol,
+        side=trade.exit_side,
+        qty=qty,
+        price=round_price(mark) if mark is not None else Decimal(0),
+        price_source=MARK if mark is not None else NO_PRICE,
+        filled_ms=as_of_ms,
+        trade_id=trade.trade_id,
+        exchange_order_id=PARITY_ORDER + trade.trade_id,
+        client_order_id=None,
+        sub_tag=None,
+        matched_by=PARITY,
+        evidence_qty=qty,
+    )
+
+
+@exactly
+def may_close(looks: Iterable[SliceLook], facts: AccountFacts, dust: Decimal) -> list[SliceLook]:
+    """Return which confirmed ghosts may be closed so that the ledger never passes the venue's flat position.
+
+    The ghosts of a symbol are closed together where that ends at what the venue holds; else one by one in their
+    order, each only if the ledger moves towards the venue.
+    """
+    by_token: dict[str, list[SliceLook]] = {}
+    for item in looks:
+        by_token.setdefault(item.trade.token, []).append(item)
+    chosen: list[SliceLook] = []
+    for token, items in sorted(by_token.items()):
+        ledger = sum((s.signed_open for s in facts.slices if s.token == token), Decimal(0))
+        for group in (items, *([item] for item in items)):
+            left = [item for item in group if item not in chosen]
+            after = ledger - sum((item.trade.signed_open for item in left), Decimal(0))
+            if left and min(ledger, Decimal(0)) - dust <= after <= max(ledger, Decimal(0)) + dust:
+                chosen += left
+                ledger = after
+    return chosen
+
+
+def tagged_trades(
+    entries: Mapping[tuple[str, str], Iterable[tuple[str | None, str | None]]], reader: TagReader
+) -> set[tuple[str, str]]:
+    """Return the trades of which an entry's client order id or sub-tag names the profile and the trade.
+
+    `entries` are the client order ids and sub-tags of each trade's entries.
+    """
+    found: set[tuple[str, str]] = set()
+    for (profile, trade), tags in entries.items():
+        for client, sub in tags:
+            read = [tag for tag in (reader.client_order_id(client), reader.sub_tag(sub)) if tag is not None]
+            if read and all(_names(tag.profile_id, tag.trades, profile, trade) for tag in read):
+                found.add((profile, trade))
+    return found
+
+
+def _names(owner: str | None, names: Iterable[str], profile: str, trade: str) -> bool:
+    """Say whether a tag is the profile's and names the trade, by its id or by how it begins."""
+    lower = trade.lower()
+    return owner == profile and any(name == lower or (len(name) >= 8 and lower.startswith(name)) for name in names)

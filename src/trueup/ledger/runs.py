@@ -1,0 +1,144 @@
+"""The runs of the reconciliation in the database: written many at a time, read a page at a time."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+
+from trueup.core.reconcile.watchdog import RunFact
+from trueup.core.times import iso, read_time
+from trueup.ledger import chain, schema
+from trueup.ledger.figures import count_ends
+from trueup.ledger.leases import this_process
+from trueup.ledger.reading import chunks
+from trueup.ledger.tables import Store
+from trueup.ports import Clock, RunEnd, RunStart
+
+KIND = "reconcile"
+_PENDING = "PENDING"
+
+
+class SqlRuns:
+    """The Runs port."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._state = store.state
+        self._clock = clock
+
+    def begin(self, starts: Sequence[RunStart]) -> None:
+        """Record that runs began, with the audit head that they saw."""
+        if not starts:
+            return
+        owner, now = this_process(), iso(self._clock.now_ms())
+        with self._state.writing() as connection:
+            head = chain.newest(connection)[1]
+            rows = [
+                {
+                    "run_id": start.run_id, "kind": KIND, "scope": f"profile:{start.profile_id}", "status": _PENDING,
+                    "audit_head": head, "started_at": now, "profile_id": start.profile_id, "account": start.account,
+                    "cycle_id": start.cycle_id, "dry_run": start.dry_run,
+                    "summary": {"status": _PENDING, "owner": owner},
+                }
+                for start in starts
+            ]  # fmt: skip
+            connection.execute(insert(schema.reconcile_runs), rows)
+
+    def end(self, ends: Sequence[RunEnd]) -> None:
+        """Record how runs ended."""
+        if not ends:
+            return
+        table, now = schema.reconcile_runs, iso(self._clock.now_ms())
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("status", "summary", "ended_at")}
+        statement = update(table).where(table.c.run_id == bindparam("of_run")).values(values)
+        with self._state.writing() as connection:
+            connection.execute(
+                statement,
+                [
+                    {"of_run": e.run_id, "new_status": e.status, "new_summary": dict(e.summary), "new_ended_at": now}
+                    for e in ends
+                ],
+            )
+            count_ends(connection, [{"status": e.status, **e.summary} for e in ends], now)
+
+    def get(self, run_id: str) -> Mapping[str, object] | None:
+        """Return a run's summary (of one that has not ended: its id, profile and status PENDING)."""
+        table = schema.reconcile_runs
+        query = select(table).where(table.c.run_id == run_id, table.c.kind == KIND)
+        with self._state.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return _summary(row) if row is not None else None
+
+    def page(
+        self, *, instance_id: str | None = None, status: str | None = None, page: int = 1, page_size: int = 50
+    ) -> tuple[int, list[Mapping[str, object]]]:
+        """Return how many runs there are, and one page of their summaries, newest first."""
+        table = schema.reconcile_runs
+        wanted = [table.c.kind == KIND]
+        wanted += [table.c.profile_id == instance_id] if instance_id is not None else []
+        wanted += [table.c.status == status] if status is not None else []
+        where = and_(*wanted)
+        order = (table.c.started_at.desc(), table.c.run_id.desc())
+        query = select(table).where(where).order_by(*order).limit(page_size).offset((page - 1) * page_size)
+        with self._state.reading() as connection:
+            total = int(connection.scalar(select(func.count()).select_from(table).where(where)) or 0)
+            return total, [_summary(row) for row in connection.execute(query).mappings()]
+
+    def newest(self, profile_ids: Sequence[str]) -> list[Mapping[str, object]]:
+        """Return the summary of each profile's newest run that has ended and was no dry run, by profile."""
+        table, mine = schema.reconcile_runs, schema.profiles
+        runs = table.alias("newest")
+        newest = (
+            select(runs.c.run_id)
+            .where(
+                runs.c.profile_id == mine.c.profile_id, runs.c.kind == KIND, runs.c.status != _PENDING,
+                runs.c.dry_run.is_(False),
+            )
+            .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+            .limit(1)
+            .correlate(mine)
+            .scalar_subquery()
+        )  # fmt: skip
+        found: list[Mapping[str, object]] = []
+        with self._state.reading() as connection:
+            for part in chunks(profile_ids):
+                joined = mine.join(table, table.c.run_id == newest)
+                query = select(table).select_from(joined).where(mine.c.profile_id.in_(part))
+                found += [_summary(row) for row in connection.execute(query.order_by(mine.c.profile_id)).mappings()]
+        return found
+
+    def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
+        """Return the runs of profiles that ended after a time and were no dry runs, oldest first."""
+        table = schema.reconcile_runs
+        query = select(table.c.profile_id, table.c.status, table.c.summary, table.c.ended_at).where(
+            table.c.profile_id.in_(profile_ids), table.c.kind == KIND, table.c.dry_run.is_(False),
+            table.c.started_at >= iso(since_ms), table.c.ended_at.is_not(None),
+        ).order_by(table.c.started_at, table.c.run_id)  # fmt: skip
+        found: dict[str, list[RunFact]] = {}
+        with self._state.reading() as connection:
+            for row in connection.execute(query):
+                summary = json.loads(row.summary) if row.summary is not None else {}
+                number = summary.get("counts", {}).get("found")
+                fact = RunFact(read_time(row.ended_at), row.status, number if isinstance(number, int) else 1)
+                found.setdefault(row.profile_id, []).append(fact)
+        return found
+
+    def prune(self, before_ms: int, limit: int = 1000) -> int:
+        """Delete runs that ended before a time, at most so many; return how many were deleted."""
+        table = schema.reconcile_runs
+        old = select(table.c.run_id).where(table.c.kind == KIND, table.c.ended_at < iso(before_ms)).limit(limit)
+        with self._state.writing() as connection:
+            names = list(connection.scalars(old))
+            if names:
+                connection.execute(delete(table).where(table.c.run_id.in_(names)))
+            return len(names)
+
+
+def _summary(row: Mapping[Any, Any]) -> Mapping[str, object]:
+    known = {
+        "reconcile_id": row["run_id"], "instance_id": row["profile_id"], "account": row["account"],
+        "cycle_id": row["cycle_id"], "dry_run": row["dry_run"], "started_at": row["started_at"],
+    }  # fmt: skip
+    summary = json.loads(row["summary"]) if row["summary"] is not None else {}
+    summary.pop("owner", None)
+    return {**known, **summary, "status": row["status"]}

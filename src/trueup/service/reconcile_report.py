@@ -1,0 +1,195 @@
+"""What a reconciliation says at its end: every profile's run, and the exit code.
+
+Invariant 13 (Said): a run ends with its coverage, its counted outcomes, and what is unresolved and why.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from trueup.core.breaks import BreakKind
+from trueup.core.decimals import plain
+from trueup.core.errors import TrueupError
+from trueup.core.reconcile.changes import Effect
+from trueup.core.reconcile.equity import TieOut
+from trueup.core.reconcile.records import BreakRecord, BreakState
+from trueup.core.snapshot import Snapshot
+from trueup.core.times import iso
+from trueup.service.backfill_report import ProfileReport, coverage_json
+
+OK, MISMATCH, INCONCLUSIVE = "OK", "MISMATCH", "INCONCLUSIVE"
+LEASE_HELD = "lease_held"
+
+
+@dataclass(frozen=True, slots=True)
+class ParityCounts:
+    """What the parity heartbeat saw of one profile; notionals in quote currency, None where no price is known."""
+
+    mismatched: int = 0
+    quarantined: int = 0
+    closed: int = 0
+    largest: Decimal | None = None
+    total: Decimal | None = None
+
+
+@dataclass(slots=True)
+class RunReport:
+    """One profile's run; `unclear` names what could not be compared, with the reason; times epoch milliseconds.
+
+    `skipped_reason` says why nothing was done. `breaks` are the profile's, and those of its account that nobody owns.
+    """
+
+    run_id: str
+    profile_id: str
+    account: str
+    cycle_id: str
+    dry_run: bool
+    started_ms: int
+    scope: Mapping[str, object] = field(default_factory=dict)
+    ended_ms: int | None = None
+    snapshot: Snapshot | None = None
+    breaks: list[BreakRecord] = field(default_factory=list)
+    heals: list[Effect] = field(default_factory=list)
+    unclear: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    parity: ParityCounts = field(default_factory=ParityCounts)
+    backfill: ProfileReport | None = None
+    equity: TieOut | None = None
+    watchdog: bool = False
+    resumed: bool = False
+    skipped_reason: str | None = None
+    error: TrueupError | None = None
+
+    @property
+    def found(self) -> int:
+        """Return how many breaks the run found, healed ones included."""
+        return sum(record.state is not BreakState.RESOLVED for record in self.breaks)
+
+    @property
+    def remaining(self) -> list[BreakRecord]:
+        """Return the breaks that are neither over nor taken over by a person."""
+        return [r for r in self.breaks if not r.state.over and r.state is not BreakState.ACKNOWLEDGED]
+
+    @property
+    def status(self) -> str:
+        """Return OK where nothing remains, MISMATCH where something does, INCONCLUSIVE where something is not known."""
+        if self.error is not None or self.unclear or self.skipped_reason is not None:
+            return INCONCLUSIVE
+        return MISMATCH if self.remaining else OK
+
+    def as_json(self) -> dict[str, object]:
+        """Return the run's summary, as `GET /reconcile/results` and `reconcile --format json` show it."""
+        ended = self.ended_ms if self.ended_ms is not None else self.started_ms
+        tie = self.equity or TieOut()
+        return {
+            "reconcile_id": self.run_id,
+            "instance_id": self.profile_id,
+            "account": self.account,
+            "cycle_id": self.cycle_id,
+            "status": self.status,
+            "dry_run": self.dry_run,
+            "scope": dict(self.scope),
+            "timestamp": iso(self.snapshot.as_of_ms) if self.snapshot is not None else None,
+            "started_at": iso(self.started_ms),
+            "ended_at": iso(ended),
+            "duration_ms": ended - self.started_ms,
+            **tie.as_json(),
+            "coverage": coverage_json(self.snapshot) if self.snapshot is not None else {},
+            "breaks": [record.as_json(ended) for record in self.breaks],
+            "counts": self.counts(),
+            "parity_max_mismatch_notional_usd": _plain(self.parity.largest),
+            "parity_total_mismatch_notional_usd": _plain(self.parity.total),
+            "watchdog_triggered": self.watchdog,
+            "resumed": self.resumed,
+            "heals": [_effect(effect) for effect in self.heals],
+            "backfill": self._backfill(),
+            "unclear": [{"what": what, "why": why} for what, why in self.unclear],
+            "notes": list(self.notes),
+            "skipped_reason": self.skipped_reason,
+            "error": str(self.error) if self.error is not None else None,
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Return the counted outcomes."""
+        states = Counter(record.state for record in self.breaks)
+        kinds = Counter(record.kind for record in self.breaks if record.state is not BreakState.RESOLVED)
+        return {
+            "found": self.found,
+            "healed": len(self.heals) + self.parity.closed + self._booked(),
+            "quarantined": states[BreakState.QUARANTINED],
+            "waiting": states[BreakState.WAITING] + states[BreakState.OPEN] + states[BreakState.CONFIRMED],
+            "unresolved": states[BreakState.UNRESOLVED],
+            "acknowledged": states[BreakState.ACKNOWLEDGED],
+            "resolved": states[BreakState.RESOLVED],
+            "parity_mismatch_trades": self.parity.mismatched,
+            "parity_quarantined_trades": self.parity.quarantined,
+            "parity_auto_closed_trades": self.parity.closed,
+            "missing_from_exchange": kinds[BreakKind.MISSING_FROM_EXCHANGE.value],
+            "missing_in_db": kinds[BreakKind.MISSING_IN_DB.value],
+        }
+
+    def _booked(self) -> int:
+        return len(self.backfill.inserted) if self.backfill is not None else 0
+
+    def _backfill(self) -> dict[str, object] | None:
+        entry = self.backfill
+        if entry is None:
+            return None
+        return {
+            "skipped_reason": entry.skipped_reason, "batch_id": entry.batch_id, "dry_run": entry.dry_run,
+            "proposed_rows": len(entry.plan.rows) if entry.plan is not None else 0,
+            "inserted_rows": len(entry.inserted), "error": str(entry.error) if entry.error is not None else None,
+        }  # fmt: skip
+
+
+def _plain(number: Decimal | None) -> str | None:
+    return plain(number) if number is not None else None
+
+
+def _effect(effect: Effect) -> dict[str, object]:
+    return {
+        "order_id": effect.order_id, "trade_id": effect.trade_id, "rule": effect.rule,
+        "before": dict(effect.before), "after": dict(effect.after),
+    }  # fmt: skip
+
+
+@dataclass(slots=True)
+class ReconcileReport:
+    """The report of one command: the runs of all its profiles, by id.
+
+    `homeless` are the profiles whose account is not known, with the reason; `unknown_symbols` the symbols asked for
+    that no account knows; `left_unended` the runs that were killed and that this one ended on record.
+    """
+
+    dry_run: bool
+    runs: list[RunReport] = field(default_factory=list)
+    homeless: dict[str, TrueupError] = field(default_factory=dict)
+    unknown_symbols: list[str] = field(default_factory=list)
+    left_unended: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """Return 3 where something is not known, 1 where a break remains or a lease was held, else 0."""
+        if self.homeless or any(r.status == INCONCLUSIVE and r.skipped_reason != LEASE_HELD for r in self.runs):
+            return 3
+        return 1 if any(run.status != OK for run in self.runs) else 0
+
+    @property
+    def status(self) -> str:
+        """Return OK, MISMATCH or INCONCLUSIVE."""
+        return {0: OK, 1: MISMATCH, 3: INCONCLUSIVE}[self.exit_code]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the document that `reconcile --format json` prints."""
+        totals: Counter[str] = Counter()
+        for run in self.runs:
+            totals.update(run.counts())
+        return {
+            "status": self.status,
+            "dry_run": self.dry_run,
+            "runs": [run.as_json() for run in self.runs],
+            "homeless": [{"profile_id": name, "error": str(error)} for name, error in sorted(self.homeless.items())],
+            "unknown_symbols": list(self.unknown_symbols),
+            "summary": {"runs": len(self.runs), "left_unended": list(self.left_unended), **dict(totals)},
+        }
