@@ -4,6 +4,7 @@ Invariant 5 (Unknown is not flat): a call gives the venue's answer or CallFailed
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -76,6 +77,7 @@ class Caller:
         self._backoff = wait_random_exponential(multiplier=0.25, max=8)
         self._count = count
         self.calls = 0
+        self.failures: deque[CallFailed] = deque(maxlen=50)
 
     def ask(self, what: str, call: Callable[[], T], weight: float = 1) -> T:
         """Return the answer to a call; CallFailed where there is none to rely on, named by `what`."""
@@ -170,4 +172,7 @@ class Caller:
 
     def _failed(self, kind: Kind, why: str) -> CallFailed:
         self._count(kind.value)
-        return CallFailed(kind, why)
+        failed = CallFailed(kind, why)
+        with self._lock:
+            self.failures.append(failed)
+        return failed
