@@ -12,7 +12,7 @@ from trueup.core.errors import ConfigurationError
 from trueup.core.reconcile.records import BreakRecord, BreakState
 from trueup.core.times import iso, read_time
 from trueup.ledger import schema
-from trueup.ledger.guards import hold_lease
+from trueup.ledger.guards import fenced
 from trueup.ledger.reading import chunks
 from trueup.ledger.tables import Store
 from trueup.ports import Lease
@@ -43,9 +43,7 @@ class SqlBreaks:
         if not records:
             return
         table = schema.breaks
-        with self._state.writing() as connection:
-            if lease is not None:
-                hold_lease(connection, lease)
+        with self._state.writing() if lease is None else fenced(self._state, lease) as connection:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             statement = dialect.insert(table)
             new = statement.excluded
