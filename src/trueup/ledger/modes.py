@@ -29,10 +29,8 @@ class SqlModes:
 
     def set(self, change: ModeChange, after: ModeChange | None = None, lease: Lease | None = None) -> ModeChange:
         """Put a mode in force and return the change as it is recorded, with the mode before it."""
-        with self._state.writing() as connection:
+        with self._state.writing() if lease is None else fenced(self._state, lease) as connection:
             previous = _standing(connection, change.scope)
-            if lease is not None:
-                hold_lease(connection, lease)
             if after is not None and _newest(connection, 1, change.scope) != [after]:
                 raise Refused(
                     f"{change.scope} stays as it is: its mode was changed meanwhile.", "See `trueup mode show`."
