@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
 from trueup.core.reconcile.watchdog import RunFact
 from trueup.core.times import iso, read_time
@@ -48,7 +48,7 @@ class SqlRuns:
             connection.execute(insert(schema.reconcile_runs), rows)
 
     def end(self, ends: Sequence[RunEnd]) -> None:
-        """Record how runs ended."""
+        """Record how runs ended, and count them."""
         if not ends:
             return
         table, now = schema.reconcile_runs, iso(self._clock.now_ms())
@@ -62,7 +62,8 @@ class SqlRuns:
                     for e in ends
                 ],
             )
-            count_ends(connection, [{"status": e.status, **e.summary} for e in ends], now)
+            known = _known(connection, [e.run_id for e in ends])
+            count_ends(connection, [{**known.get(e.run_id, {}), **e.summary, "status": e.status} for e in ends], now)
 
     def get(self, run_id: str) -> Mapping[str, object] | None:
         """Return a run's summary (of one that has not ended: its id, profile and status PENDING)."""
@@ -137,6 +138,16 @@ class SqlRuns:
             if names:
                 connection.execute(delete(table).where(table.c.run_id.in_(names)))
             return len(names)
+
+
+def _known(connection: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Return what is known of runs since they began, by their ids."""
+    table = schema.reconcile_runs
+    query = select(table.c.run_id, table.c.profile_id, table.c.account, table.c.dry_run)
+    found = connection.execute(query.where(table.c.run_id.in_(run_ids)))
+    return {
+        row.run_id: {"instance_id": row.profile_id, "account": row.account, "dry_run": row.dry_run} for row in found
+    }
 
 
 def _summary(row: Mapping[Any, Any]) -> Mapping[str, object]:

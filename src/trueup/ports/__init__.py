@@ -1,5 +1,6 @@
 """What the use cases need from the outside world, as protocols; adapters implement them."""
 
+from trueup.ports.alerts import Message, Notifier, Outbox
 from trueup.ports.books import (
     Booking,
     ChangedTrades,
@@ -41,9 +42,12 @@ __all__ = [
     "LeaseState",
     "Leases",
     "Ledger",
+    "Message",
     "ModeChange",
     "Modes",
+    "Notifier",
     "OrderAnswer",
+    "Outbox",
     "Profile",
     "ReadScope",
     "Realized",

@@ -18,6 +18,8 @@ from trueup.ports import (
     Leases,
     Ledger,
     Modes,
+    Notifier,
+    Outbox,
     Profile,
     Requests,
     Runs,
@@ -62,12 +64,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class TrialPlace:
-    """Where a simulated exchange can be tried: its address, the bot's folder, and the variables with its secrets."""
+    """Where a simulated exchange can be tried: its address, the bot's folder, and the variables with its secrets.
+
+    `anew` says that the folder took the place of an earlier one.
+    """
 
     url: str
     folder: Path
     about: str
     environ: Mapping[str, str]
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class App:
     tokens: Tokens
     requests: Requests
     figures: Figures
+    outbox: Outbox
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -103,6 +110,7 @@ class App:
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
     start_logs: Callable[[str | None], None] = lambda _: None
+    notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
 
     def require_ledger(self) -> None:

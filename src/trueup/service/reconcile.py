@@ -16,6 +16,7 @@ from trueup.core.reconcile.records import BreakRecord, advance
 from trueup.core.repair.excess import ledger_positions
 from trueup.core.repair.reach import PositionReach
 from trueup.ports import Lease, Profile, RunEnd, RunStart
+from trueup.service.alerting import alert_cycle
 from trueup.service.app import App
 from trueup.service.backfill import BackfillRequest, backfill_gathered
 from trueup.service.cycle import Cycle, ReconcileRequest
@@ -167,6 +168,7 @@ def cycle_of(
     _end(app, runs)
     with within(cycle_id=runs[0].cycle_id if runs else ""):
         tell_cycle(cycle, _calls(app, account))
+        alert_cycle(cycle)
     if not request.dry_run:
         app.heartbeats.beat(f"account:{account}", app.clock.now_ms(), healthy=gathered.venue_error is None)
     unknown = tuple(symbol for symbol in request.symbols or () if not knows_symbol(cycle.gathered, symbol))

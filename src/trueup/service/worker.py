@@ -5,14 +5,16 @@ one which lost its lease writes nothing. A venue that cannot be read is asked ag
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from random import Random
 
 from trueup.core.errors import ConfigurationError, TrueupError
 from trueup.ports import Lease, Renewal
+from trueup.service.alerts import DAY_MS, deliver_alerts, prune_alerts
 from trueup.service.app import App
 from trueup.service.cycle import ReconcileRequest
 from trueup.service.events import log
@@ -26,6 +28,9 @@ _LONGEST_BACK_OFF = 20
 """A venue in trouble is asked again after at most so many intervals."""
 
 PREFIX = "account:"
+
+_CHORES_SECONDS = 2.0
+_PRUNE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,11 @@ class Worker:
         app.leases.register(scopes)
         end_the_killed(app)
         log("worker_started", owner=app.actor, accounts=len(scopes))
-        with app.leases.renewing() as renewal, ThreadPoolExecutor(self.options.threads, "cycle") as pool:
+        with (
+            app.leases.renewing() as renewal,
+            ThreadPoolExecutor(self.options.threads, "cycle") as pool,
+            chores(app, self.dice),
+        ):
             running: set[Future[None]] = set()
             while not self._over(len(running)):
                 room = self._room(len(running))
@@ -142,3 +151,41 @@ def accounts_of(app: App) -> list[str]:
             "Name one in trueup.toml ([[profiles]]) and run `trueup init`; `trueup doctor` says more.",
         )
     return sorted(found)
+
+
+@contextmanager
+def chores(app: App, dice: Random) -> Iterator[None]:
+    """Carry alerts and drop what is old beside the work, until the end; whatever fails is tried again."""
+    over = threading.Event()
+    thread = threading.Thread(target=_do_chores, args=(app, over, dice), name="chores", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _do_chores(app: App, over: threading.Event, dice: Random) -> None:
+    next_pruning = app.clock.now_ms() + int(dice.uniform(0, _PRUNE_SECONDS) * 1000)
+    while True:
+        last = over.is_set()
+        try:
+            notifier = app.notifier()
+            if notifier is not None:
+                deliver_alerts(app, notifier)
+            if app.clock.now_ms() >= next_pruning:
+                next_pruning += int(_PRUNE_SECONDS * 1000)
+                _prune(app)
+        except TrueupError as error:
+            log("cycle_failed", account="", error=error.what, retry_ms=int(_CHORES_SECONDS * 1000))
+        if last:
+            return
+        over.wait(_CHORES_SECONDS)
+
+
+def _prune(app: App) -> None:
+    runs, before = 0, app.clock.now_ms() - app.reconcile.runs_kept_days * DAY_MS
+    while (pruned := app.runs.prune(before)) > 0:
+        runs += pruned
+    log("pruned", runs=runs, alerts=prune_alerts(app))

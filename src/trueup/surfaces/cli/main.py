@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from trueup import __version__
 from trueup.core.errors import TrueupError
 from trueup.surfaces.cli import (
+    alerts,
     audit,
     backfill,
     check,
@@ -72,7 +73,9 @@ def _program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     program.callback()(_root)
-    for commands in (setup, check, reconcile, backfill, mode, audit, explain, venue, sim, token, serve, worker):
+    for commands in (
+        setup, check, reconcile, backfill, mode, audit, alerts, explain, venue, sim, token, serve, worker,
+    ):  # fmt: skip
         commands.register(program)
     return program
 
