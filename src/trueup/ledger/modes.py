@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, text
 from trueup.core.errors import Refused
 from trueup.core.modes import Mode
 from trueup.ledger import schema
-from trueup.ledger.guards import current_modes
+from trueup.ledger.guards import current_modes, fenced
 from trueup.ledger.tables import Store, has_table
 from trueup.ports import Lease, ModeChange
 
