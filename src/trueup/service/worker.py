@@ -18,6 +18,7 @@ from trueup.service.alerts import DAY_MS, deliver_alerts, prune_alerts
 from trueup.service.app import App
 from trueup.service.cycle import ReconcileRequest
 from trueup.service.events import log
+from trueup.service.listening import listening
 from trueup.service.open_trades import OpenTrades
 from trueup.service.reconcile import AccountReport, reconcile_account
 from trueup.service.runs import end_the_killed
@@ -50,6 +51,7 @@ class Worker:
     app: App
     options: WorkerOptions = field(default_factory=WorkerOptions)
     stop: threading.Event = field(default_factory=threading.Event)
+    nudge: threading.Event = field(default_factory=threading.Event)
     done: int = 0
     troubles: dict[str, int] = field(default_factory=dict)
     memories: dict[str, OpenTrades] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class Worker:
             app.leases.renewing() as renewal,
             ThreadPoolExecutor(self.options.threads, "cycle") as pool,
             chores(app, self.dice),
+            listening(app, [scope.removeprefix(PREFIX) for scope in sorted(scopes)], self.nudge.set),
         ):
             running: set[Future[None]] = set()
             while not self._over(len(running)):
@@ -76,10 +79,10 @@ class Worker:
                 for lease in leases:
                     renewal.keep(lease)
                     running.add(pool.submit(copy_context().run, self._cycle, lease, renewal))
+                running = {future for future in running if not future.done()}
                 if not leases:
-                    finished, running = wait(running, _IDLE_SECONDS, return_when="FIRST_COMPLETED")
-                    if not finished and not running:
-                        self.stop.wait(_IDLE_SECONDS)
+                    self.nudge.wait(_IDLE_SECONDS)
+                    self.nudge.clear()
             wait(running)
         log("worker_stopped", owner=app.actor, cycles=self.done)
         return self.done
@@ -128,6 +131,7 @@ class Worker:
                 self.done += 1
             renewal.drop(lease)
             self.app.leases.release(lease, self.app.clock.now_ms() + self._wait_ms(account))
+            self.nudge.set()
 
     def _wait_ms(self, account: str) -> int:
         """Return how long to wait until an account is due again: longer after each trouble, and never all at once."""

@@ -1,13 +1,13 @@
 """The simulated exchange as a venue, in process: its own truth, with no wire between."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, localcontext
 
 from trueup.core.decimals import EXACT, plain
 from trueup.core.snapshot import NOT_GIVEN, Coverage, Feed, FeedState, Leg, Snapshot, VenueOrder
 from trueup.core.snapshot import Fill as VenueFill
 from trueup.core.symbols import Symbols
-from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
+from trueup.ports import EVERYTHING, Check, OnUpdate, OrderAnswer, ReadScope, VenueActions, VenueStream
 from trueup.sim.documents import document_of
 from trueup.sim.exchange import Account, Exchange, Fill, Kind, Market, NotAllowed, Order
 
@@ -60,6 +60,10 @@ class SimVenue:
     def inspect(self, scope: ReadScope = EVERYTHING) -> list[Check]:  # noqa: ARG002  # there is nothing to ask
         """Return nothing: the truth needs no proof."""
         return []
+
+    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:  # noqa: ARG002  # none
+        """Return None: whoever holds the exchange sees it move."""
+        return None
 
     def find_order(
         self,
