@@ -16,6 +16,7 @@ from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
+from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
@@ -80,12 +81,13 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         modes=SqlModes(store),
         runs=SqlRuns(store, clock),
         breaks=SqlBreaks(store),
+        heartbeats=SqlHeartbeats(store),
         leases=SqlLeases(store, clock),
         setup=SqlSetup(store),
-        figures=SqlFigures(store, clock),
-        outbox=SqlOutbox(store),
         tokens=SqlTokens(store),
         requests=SqlRequests(store, clock),
+        figures=SqlFigures(store, clock),
+        outbox=SqlOutbox(store),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),
@@ -128,6 +130,7 @@ def live_demo(kind: str, folder: Path, say: Callable[[str], None], program: str 
 @contextmanager
 def trial(kind: str, folder: Path, port: int, seed: int, faults: Mapping[str, str]) -> Iterator[TrialPlace]:
     """Serve a simulated exchange on the loopback, with a bot's folder beside it, until the caller is done."""
+    from trueup.service.demo_folder import in_use
     from trueup.service.live_demo import prepare
 
     with _extra("sim"):
@@ -140,8 +143,10 @@ def trial(kind: str, folder: Path, port: int, seed: int, faults: Mapping[str, st
     try:
         with running_trial(made, port) as url:
             world = made.world(url)
+            anew = (folder / "trueup.toml").exists()
             prepare(lambda place: build(place / "trueup.toml", world.environ), world, folder)
-            yield TrialPlace(url, folder, world.about, world.environ)
+            with in_use(folder):
+                yield TrialPlace(url, folder, world.about, world.environ, anew)
     except OSError as error:
         raise ConfigurationError(
             f"Port {port} cannot be served on: {error.strerror}.", "Name another with --port; 0 takes a free one."

@@ -68,6 +68,7 @@ def test_results_are_paged_and_chosen_by_profile_and_status(api: Api) -> None:
     [
         {"page": 0}, {"page": -1}, {"page": "x"}, {"page_size": 0}, {"page_size": 201}, {"status": "FINE"},
         {"instance_id": ""}, {"instance_idd": "p1"}, {"page": 10**9},
+        {"status": ["OK", "MISMATCH"]},
     ],
     ids=str,
 )  # fmt: skip
@@ -151,7 +152,7 @@ class TestIdempotencyKey:
         client = api.client(**{"Idempotency-Key": "k-1"})
         client.post("/reconcile", json=ASKED)
         other = client.post("/reconcile", json={**ASKED, "dry_run": False})
-        assert (other.status_code, other.json()["type"]) == (422, "urn:trueup:problem:key-reused")
+        assert (other.status_code, other.json()["type"]) == (409, "urn:trueup:problem:key-reused")
         assert len(api.loop.started) == 1
 
     def test_it_means_one_token_and_one_path(self, api: Api) -> None:

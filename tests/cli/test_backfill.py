@@ -1,4 +1,5 @@
 import json
+import re
 import shlex
 
 import pytest
@@ -103,6 +104,14 @@ class TestApply:
         answer = proven("backfill", "run", "--apply", "--plan", "0" * 64)
         assert answer.code == 1
         assert "not applied" in next(line for line in answer.out.splitlines() if "v-1" in line)
+
+    def test_tells_a_reason_that_several_trades_share_once_with_their_number(self, bot: Bot) -> None:
+        bot.venue(positions=None, coverage={"positions": {"state": "failed", "reason": "the key is wrong"}})
+        bot.ready(row("TRD-A"), row("TRD-B"), row("TRD-C", symbol="ETH/USD"))
+        out = Program(bot)("backfill", "run").out
+        assert out.count("Unknown is not flat.") == 1
+        assert "×3 venue_position_unknown: Unknown is not flat. (the position feed is failed: the key is wrong)" in out
+        assert all(re.search(rf"{name} .* venue_position_unknown$", out, re.MULTILINE) for name in ("TRD-A", "TRD-C"))
 
     def test_that_fails_says_so_in_the_count_and_by_row(self, proven: Program, monkeypatch: pytest.MonkeyPatch) -> None:
         def locked(*_: object, **__: object) -> None:

@@ -173,3 +173,16 @@ def test_executions_that_name_several_trades_are_told(bot: Bot) -> None:
     bot.sells(sold("x-1", "1", 9, trade_id="TRD-1", client_order_id="bytelyst-p1-TRD-2-exit"))
     bot.ready(row("TRD-1"), row("TRD-2"))
     assert "quarantined: it names several trades" in Program(bot)("check").out
+
+
+def test_a_symbol_that_nobody_knows_is_said_where_the_answer_is(program: Program) -> None:
+    """A typo finds no break: the answer itself says so, also to a program."""
+    for words in (("check",), ("backfill", "run", "--dry-run")):
+        answer = program(*words, "--symbol", "DOGE/USDT")
+        line = next(line for line in answer.out.splitlines() if line.startswith("OK"))
+        assert line.endswith("; no open trade, position or managed symbol is called DOGE/USDT")
+        assert program(*words, "--symbol", "DOGE/USDT", "--format", "json").json["summary"]["unknown_symbols"] == [
+            "DOGE/USDT"
+        ]
+        known = program(*words, "--symbol", "BTC/USD", "--format", "json")
+        assert (known.json["summary"]["unknown_symbols"], known.err) == ([], "")

@@ -191,7 +191,7 @@ class TestPlot:
 
     def _svg(self, program: Program, folder: Path, trade: str) -> str:
         picture = folder / "trade.svg"
-        assert program("explain", trade, "--plot", str(picture)).code == 0
+        assert program("explain", trade, "--plot", str(picture)).code in (0, 3)
         root = ET.fromstring(picture.read_text())
         assert root.tag.endswith("svg")
         return " ".join(text for text in root.itertext() if text.strip())
@@ -262,3 +262,22 @@ def test_what_changed_something_is_never_put_together() -> None:
     between = [*dry[:2], Moment(9, "ledger", "EXIT sell filled", "x", "1"), dry[2]]
     assert [told.times for told in without_repetitions(between)] == [2, 1, 1]
     assert without_repetitions(dry)[0].last_ms == 2
+
+
+@pytest.mark.parametrize(
+    ("sections", "code"),
+    [
+        ({}, 0), ({"positions": None}, 3), ({"closed_orders": None}, 3),
+        ({"unknown_symbols": {"BTC/USD": "not listed"}}, 3), ({"as_of": "never"}, 3),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_answer_that_is_inconclusive_says_so_by_its_exit_code(
+    program: Program, sections: dict[str, object], code: int, form: str
+) -> None:
+    program.bot.venue(**sections)
+    answer = program("explain", "TRD-GHOST", "--format", form)
+    assert answer.code == code
+    assert "TRD-GHOST" in answer.out
+    if form == "json":
+        assert (answer.json["error"] is not None) == (sections.get("as_of") == "never")

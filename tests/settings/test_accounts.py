@@ -8,6 +8,8 @@ from tests.settings.files import read
 
 from trueup.core.errors import ConfigurationError
 from trueup.settings import AccountSettings, describe, secrets_of
+from trueup.settings.variables import SECRETS
+from trueup.venues.ccxt import client
 
 LIVE = """
 [[accounts]]
@@ -80,3 +82,64 @@ def test_a_missing_secret_is_named_by_its_variable_and_no_other_is_told(
     with pytest.raises(ConfigurationError, match="THE_SECRET, which secret_env names, is not set") as caught:
         secrets_of(account, environ)
     assert "hush" not in str(caught.value)
+
+
+ACCOUNT = '[[accounts]]\nname = "main"\nvenue = "ccxt:binance"\n'
+PASTED = [
+    "vmPUZE6mv9SD5VNHk4LEAKPROBEHlSOFo6aqAClDvE1mF1mAeiuA3j8bj7xLEAK0",
+    "LEAK" * 16 + "0", "leak0123456789abcdef0123456789ab", "LEAKAB12CD34EF56GH78", "aLEAK_3fGh7Kq9x_Zp2wT5rN8vB1mC4sD6",
+    "LEAKsecretWithoutAnyDigitThatNobodyWouldSpellSo",
+]  # fmt: skip
+NAMES = [
+    "BINANCE_KEY", "KEY", "key", "BinanceApiKey", "BINANCEAPISECRETKEYOFTHEFIRSTBOT", "my_bot_2_secret_key",
+    "APCA_API_SECRET_KEY", "TRUEUP_PROD_EU_WEST_1_ACCOUNT_0042_BINANCE_SUBACCOUNT_SECRET", "_K8S_SECRET_1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", PASTED)
+@pytest.mark.parametrize("key", ["key_env", "secret_env"])
+def test_a_secret_in_the_place_of_its_variable_is_refused_and_never_shown(
+    key: str, secret: str, tmp_path: Path
+) -> None:
+    """The trap: the keys of most exchanges are letters and digits, which is a name that a shell would take."""
+    with pytest.raises(ConfigurationError, match="it looks like the secret itself") as caught:
+        read(tmp_path, f'{ACCOUNT}{key} = "{secret}"')
+    assert "LEAK" not in str(caught.value).upper().replace(str(tmp_path).upper(), "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_sensible_name_of_a_variable_is_taken(name: str, tmp_path: Path) -> None:
+    [account] = read(tmp_path, f'{ACCOUNT}key_env = "{name}"').accounts
+    assert secrets_of(account, {name: "hush"}) == {"key": "hush"}
+
+
+def test_what_may_be_a_passphrase_is_shown_nowhere(tmp_path: Path) -> None:
+    """One of a few letters may be a name, so that it is taken; but only what is spelt as names are is repeated."""
+    settings = read(tmp_path, f'{ACCOUNT}password_env = "hunter2Hush"')
+    with pytest.raises(ConfigurationError, match="which password_env names, is not set") as caught:
+        secrets_of(settings.accounts[0], {})
+    assert "unter2" not in str(caught.value) + str(describe(settings))
+
+
+@pytest.mark.parametrize(
+    ("venue", "key", "do"),
+    [
+        ("ccxt:okx", "pasword_env", "Did you mean password_env"), ("ccxt:okx", "kee_env", "Did you mean key_env"),
+        ("ccxt:okx", "apiKey_env", "Use key_env."), ("ccxt:okx", "passphrase_env", "Use password_env."),
+        ("ccxt:okx", "api_secret_env", "Use secret_env."), ("ccxt:okx", "KEY_env", "Use key_env."),
+        ("ccxt:okx", "apiKey", "use key_env, with"), ("ccxt:okx", "secret", "use secret_env, with"),
+        ("ccxt:okx", "privateKey", "use private_key_env, with"), ("ccxt:okx", "walletAddress", "use wallet_env, with"),
+        ("ccxt:okx", "credentials", "use key_env or secret_env, with"), ("alpaca", "passphrase", "use key_env or"),
+        ("alpaca", "password_env", "Known of this venue: key_env, secret_env."),
+        ("alpaca", "base_ulr", "Did you mean base_url?"),
+    ],
+)  # fmt: skip
+def test_an_unknown_name_of_a_secret_leads_to_the_known_one(venue: str, key: str, do: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="trueup has no such setting") as caught:
+        read(tmp_path, f'[[accounts]]\nname = "main"\nvenue = "{venue}"\n{key} = "hush"')
+    assert do in caught.value.do
+    assert "hush" not in str(caught.value)
+
+
+def test_the_variables_are_those_that_the_venues_read() -> None:
+    assert set(SECRETS) == client._SECRETS.keys()

@@ -31,7 +31,7 @@ symbol_aliases = { xbt = "BTC", "Xx-dg" = "doge" }
 [[accounts]]
 name = "kraken"
 venue = "ccxt:kraken"
-api_key_env = "KRAKEN_KEY"
+key_env = "KRAKEN_KEY"
 secret_env = "KRAKEN_SECRET"
 
 [[profiles]]
@@ -117,7 +117,7 @@ class TestWhatItHolds:
         )
         assert settings.accounts == (
             AccountSettings("paper", f"file:{tmp_path}/exports/venue.json", {"XBT": "BTC", "XXDG": "DOGE"}),
-            AccountSettings("kraken", "ccxt:kraken", env={"api_key_env": "KRAKEN_KEY", "secret_env": "KRAKEN_SECRET"}),
+            AccountSettings("kraken", "ccxt:kraken", env={"key_env": "KRAKEN_KEY", "secret_env": "KRAKEN_SECRET"}),
         )
         assert settings.profiles == (
             ProfileSettings("bot-1", "paper", "u1", ("BTC/USD", "ETH/USD"), Decimal("1000.10"), True),
@@ -143,8 +143,8 @@ class TestWhatItHolds:
         assert read(tmp_path, ACCOUNT + '[[profiles]]\nid = "p"').profiles == (ProfileSettings("p", "main"),)
 
     def test_secrets_are_never_resolved(self, tmp_path: Path) -> None:
-        settings = read(tmp_path, ACCOUNT + 'api_key_env = "THE_KEY"', THE_KEY="hush")
-        assert settings.accounts[0].env == {"api_key_env": "THE_KEY"}
+        settings = read(tmp_path, ACCOUNT + 'key_env = "THE_KEY"', THE_KEY="hush")
+        assert settings.accounts[0].env == {"key_env": "THE_KEY"}
 
     def test_the_columns_that_can_be_mapped_are_those_of_the_orders_table(self) -> None:
         assert ORDER_COLUMNS == schema.ORDER_COLUMNS
@@ -194,11 +194,11 @@ UNKNOWN = [
     ("[ledger]\nuri = 'x'", "[ledger] uri", "Did you mean url?"),
     ("[ledger.columns]\nquantiti = 'x'", "[ledger.columns] quantiti", "Did you mean quantity"),
     (ACCOUNT + "venu = 'x'", "[[accounts]] number 1, venu", "Did you mean venue?"),
-    (ACCOUNT + "_env = 'x'", "[[accounts]] number 1, _env", "Known: allow_flatten, base_url, calls_per_minute, "),
+    (ACCOUNT + "_env = 'x'", "[[accounts]] number 1, _env", "Did you mean key_env or secret_env?"),
     (
         ACCOUNT + "api_key = 'x'",
         "[[accounts]] number 1, api_key",
-        "Secrets come from the environment only: set api_key_env",
+        "Secrets come from the environment only: use key_env, with the name of the variable",
     ),
     (ACCOUNT + "[[profiles]]\nid = 'p'\nacount = 'x'", "[[profiles]] number 1, acount", "Did you mean account?"),
     ('"a\\nb" = 1', "top level, 'a\\nb'", "Known: accounts, backfill, ledger, profiles, reconcile."),

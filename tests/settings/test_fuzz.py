@@ -44,7 +44,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 TABLES = st.dictionaries(KEYS | TEXT, VALUES, max_size=5)
-ACCOUNTS = st.lists(st.fixed_dictionaries({"name": TEXT | WORDS, "venue": TEXT | WORDS}, optional={"x_env": VALUES}))
+ACCOUNTS = st.lists(st.fixed_dictionaries({"name": TEXT | WORDS, "venue": TEXT | WORDS}, optional={"key_env": VALUES}))
 PROFILES = st.lists(st.fixed_dictionaries({"id": TEXT | WORDS}, optional={"managed_symbols": VALUES, "account": TEXT}))
 FILES = st.fixed_dictionaries(
     {},

@@ -69,6 +69,7 @@ class SqlBreaks:
         *,
         account: str | None = None,
         profile_id: str | None = None,
+        kind: str | None = None,
         state: str | None = None,
         page: int = 1,
         page_size: int = 50,
@@ -77,6 +78,7 @@ class SqlBreaks:
         table = schema.breaks
         wanted = [table.c.account == account] if account is not None else []
         wanted += [table.c.profile_id == profile_id] if profile_id is not None else []
+        wanted += [table.c.kind == kind] if kind is not None else []
         wanted += [table.c.state == state] if state is not None else [table.c.resolved_at.is_(None)]
         where = and_(*wanted)
         with self._state.reading() as connection:

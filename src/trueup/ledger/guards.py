@@ -4,14 +4,15 @@ Invariant 12 (Fenced): a worker that lost its lease cannot write. The lease's ro
 ends, so that nobody takes it over in between.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
 from trueup.core.audit import DONE
 from trueup.core.decimals import read_decimal
-from trueup.core.errors import Refused
+from trueup.core.errors import Refused, TrueupError
 from trueup.core.modes import Mode, effective
 from trueup.core.orders import LedgerOrder, Side
 from trueup.core.reconcile.changes import Change, RowChange
@@ -21,8 +22,29 @@ from trueup.core.repair.slices import fingerprint
 from trueup.core.symbols import Symbols
 from trueup.ledger import schema
 from trueup.ledger.attach import OrdersTable
+from trueup.ledger.engine import Database
 from trueup.ledger.reading import chunks, read_rows, rows_booking
 from trueup.ports import Booking, HealBatch, Lease, RepairBatch
+
+
+class FencedOut(Refused):
+    """Another run has taken the lease over."""
+
+
+@contextmanager
+def fenced(database: Database, lease: Lease) -> Iterator[Connection]:
+    """Open a transaction that holds a lease's row, or refuse; a refusal is counted once it is rolled back."""
+    try:
+        with database.writing() as connection:
+            hold_lease(connection, lease)
+            yield connection
+    except FencedOut:
+        table = schema.leases
+        more = {"fenced_out": table.c.fenced_out + 1}
+        # The refusal is what has to be said; a count that cannot be written is not worth hiding it.
+        with suppress(TrueupError), database.writing() as connection:
+            connection.execute(update(table).where(table.c.scope == lease.scope).values(more))
+        raise
 
 
 def hold_lease(connection: Connection, lease: Lease) -> None:
@@ -30,7 +52,7 @@ def hold_lease(connection: Connection, lease: Lease) -> None:
     table = schema.leases
     held = update(table).where(table.c.scope == lease.scope, table.c.owner == lease.owner, table.c.fence == lease.fence)
     if connection.execute(held.values(fence=lease.fence)).rowcount != 1:
-        raise Refused(f"Another run has taken over {lease.scope}; nothing was written.", "Run the command again.")
+        raise FencedOut(f"Another run has taken over {lease.scope}; nothing was written.", "Run the command again.")
 
 
 def current_modes(connection: Connection) -> dict[str, Mode]:
@@ -61,6 +83,14 @@ def trade_rows(
             if row.trade_id in found:
                 found[row.trade_id].append(row)
     return found
+
+
+def trade_marks(
+    connection: Connection, table: OrdersTable, profile_id: str, trade_ids: Iterable[str]
+) -> dict[str, str]:
+    """Return the fingerprints of trades by trade id, their rows locked."""
+    rows = trade_rows(connection, table, profile_id, trade_ids)
+    return {trade_id: fingerprint(found) for trade_id, found in rows.items()}
 
 
 def applied_repairs(connection: Connection, exchange_order_ids: Iterable[str]) -> list[Applied]:
@@ -101,8 +131,8 @@ def stale_heals(
     index = booked_here(
         connection, table, exchange_ids, client_ids, batch.symbols, batch.tag_prefix, elsewhere=batch.elsewhere
     )
-    rows = trade_rows(connection, table, batch.profile.profile_id, batch.fingerprints)
-    moved = {trade_id for trade_id, mark in batch.fingerprints.items() if fingerprint(rows[trade_id]) != mark}
+    marks = trade_marks(connection, table, batch.profile.profile_id, batch.fingerprints)
+    moved = {trade_id for trade_id, mark in batch.fingerprints.items() if marks[trade_id] != mark}
     stale = {change.order_id for change in cited if _booked_of(index, change) != change.proof.booked_before}
     stale |= {change.order_id for change in batch.changes if change.trade_id in moved}
     changed = (change for change in batch.changes if isinstance(change, RowChange))
@@ -127,8 +157,7 @@ def stale_trades(connection: Connection, table: OrdersTable, batch: RepairBatch)
     Dust rests on no exchange order: the trade's own rows say whether it was written off.
     """
     bookings = batch.bookings
-    rows = trade_rows(connection, table, batch.profile.profile_id, {booking.row.trade_id for booking in bookings})
-    marks = {trade_id: fingerprint(found) for trade_id, found in rows.items()}
+    marks = trade_marks(connection, table, batch.profile.profile_id, {booking.row.trade_id for booking in bookings})
     proven = [booking for booking in bookings if booking.row.matched_by not in WITHOUT_ORDER]
     exchange_ids = {booking.row.exchange_order_id for booking in proven}
     client_ids = {booking.row.client_order_id for booking in proven if booking.row.client_order_id}
@@ -159,7 +188,7 @@ def booked_here(
     applied = applied_repairs(connection, exchange_ids)
     return booked_index(
         [row for row in rows if row.profile_id not in elsewhere and row.order_id not in without],
-        [item for item in applied if item.profile_id not in elsewhere],
+        [item for item in applied if item.profile_id not in elsewhere and item.order_id not in without],
         symbols,
         tag_prefix,
     )

@@ -19,12 +19,11 @@ from trueup.core.orders import LedgerOrder, StatusClass, read_order, status_clas
 from trueup.core.reconcile.audited import announced, healed
 from trueup.core.reconcile.changes import Change, Effect, NewRow, RowChange
 from trueup.core.repair.decisions import ALREADY_EXISTS
-from trueup.core.repair.slices import fingerprint
 from trueup.core.times import iso
 from trueup.ledger import chain
 from trueup.ledger.attach import NOTHING_LIKE_IT, OrdersTable, sample_row
 from trueup.ledger.derived import rematerialise
-from trueup.ledger.guards import hold_lease, require_pause, stale_heals, trade_rows
+from trueup.ledger.guards import fenced, require_pause, stale_heals, trade_marks
 from trueup.ledger.kept_rows import unlike
 from trueup.ledger.raw_rows import NOT_KEPT, locked_rows, mark_of, stored
 from trueup.ledger.reading import existing_ids, read_row
@@ -49,7 +48,7 @@ class Heals:
         _require_sound(batch)
         result = HealResult()
         try:
-            with self._store.books.writing() as connection:
+            with fenced(self._store.books, batch.lease) as connection:
                 result = _Healing(connection, self._store.orders(connection), batch).make()
                 if rehearse or result.stale:
                     raise _Rehearsed
@@ -78,7 +77,6 @@ class _Healing:
     def make(self) -> HealResult:
         """Look again at what the decisions rest on, write, verify, and say in the audit what was done."""
         connection, table, batch = self.connection, self.table, self.batch
-        hold_lease(connection, batch.lease)
         require_pause(connection, batch.require_pause)
         changed = [change for change in batch.changes if isinstance(change, RowChange)]
         raw = locked_rows(connection, table, (change.order_id for change in changed))
@@ -141,8 +139,7 @@ class _Healing:
         """Return what the audit says of each change: HEALED with the columns before and after, or that it was there."""
         batch = self.batch
         trade_ids = sorted({change.trade_id for change in batch.changes if change.trade_id})
-        rows = trade_rows(self.connection, self.table, batch.profile.profile_id, trade_ids)
-        marks = {trade_id: fingerprint(found) for trade_id, found in rows.items()}
+        marks = trade_marks(self.connection, self.table, batch.profile.profile_id, trade_ids)
         drafts: list[AuditDraft] = []
         for change in batch.changes:
             pending = announced(change, batch.run_id, batch.actor, batch.plan_hash)

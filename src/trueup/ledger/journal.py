@@ -108,8 +108,9 @@ class SqlJournal:
         newest: dict[tuple[str, str, str], int] = {}
         with self._state.reading() as connection:
             for profile, trade, symbol, metadata in connection.execute(query):
-                as_of = read_time(json.loads(metadata)["asOf"])
-                newest[profile, trade, symbol] = max(as_of, newest.get((profile, trade, symbol), 0))
+                as_of = json.loads(metadata).get("asOf")
+                known = newest.get((profile, trade, symbol), 0)
+                newest[profile, trade, symbol] = max(read_time(as_of) if as_of else 0, known)
         return [(*key, as_of) for key, as_of in sorted(newest.items())]
 
     def interrupted(self, profile_ids: Sequence[str]) -> list[AuditRow]:

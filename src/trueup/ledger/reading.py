@@ -23,7 +23,7 @@ from trueup.ledger.ids import require_kept, require_read_as_written
 from trueup.ledger.slices import living_rows, maybe_open
 from trueup.ledger.statuses import among
 from trueup.ledger.tables import Store, fits
-from trueup.ports import Profile
+from trueup.ports import Profile, Realized
 
 _CHUNK = 5000
 _T = TypeVar("_T")
@@ -108,10 +108,23 @@ class Reader:
                 found |= {(str(profile), str(name)) for profile, name in connection.execute(query.distinct())}
         return frozenset(found)
 
-    def realized(self, profile_ids: Sequence[str]) -> Decimal | None:
-        """Return the realized profit of the closed trades; None where that of one is not known."""
+    def rows_of_trades(self, trades: Sequence[tuple[str, str]]) -> list[LedgerOrder]:
+        """Return the filled, working and unreadable rows of trades, by profile and trade id."""
+        wanted = set(trades)
+        profiles = sorted({profile for profile, _ in wanted})
         with self._store.books.reading() as connection:
-            return realized(connection, profile_ids)
+            table = self._store.orders(connection)
+            return [
+                row
+                for part in chunks(sorted({trade for _, trade in wanted}))
+                for row in read_rows(connection, table, living_rows(table, profiles, part))
+                if (row.profile_id, row.trade_id) in wanted
+            ]
+
+    def realized(self, profile_ids: Sequence[str], after: str | None = None) -> Realized:
+        """Return the realized profit of the trades that closed after a time, of all without one."""
+        with self._store.books.reading() as connection:
+            return realized(connection, profile_ids, after)
 
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         """Return which of the order ids the ledger has already."""
@@ -129,18 +142,22 @@ def open_rows(connection: Connection, table: OrdersTable, profile_ids: Sequence[
     ]
 
 
-def realized(connection: Connection, profile_ids: Sequence[str]) -> Decimal | None:
-    """Return the realized profit in the trade history; None where there is none that trueup can read."""
+def realized(connection: Connection, profile_ids: Sequence[str], after: str | None) -> Realized:
+    """Return the realized profit in the trade history; unknown where there is none that trueup can read."""
     table = schema.trade_history
     if not fits(connection, table):
-        return None
-    mine = and_(table.c.profile_id.in_(profile_ids), table.c.closed_at.is_not(None))
+        return Realized(None)
+    closed = table.c.closed_at.is_not(None) if after is None else table.c.closed_at > after
+    mine = and_(table.c.profile_id.in_(profile_ids), closed)
+    newest = connection.scalar(select(func.max(table.c.closed_at)).where(mine))
+    if newest is None:
+        return Realized(newest=after)
     if connection.scalar(select(table.c.id).where(mine, table.c.realized_pnl.is_(None)).limit(1)) is not None:
-        return None
+        return Realized(None, newest)
     if connection.dialect.name == "postgresql":
-        return read_decimal(connection.scalar(select(func.sum(table.c.realized_pnl)).where(mine)) or 0)
+        return Realized(read_decimal(connection.scalar(select(func.sum(table.c.realized_pnl)).where(mine))), newest)
     found = connection.execute(select(table.c.realized_pnl).where(mine))
-    return sum((read_decimal(pnl) for (pnl,) in found), Decimal(0))
+    return Realized(sum((read_decimal(pnl) for (pnl,) in found), Decimal(0)), newest)
 
 
 def rows_without_trade(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> int:

@@ -11,10 +11,14 @@ from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
 from trueup.ledger.figures import count_ends
 from trueup.ledger.leases import this_process
+from trueup.ledger.reading import chunks
 from trueup.ledger.tables import Store
 from trueup.ports import Clock, RunEnd, RunStart
 
 KIND = "reconcile"
+COUNTED = 10_000
+"""So many runs are counted for the total of a list: to count all of a fleet's would cost more than the page."""
+
 _PENDING = "PENDING"
 
 
@@ -72,7 +76,7 @@ class SqlRuns:
     def page(
         self, *, instance_id: str | None = None, status: str | None = None, page: int = 1, page_size: int = 50
     ) -> tuple[int, list[Mapping[str, object]]]:
-        """Return how many runs there are, and one page of their summaries, newest first."""
+        """Return how many runs there are (as far as they are counted), and one page of them, newest first."""
         table = schema.reconcile_runs
         wanted = [table.c.kind == KIND]
         wanted += [table.c.profile_id == instance_id] if instance_id is not None else []
@@ -80,9 +84,33 @@ class SqlRuns:
         where = and_(*wanted)
         order = (table.c.started_at.desc(), table.c.run_id.desc())
         query = select(table).where(where).order_by(*order).limit(page_size).offset((page - 1) * page_size)
+        counted = select(table.c.run_id).where(where).limit(max(COUNTED, page * page_size)).subquery()
         with self._state.reading() as connection:
-            total = int(connection.scalar(select(func.count()).select_from(table).where(where)) or 0)
+            total = int(connection.scalar(select(func.count()).select_from(counted)) or 0)
             return total, [_summary(row) for row in connection.execute(query).mappings()]
+
+    def newest(self, profile_ids: Sequence[str]) -> list[Mapping[str, object]]:
+        """Return the summary of each profile's newest run that has ended and was no dry run, by profile."""
+        table, mine = schema.reconcile_runs, schema.profiles
+        runs = table.alias("newest")
+        newest = (
+            select(runs.c.run_id)
+            .where(
+                runs.c.profile_id == mine.c.profile_id, runs.c.kind == KIND, runs.c.status != _PENDING,
+                runs.c.dry_run.is_(False),
+            )
+            .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+            .limit(1)
+            .correlate(mine)
+            .scalar_subquery()
+        )  # fmt: skip
+        found: list[Mapping[str, object]] = []
+        with self._state.reading() as connection:
+            for part in chunks(profile_ids):
+                joined = mine.join(table, table.c.run_id == newest)
+                query = select(table).select_from(joined).where(mine.c.profile_id.in_(part))
+                found += [_summary(row) for row in connection.execute(query.order_by(mine.c.profile_id)).mappings()]
+        return found
 
     def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
         """Return the runs of profiles that ended after a time and were no dry runs, oldest first."""
@@ -101,9 +129,10 @@ class SqlRuns:
         return found
 
     def prune(self, before_ms: int, limit: int = 1000) -> int:
-        """Delete runs that ended before a time, at most so many; return how many were deleted."""
+        """Delete runs that began before a time and are over, the oldest first, at most so many; return how many."""
         table = schema.reconcile_runs
-        old = select(table.c.run_id).where(table.c.kind == KIND, table.c.ended_at < iso(before_ms)).limit(limit)
+        over = and_(table.c.kind == KIND, table.c.started_at < iso(before_ms), table.c.ended_at.is_not(None))
+        old = select(table.c.run_id).where(over).order_by(table.c.started_at, table.c.run_id).limit(limit)
         with self._state.writing() as connection:
             names = list(connection.scalars(old))
             if names:

@@ -92,6 +92,7 @@ trade_history = Table(
     Column("opened_at", UtcTime),
     Column("closed_at", UtcTime),
     Index("idx_trade_history_trade_id", "trade_id"),
+    Index("idx_trade_history_profile_id_closed_at", "profile_id", "closed_at"),
 )
 
 profiles = Table(
@@ -163,6 +164,7 @@ reconcile_runs = Table(
     Column("dry_run", Boolean),
     Index("idx_reconcile_runs_profile_id", "profile_id", "started_at"),
     Index("idx_reconcile_runs_status", "status", "started_at"),
+    Index("idx_reconcile_runs_started_at", "started_at", "run_id"),
 )
 
 safety_modes = Table(

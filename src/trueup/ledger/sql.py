@@ -7,9 +7,10 @@ from trueup.ledger.heal import Heals
 from trueup.ledger.reading import Reader
 from trueup.ledger.repair import Repairs
 from trueup.ledger.tables import Store
+from trueup.ledger.undo import Undoing
 
 
-class SqlLedger(Reader, Comparing, Repairs, Heals):
+class SqlLedger(Reader, Comparing, Repairs, Heals, Undoing):
     """The Ledger port: the bot's books, read and repaired."""
 
 

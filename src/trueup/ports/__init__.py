@@ -6,12 +6,13 @@ from trueup.ports.books import (
     ChangedTrades,
     Ledger,
     Profile,
+    Realized,
     RepairBatch,
     RepairResult,
     UndoRequest,
     UndoResult,
 )
-from trueup.ports.control import Clock, Lease, Leases, ModeChange, Modes
+from trueup.ports.control import Clock, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
 from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
@@ -34,9 +35,11 @@ __all__ = [
     "Figures",
     "HealBatch",
     "HealResult",
+    "Heartbeats",
     "InitReport",
     "Journal",
     "Lease",
+    "LeaseState",
     "Leases",
     "Ledger",
     "Message",
@@ -47,6 +50,8 @@ __all__ = [
     "Outbox",
     "Profile",
     "ReadScope",
+    "Realized",
+    "Renewal",
     "RepairBatch",
     "RepairResult",
     "RequestKey",

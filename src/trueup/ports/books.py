@@ -118,6 +118,14 @@ class ChangedTrades:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Realized:
+    """Realized profit in quote currency, None where that of a trade is not known, and when the newest trade closed."""
+
+    profit: Decimal | None = Decimal(0)
+    newest: str | None = None
+
+
 class Ledger(Protocol):
     """The bot's own books. Every method raises CannotKnow where the database cannot be read."""
 
@@ -135,6 +143,10 @@ class Ledger(Protocol):
 
         A superset is allowed: the core decides what is open.
         """
+        ...
+
+    def rows_of_trades(self, trades: Sequence[tuple[str, str]]) -> list[LedgerOrder]:
+        """Return the filled, working and unreadable rows of trades, by profile and trade id."""
         ...
 
     def trade_rows(self, trade_id: str, profile_ids: Sequence[str] | None = None) -> list[LedgerOrder]:
@@ -183,8 +195,8 @@ class Ledger(Protocol):
         """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
         ...
 
-    def realized(self, profile_ids: Sequence[str]) -> Decimal | None:
-        """Return the realized profit of the closed trades in quote currency; None where that of one is not known."""
+    def realized(self, profile_ids: Sequence[str], after: str | None = None) -> Realized:
+        """Return the realized profit of the trades that closed after a time (ISO 8601 with Z), of all without one."""
         ...
 
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
@@ -207,9 +219,12 @@ class Ledger(Protocol):
         ...
 
     def revert(self, request: UndoRequest) -> UndoResult:
-        """Set the batch's rows to canceled, in one transaction with the audit; Refused where a trade changed since."""
+        """Take back what a batch booked or healed, in one transaction with the audit; Refused where a trade changed.
+
+        Rows that it added get the status canceled, rows that it changed what they said before.
+        """
         ...
 
     def reapply(self, request: UndoRequest) -> UndoResult:
-        """Put a reverted batch's rows back, in one transaction with the audit; Refused where a trade changed since."""
+        """Put in force again what was taken back of a batch, with the audit; Refused where a trade changed since."""
         ...

@@ -1,5 +1,6 @@
 """Who may write, how much trading is allowed, and the time."""
 
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,11 +18,79 @@ class Lease:
     expires_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """A lease as the database has it: times in epoch milliseconds, `next_run_ms` None while a worker runs the scope.
+
+    `contended` counts how often somebody wanted it while another held it, `fenced_out` how often one that had lost it
+    was kept from writing.
+    """
+
+    scope: str
+    owner: str | None
+    fence: int
+    expires_ms: int
+    next_run_ms: int | None
+    contended: int
+    fenced_out: int
+
+
+class Renewal(Protocol):
+    """The leases that a process holds and renews; any thread may ask."""
+
+    def keep(self, lease: Lease) -> None:
+        """Renew a lease from now on."""
+        ...
+
+    def drop(self, lease: Lease) -> None:
+        """Renew a lease no longer."""
+        ...
+
+    def lost(self, lease: Lease) -> bool:
+        """Say whether another run has taken a lease over; its own run had better stop."""
+        ...
+
+
 class Leases(Protocol):
-    """Who may write to which account."""
+    """Who may write to which account, and which account is due."""
 
     def hold(self, scope: str, wait_seconds: float) -> AbstractContextManager[Lease | None]:
         """Hold a scope's lease, renewed until the end; None where another run holds it for longer than the wait."""
+        ...
+
+    def register(self, scopes: Iterable[str]) -> None:
+        """Make scopes known; a new one is due at once, and one that is known stays as it is."""
+        ...
+
+    def due(self, now_ms: int, limit: int, wanted: Collection[str]) -> list[Lease]:
+        """Take the wanted scopes that are due and that nobody holds, those due longest first, at most so many.
+
+        One that a process on this machine left behind when it went counts as free.
+        """
+        ...
+
+    def renewing(self) -> AbstractContextManager[Renewal]:
+        """Give a keeper of leases that renews them all in the background until the end."""
+        ...
+
+    def renew(self, leases: Sequence[Lease]) -> frozenset[Lease]:
+        """Renew leases in one statement, and return those that another run has taken over."""
+        ...
+
+    def release(self, lease: Lease, next_run_at: int | None = None) -> None:
+        """Give a lease back, and say when the scope is due again, in epoch milliseconds (None: as it was).
+
+        A run that was asked for meanwhile is due when it was asked for. Where the database does not answer, the lease
+        expires by itself.
+        """
+        ...
+
+    def wake(self, scope: str) -> None:
+        """Make a scope due now: at once, or when the run that holds it is over."""
+        ...
+
+    def states(self) -> list[LeaseState]:
+        """Return every lease with its counters, by scope."""
         ...
 
 
@@ -36,6 +105,14 @@ class ModeChange:
     actor: str
     reason: str
     at: str
+
+
+class Heartbeats(Protocol):
+    """When each scope was last looked at."""
+
+    def beat(self, scope: str, at_ms: int, *, healthy: bool) -> None:
+        """Record that a scope was looked at; an older beat never takes the place of a newer one."""
+        ...
 
 
 class Modes(Protocol):

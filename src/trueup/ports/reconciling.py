@@ -52,6 +52,7 @@ class Breaks(Protocol):
         *,
         account: str | None = None,
         profile_id: str | None = None,
+        kind: str | None = None,
         state: str | None = None,
         page: int = 1,
         page_size: int = 50,
@@ -78,7 +79,11 @@ class Runs(Protocol):
     def page(
         self, *, instance_id: str | None = None, status: str | None = None, page: int = 1, page_size: int = 50
     ) -> tuple[int, list[Mapping[str, object]]]:
-        """Return how many runs there are, and one page of their summaries, newest first."""
+        """Return how many runs there are (many are not counted to the last), and one page of them, newest first."""
+        ...
+
+    def newest(self, profile_ids: Sequence[str]) -> list[Mapping[str, object]]:
+        """Return the summary of each profile's newest run that has ended and was no dry run, by profile."""
         ...
 
     def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
@@ -86,5 +91,5 @@ class Runs(Protocol):
         ...
 
     def prune(self, before_ms: int, limit: int = 1000) -> int:
-        """Delete runs that ended before a time, at most so many; return how many were deleted."""
+        """Delete runs that began before a time and are over, the oldest first, at most so many; return how many."""
         ...

@@ -84,8 +84,11 @@ class Venue(Protocol):
         """Return what `read` is made from, as one document in the file format (a file venue reads the same of it)."""
         ...
 
-    def inspect(self) -> list[Check]:
-        """Prove the set-up at the venue: keys, permissions, clock, feeds and how far back they see."""
+    def inspect(self, scope: ReadScope = EVERYTHING) -> list[Check]:
+        """Prove the set-up at the venue: keys, permissions, clock, feeds and how far back they see.
+
+        `scope` is what a run would read: what is proven is what it needs.
+        """
         ...
 
     def read(self, scope: ReadScope = EVERYTHING) -> Snapshot:

@@ -13,6 +13,7 @@ from trueup.ports import (
     Check,
     Clock,
     Figures,
+    Heartbeats,
     Journal,
     Leases,
     Ledger,
@@ -63,12 +64,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class TrialPlace:
-    """Where a simulated exchange can be tried: its address, the bot's folder, and the variables with its secrets."""
+    """Where a simulated exchange can be tried: its address, the bot's folder, and the variables with its secrets.
+
+    `anew` says that the folder took the place of an earlier one.
+    """
 
     url: str
     folder: Path
     about: str
     environ: Mapping[str, str]
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +92,13 @@ class App:
     modes: Modes
     runs: Runs
     breaks: Breaks
+    heartbeats: Heartbeats
     leases: Leases
     setup: Setup
-    figures: Figures
-    outbox: Outbox
     tokens: Tokens
     requests: Requests
+    figures: Figures
+    outbox: Outbox
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)

@@ -263,6 +263,7 @@ class BackfillReport:
             "inserted_rows": sum(len(entry.inserted) for entry in entries),
             "decisions": dict(sorted(decisions.items())),
             "unresolved": dict(sorted(reasons.items())),
+            "unknown_symbols": list(self.unknown_symbols),
             "interrupted_batches": sorted({name for entry in entries for name in entry.interrupted}),
             "left_unended": list(self.left_unended),
             "errors": {name: str(e.error) for name, e in sorted(self.profiles.items()) if e.error is not None},

@@ -122,6 +122,7 @@ class CheckReport:
                 "by_kind": dict(sorted(counts.items())),
                 "unmatched": sum(len(account.unattributed) for account in self.accounts),
                 "unknown": len(self.homeless) + sum(len(account.unknown) for account in self.accounts),
+                "unknown_symbols": list(self.unknown_symbols),
             },
         }
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
 
-from trueup.core.audit import AuditDecision, AuditRow
+from trueup.core.audit import PENDING, AuditRow
 from trueup.core.decimals import exactly, plain
 from trueup.core.errors import ConfigurationError, UnknownName
 from trueup.core.orders import Action, LedgerOrder, Said, Side, StatusClass, word
 from trueup.core.repair.attribution import Attribution
 from trueup.core.repair.booked import BookedIndex
-from trueup.core.repair.decisions import Decision
+from trueup.core.repair.decisions import INCONCLUSIVE_REASONS, Decision
 from trueup.core.repair.evidence import Evidence, evidence_of
 from trueup.core.repair.plan import Wanted, plan_account
 from trueup.core.repair.policy import BackfillPolicy
@@ -63,6 +63,12 @@ class Explanation:
         """Return outcome, reason and rationale of each decision; a closed trade needs none."""
         return [(d.outcome.value, d.reason, d.why) for d in self.decisions]
 
+    @property
+    def exit_code(self) -> int:
+        """Return 3 where the venue, or a feed or row that the decision needed, could not be read in full, else 0."""
+        undecided = {decision.reason for decision in self.decisions} & INCONCLUSIVE_REASONS
+        return 3 if self.gathered.venue_error is not None or undecided else 0
+
     def as_json(self) -> dict[str, object]:
         """Return the document that `explain --format json` prints."""
         piece = self.slice
@@ -76,6 +82,7 @@ class Explanation:
             "open_qty": plain(piece.open_qty) if piece else None,
             "coverage": coverage_json(self.gathered.snapshot),
             "as_of": iso(self.gathered.snapshot.as_of_ms),
+            "error": self.gathered.venue_error.what if self.gathered.venue_error is not None else None,
             "timeline": [
                 {
                     "at": iso(m.at_ms) if m.at_ms is not None else None, "source": m.source, "what": m.what,
@@ -284,7 +291,7 @@ def _audit_moments(app: App, profile: Profile, trade_id: str) -> list[Moment]:
     return [
         _audited(row)
         for row in app.journal.audit_of_trade(profile.profile_id, trade_id)
-        if row["decision"] != AuditDecision.PENDING_APPLY
+        if row["decision"] not in PENDING
     ]
 
 

@@ -16,16 +16,22 @@ from trueup.core.symbols import Symbols
 from trueup.core.tags import TagReader
 from trueup.ports import Profile, ReadScope
 from trueup.service.app import Account, App
+from trueup.service.open_trades import OpenTrades
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """One account's facts, with the profiles that live on it and why its venue could not be read, if so."""
+    """One account's facts, with the profiles that live on it and why its venue could not be read, if so.
+
+    `rows` are those of the trades that may be open, `memory` what makes the next reading of them cheap.
+    """
 
     account: Account
     profiles: tuple[Profile, ...]
     facts: AccountFacts
     venue_error: CannotKnow | None = None
+    memory: OpenTrades | None = None
+    rows: tuple[LedgerOrder, ...] = ()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -92,29 +98,40 @@ def by_account(app: App, profiles: Iterable[Profile]) -> dict[str, list[Profile]
     return dict(sorted(groups.items()))
 
 
-def gather(app: App, account_name: str, since_ms: int | None = None, symbols: Iterable[str] = ()) -> Gathered:
+def gather(
+    app: App,
+    account_name: str,
+    since_ms: int | None = None,
+    symbols: Iterable[str] = (),
+    memory: OpenTrades | None = None,
+    *,
+    full: bool = False,
+) -> Gathered:
     """Read one account: the open trades of all its profiles, its venue once, then what is booked of what it says.
 
-    `since_ms` and `symbols` widen what is asked of the venue: to the oldest working order, and to what it trades. What
-    the bot books while the venue is read is seen by the last step, or by the guards of an apply.
+    `since_ms` and `symbols` widen what is asked of the venue: to the oldest working order, and to what it trades. A
+    `memory` makes the reading of the ledger cost what changed since the last one, unless a `full` one is asked for.
+    What the bot books while the venue is read is seen by the last step, or by the guards of an apply.
     """
     account = app.accounts[account_name]
     everybody = app.ledger.profiles()
     here = tuple(profile for profile in everybody if _lives_on(app, profile, account))
-    slices = _open_slices(app, account, here)
+    rows = _open_rows(app, account, here, memory, full=full)
+    slices = slices_of(rows, account.symbols)
     scope = _scope(app, here, slices)
     starts = [start for start in (scope.since_ms, since_ms) if start is not None]
     scope = ReadScope(min(starts, default=None), tuple(sorted({*scope.symbols, *symbols})), scope.held)
     snapshot, error = _snapshot(app, account, scope)
-    return Gathered(account, here, _facts(app, account, everybody, here, slices, snapshot), error)
+    return Gathered(account, here, _facts(app, account, everybody, here, slices, snapshot), error, memory, rows)
 
 
 def gather_again(app: App, gathered: Gathered, snapshot: Snapshot | None = None) -> Gathered:
     """Read the ledger anew, on the same reading of the venue or on one that knows more."""
     account, here = gathered.account, gathered.profiles
-    slices = _open_slices(app, account, here)
+    rows = _open_rows(app, account, here, gathered.memory)
+    slices = slices_of(rows, account.symbols)
     facts = _facts(app, account, app.ledger.profiles(), here, slices, snapshot or gathered.snapshot)
-    return Gathered(account, here, facts, gathered.venue_error)
+    return Gathered(account, here, facts, gathered.venue_error, gathered.memory, rows)
 
 
 def _facts(
@@ -151,11 +168,16 @@ def _facts(
 def wanted_of(app: App, account: Account) -> ReadScope:
     """Return what a run about all profiles of an account wants of its venue."""
     here = tuple(profile for profile in app.ledger.profiles() if _lives_on(app, profile, account))
-    return _scope(app, here, _open_slices(app, account, here))
+    return _scope(app, here, slices_of(_open_rows(app, account, here), account.symbols))
 
 
-def _open_slices(app: App, account: Account, profiles: Iterable[Profile]) -> list[Slice]:
-    return slices_of(app.ledger.open_trade_rows([profile.profile_id for profile in profiles]), account.symbols)
+def _open_rows(
+    app: App, account: Account, profiles: Iterable[Profile], memory: OpenTrades | None = None, *, full: bool = False
+) -> tuple[LedgerOrder, ...]:
+    ids = [profile.profile_id for profile in profiles]
+    if memory is not None:
+        return tuple(memory.rows(app, ids, account.symbols, full=full))
+    return tuple(app.ledger.open_trade_rows(ids))
 
 
 def executed_ids(snapshot: Snapshot) -> tuple[set[str], set[str]]:

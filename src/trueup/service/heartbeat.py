@@ -58,7 +58,7 @@ def _tagged(cycle: Cycle) -> set[tuple[str, str]]:
     entry_sides = {(s.profile_id, s.trade_id): s.entry_side for s in facts.slices if s.is_open}
     said = {order.id: (order.client_order_id, order.sub_tag) for order in facts.snapshot.orders}
     tags: dict[tuple[str, str], list[tuple[str | None, str | None]]] = defaultdict(list)
-    for row in cycle.app.ledger.open_trade_rows(cycle.here):
+    for row in cycle.gathered.rows:
         key = (row.profile_id, row.trade_id or "")
         side = entry_sides.get(key)
         if side is None or row.status is not StatusClass.FILLED or row.defect is not None:

@@ -42,7 +42,9 @@ def run_live_demo(
         say(f"   {error}")
         return 1
     say("")
-    say(f"To do it by hand: {program} sim serve --help")
+    say(f"The exchange of this demonstration is gone now, and {folder} has nothing to ask. To go on by hand:")
+    say(f"   {program} sim serve --venue {world.kind}")
+    say("It serves the same week until Ctrl-C, and says what to type in another terminal.")
     return 0
 
 

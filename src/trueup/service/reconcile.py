@@ -16,10 +16,14 @@ from trueup.core.reconcile.records import BreakRecord, advance
 from trueup.core.repair.excess import ledger_positions
 from trueup.core.repair.reach import PositionReach
 from trueup.ports import Lease, Profile, RunEnd, RunStart
+from trueup.service.alerting import alert_cycle
 from trueup.service.app import App
 from trueup.service.backfill import BackfillRequest, backfill_gathered
 from trueup.service.cycle import Cycle, ReconcileRequest
+from trueup.service.events import log, within
+from trueup.service.figures import keep_venue_calls
 from trueup.service.gather import (
+    Gathered,
     by_account,
     choose_profiles,
     gather,
@@ -30,9 +34,11 @@ from trueup.service.gather import (
 )
 from trueup.service.healing import compare, heal
 from trueup.service.heartbeat import beat
+from trueup.service.open_trades import OpenTrades
 from trueup.service.progress import Progress, silent
 from trueup.service.reconcile_report import INCONCLUSIVE, LEASE_HELD, ReconcileReport, RunReport
 from trueup.service.runs import end_the_killed, told
+from trueup.service.telling import tell_cycle
 from trueup.service.watching import watch
 
 
@@ -118,13 +124,15 @@ def begin(app: App, account: str, members: Sequence[Profile], request: Reconcile
     return runs
 
 
-def reconcile_account(app: App, account: str, request: ReconcileRequest, lease: Lease) -> AccountReport:
-    """Run one cycle of an account under a lease that is held already."""
+def reconcile_account(
+    app: App, account: str, request: ReconcileRequest, lease: Lease, memory: OpenTrades | None = None
+) -> AccountReport:
+    """Run one cycle of an account under a lease that is held already; a memory makes it cost what changed."""
     chosen = choose_profiles(app, request.profiles)
     members = by_account(app, (p for p in chosen if _has_account(app, p))).get(account, [])
     if not members:
         return AccountReport(account, ())
-    return cycle_of(app, account, request, lease, begin(app, account, members, request))
+    return cycle_of(app, account, request, lease, begin(app, account, members, request), memory)
 
 
 def _has_account(app: App, profile: Profile) -> bool:
@@ -136,33 +144,54 @@ def _has_account(app: App, profile: Profile) -> bool:
 
 
 def cycle_of(
-    app: App, account: str, request: ReconcileRequest, lease: Lease, runs: Sequence[RunReport]
+    app: App,
+    account: str,
+    request: ReconcileRequest,
+    lease: Lease,
+    runs: Sequence[RunReport],
+    memory: OpenTrades | None = None,
 ) -> AccountReport:
     """Do one cycle, and put on record how its runs ended, whatever is raised."""
     by_id = {profile.profile_id: profile for profile in app.ledger.profiles()}
     members = tuple(by_id[run.profile_id] for run in runs if run.profile_id in by_id)
     try:
-        cycle = _gathered(app, account, request, lease, members, runs)
-        _steps(cycle)
+        with within(cycle_id=runs[0].cycle_id if runs else ""):
+            log("cycle_started", account=account, profiles=len(runs))
+            gathered = gather(app, account, memory=memory, full=request.full)
+            cycle = _cycle(app, request, lease, members, runs, gathered)
+            _steps(cycle)
     except BaseException as error:
         _broken(app, runs, error)
         if isinstance(error, TrueupError):
             return AccountReport(account, tuple(runs), readable=False)
         raise
     _end(app, runs)
+    with within(cycle_id=runs[0].cycle_id if runs else ""):
+        tell_cycle(cycle, _calls(app, account))
+        alert_cycle(cycle)
+    if not request.dry_run:
+        app.heartbeats.beat(f"account:{account}", app.clock.now_ms(), healthy=gathered.venue_error is None)
     unknown = tuple(symbol for symbol in request.symbols or () if not knows_symbol(cycle.gathered, symbol))
     return AccountReport(account, tuple(runs), cycle.gathered.venue_error is None, unknown)
 
 
-def _gathered(
+def _calls(app: App, account: str) -> int:
+    """Return how often the venue was asked, and add it to the figures."""
+    taken = app.meter.take(account)
+    app.meter.put_back(taken)
+    keep_venue_calls(app, account)
+    return sum(count.calls for count in taken.values())
+
+
+def _cycle(
     app: App,
-    account: str,
     request: ReconcileRequest,
     lease: Lease,
     members: tuple[Profile, ...],
     runs: Sequence[RunReport],
+    gathered: Gathered,
 ) -> Cycle:
-    gathered = gather(app, account)
+    account = gathered.account.name
     cycle = Cycle(app, request, lease, members, {run.profile_id: run for run in runs}, gathered)
     cycle.records = {record.break_id: record for record in app.breaks.open(account)}
     for run in runs:
@@ -230,7 +259,8 @@ def _tie_out(cycle: Cycle) -> None:
     """Tie out the account's equity; every profile of a shared account is told the same, which is the account's."""
     facts, policy = cycle.gathered.facts, cycle.app.backfill.policy
     profiles = [profile for profile in cycle.gathered.profiles if profile.enabled]
-    realized = cycle.app.ledger.realized([profile.profile_id for profile in profiles])
+    memory = cycle.gathered.memory or OpenTrades(cycle.account)
+    realized = memory.profit(cycle.app, [profile.profile_id for profile in profiles])
     books = BooksFacts([profile.allocated_capital for profile in profiles], realized, facts.slices)
     holdings = Holdings(facts.snapshot)
     ours = ledger_positions(facts.slices, PositionReach(facts.snapshot, policy.grace_ms))

@@ -10,6 +10,7 @@ from trueup.settings.model import AccountSettings, LedgerSettings, ProfileSettin
 from trueup.settings.rows import Row
 from trueup.settings.secrets import ALERTS_VARIABLE
 from trueup.settings.urls import masked
+from trueup.settings.variables import told
 
 DEFAULT_TIMEOUT = AccountSettings("", "").timeout_seconds
 _NANO = Decimal("1e-9")
@@ -59,7 +60,7 @@ def _account(account: AccountSettings) -> Iterator[tuple[str, str]]:
         if value:
             yield f"{start}.{key}", _text(value)
     for key, name in account.env.items():
-        yield f"{start}.{key}", name
+        yield f"{start}.{key}", told(name)
 
 
 def _profile(profile: ProfileSettings) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from trueup.core.errors import ConfigurationError
 from trueup.settings.model import AccountSettings, Settings
 from trueup.settings.urls import password_of
 from trueup.settings.values import variable
+from trueup.settings.variables import told
 
 ALERTS_VARIABLE = "TRUEUP_ALERT_URLS"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
@@ -23,8 +24,8 @@ def secrets_of(account: AccountSettings, environ: Mapping[str, str] | None = Non
         value = environ.get(name, "").strip()
         if not value:
             raise ConfigurationError(
-                f"Account {account.name}: the environment variable {name}, which {key} names, is not set.",
-                f"Set {name} in the environment that trueup runs in; it is never written into a file.",
+                f"Account {account.name}: the environment variable {told(name)}, which {key} names, is not set.",
+                "Set it in the environment that trueup runs in; the secret is never written into a file.",
             )
         found[key.removesuffix("_env")] = value
     return found

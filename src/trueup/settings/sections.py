@@ -1,7 +1,6 @@
 """The tables [ledger], [[accounts]] and [[profiles]], each read into its settings."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -22,9 +21,9 @@ from trueup.settings.values import (
     read_text,
     read_words,
     shown,
-    spelt,
     variable,
 )
+from trueup.settings.variables import VARIABLE, hint_on_secret, keys_of
 
 URL_VARIABLE = "TRUEUP_LEDGER_URL"
 DEFAULT_FILE = "trueup.db"
@@ -43,7 +42,6 @@ _ACCOUNT_KEYS = (
     "timeout_seconds", "venue",
 )  # fmt: skip
 _PROFILE_KEYS = ("account", "allocated_capital", "enabled", "id", "managed_symbols", "user_id")
-_SECRET = re.compile(r"key|secret|token|pass|pwd|credential", re.IGNORECASE)
 
 
 def read_ledger(top: Table, folder: Path, current: Path, environ: Mapping[str, str]) -> LedgerSettings:
@@ -104,14 +102,16 @@ def _kind(value: object) -> str:
 
 
 def _account(table: Table, folder: Path) -> AccountSettings:
-    secrets = [key for key in table.raw if key.endswith("_env") and key != "_env"]
-    table.only([*_ACCOUNT_KEYS, *secrets], _account_hint)
+    said = table.raw.get("venue")
+    known = keys_of(said if isinstance(said, str) else "")
+    secrets = [key for key in table.raw if key in known]
+    table.only([*_ACCOUNT_KEYS, *secrets], lambda key: _account_hint(key, known))
     venue = Rule(lambda value: _venue(value, folder), "alpaca, ccxt:EXCHANGE or file:PATH, for example")
     return AccountSettings(
         name=table.need("name", NAME),
         venue=table.need("venue", venue),
         symbol_aliases=_aliases(table.table("symbol_aliases", f"{table.label} symbol_aliases")),
-        env=MappingProxyType({key: table.need(key, _VARIABLE) for key in secrets}),
+        env=MappingProxyType({key: table.need(key, VARIABLE) for key in secrets}),
         base_url=table.read("base_url", _BASE_URL),
         sandbox=table.read("sandbox", SWITCH) or False,
         external_assets=_external(table.table("external_assets", f"{table.label} external_assets")),
@@ -122,11 +122,8 @@ def _account(table: Table, folder: Path) -> AccountSettings:
     )
 
 
-def _account_hint(key: str) -> str:
-    if _SECRET.search(key):
-        name = spelt(f"{key}_env")
-        return f"Secrets come from the environment only: set {name} to the name of the variable that holds it."
-    return nearest(key[:100].lower(), _ACCOUNT_KEYS)
+def _account_hint(key: str, secrets: Sequence[str]) -> str:
+    return hint_on_secret(key, secrets) or nearest(key[:100].lower(), [*_ACCOUNT_KEYS, *secrets])
 
 
 def _external(table: Table) -> Mapping[str, Decimal]:
@@ -150,16 +147,6 @@ def _base_url(value: object) -> str:
 
 
 _BASE_URL = Rule(_base_url, "http://HOST:PORT or https://HOST, without a user or a password in it")
-
-
-def _variable_name(value: object) -> str:
-    # What stands here by mistake is likely to be the secret itself, so that no message repeats it.
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        raise ValueError("it is not the name of an environment variable")
-    return value
-
-
-_VARIABLE = Rule(_variable_name, "the name of the variable that holds the secret, never the secret")
 
 
 def _venue(value: object, folder: Path) -> str:

@@ -127,6 +127,12 @@ def _should_have_an_order(row: LedgerOrder) -> bool:
     return not (named.startswith(NAMES_NO_ORDER) or row.order_id.startswith(PARITY_PREFIX))
 
 
+def _oldest(pair: Pair) -> int | None:
+    """Return the time of the oldest row of a pair; None where one of them has none that can be read."""
+    times = [row_time(row) for row in pair.rows]
+    return None if None in times else min((time for time in times if time is not None), default=None)
+
+
 class _Judge:
     """Decides about pairs, one at a time."""
 
@@ -146,8 +152,8 @@ class _Judge:
         state = Facts(
             ledger, chain.standing, pair.booked, chain.executed, pair.doubt or chain.doubt, lead,
             ours=owner is not None and owner.profile_id in self._facts.profiles,
-            settled=self._settled(chain.time_ms), several=len(pair.filled_rows) > 1,
-            same_price=self._same_price(pair, chain),
+            settled=self._settled(chain.time_ms), covered=bool(chain.orders) or self._reaches(_oldest(pair)),
+            several=len(pair.filled_rows) > 1, same_price=self._same_price(pair, chain),
         )  # fmt: skip
         return self._decided(pair, state, owner, chain.token, chain.symbol, chain.time_ms)
 
@@ -157,9 +163,7 @@ class _Judge:
         ledger, lead = booked_as(pair)
         time_ms = row_time(row)
         named = bool(row.exchange_order_id or row.client_order_id)
-        covered = (
-            self._reach is not None and time_ms is not None and self._reach <= time_ms - self._facts.policy.grace_ms
-        )
+        covered = self._reaches(time_ms)
         if row.status is StatusClass.FILLED and not (covered and named):
             return None
         state = Facts(
@@ -170,9 +174,11 @@ class _Judge:
         token = symbols.token(row.symbol) if row.symbol else ""
         return self._decided(pair, state, None, token, row.symbol or "", time_ms or 0)
 
-    def _reaches(self, time_ms: int) -> bool:
-        """Say whether the order feed is complete from before a time."""
-        return self._reach is not None and self._reach <= time_ms - self._facts.policy.grace_ms
+    def _reaches(self, time_ms: int | None) -> bool:
+        """Say whether the order feed is complete from before a time that is known."""
+        if self._reach is None or time_ms is None:
+            return False
+        return self._reach <= time_ms - self._facts.policy.grace_ms
 
     def _settled(self, time_ms: int) -> bool:
         return time_ms <= self._facts.snapshot.as_of_ms - self._facts.rules.settle_ms
@@ -190,8 +196,10 @@ class _Judge:
         if rule.do is Do.NOTHING:
             return None
         lead = state.lead
-        profile_id = lead.profile_id if lead is not None else owner.profile_id if owner is not None else None
-        trade_id = lead.trade_id if lead is not None else owner.trade_id if owner is not None else None
+        # What carries the tag of a profile that lives elsewhere is nobody's here: only the account can tell of it.
+        mine = owner if state.ours else None
+        profile_id = lead.profile_id if lead is not None else mine.profile_id if mine is not None else None
+        trade_id = lead.trade_id if lead is not None else mine.trade_id if mine is not None else None
         finding = Finding(rule, pair, state, rule.do, _words(state, rule), profile_id, trade_id, symbol, token, time_ms)
         try:
             return replace(finding, changes=self._changes(finding, owner))

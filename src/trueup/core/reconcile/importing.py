@@ -4,7 +4,7 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from trueup.core.decimals import NOTHING
@@ -50,13 +50,17 @@ class OwnerReader:
             self._names[profile].append(name)
 
     def meet(self, chains: Iterable[Chain]) -> None:
-        """Learn which trades the ledger does not have at all: the first order of such a trade is its entry."""
-        for chain in sorted(chains, key=lambda each: (each.time_ms, each.newest_id)):
+        """Learn which trades the ledger does not have at all: an order that says so enters them, else the first."""
+        for chain in sorted(chains, key=lambda each: (not self._says_entry(each), each.time_ms, each.newest_id)):
             owner = self.of(chain)
             if owner is not None and owner.trade is None and owner.action is Action.ENTRY and not owner.why:
                 key = (owner.profile_id, str(owner.trade_id).lower(), chain.token)
                 if chain.side is not None:
                     self._new.setdefault(key, chain.side)
+
+    def _says_entry(self, chain: Chain) -> bool:
+        tag = self._reader.client_order_id(chain.said("client_order_id"))
+        return tag is not None and tag.is_entry
 
     def of(self, chain: Chain) -> Owner | None:
         """Return the owner of an order; None where no tag names a known profile, or two name different ones."""
@@ -69,20 +73,32 @@ class OwnerReader:
             return None
         profile = str(next(iter(owners)))
         if client is not None and client_text is not None:
-            return self._by_client(profile, client, client_text, chain)
-        assert sub is not None
-        return self._by_sub_tag(profile, sub, chain)
+            owner = self._by_client(profile, client, client_text, chain)
+        else:
+            assert sub is not None
+            owner = self._by_sub_tag(profile, sub, chain)
+        return replace(owner, why="its tags name different trades") if self._contradicted(owner, sub, chain) else owner
+
+    def _contradicted(self, owner: Owner, sub: Tag | None, chain: Chain) -> bool:
+        """Say whether an order names another trade as well, by its sub-tag or in the venue's own field."""
+        if owner.trade_id is None or owner.why:
+            return False
+        names = sub.trades if sub is not None else ()
+        said = chain.said("trade_id")
+        return said not in (None, owner.trade_id) or not all(map(owner.trade_id.lower().startswith, names))
 
     def _by_client(self, profile: str, tag: Tag, text: str, chain: Chain) -> Owner:
         ending = _ENDINGS.search(text.strip())
         action = None if ending is None else Action.ENTRY if tag.is_entry else Action.EXIT
-        for name in tag.trades:
+        known = [name for name in tag.trades if (profile, name) in self._open or (profile, name) in self._spelt]
+        if len(known) > 1:
+            return Owner(profile, action=action, why="its tag may name two trades")
+        for name in known:
             found = self._slice(profile, name, chain)
-            if found is not None:
-                return self._of_open(profile, found, action, chain)
-        spelt = [name for name in tag.trades if (profile, name) in self._spelt]
-        if spelt:
-            return Owner(profile, spelt[0], action, why="its trade is closed in the ledger")
+            if found is None:
+                return Owner(profile, name, action, why="its trade is closed in the ledger, or of another symbol")
+            # An ending that belongs to the trade's own name says nothing about the order.
+            return self._of_open(profile, found, action if name == tag.trades[0] else None, chain)
         start = len(self._prefix) + len(profile) + 2
         trade_id = _ENDINGS.sub("", text.strip()[start:])
         if not WELL_FORMED.fullmatch(trade_id):

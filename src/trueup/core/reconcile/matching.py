@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from trueup.core.decimals import plain
 from trueup.core.orders import LedgerOrder, Side, StatusClass, status_class, word
 from trueup.core.repair.chains import OrderKey
 from trueup.core.repair.evidence import Evidence, Executions
@@ -123,6 +124,12 @@ def chains_of(executions: Executions, symbols: Symbols) -> list[Chain]:
     """Return the orders of the venue, each chain of replacements as one, by symbol and id."""
     listed = executions.orders.keys() | executions.own.keys() | executions.set_aside.keys()
     links = executions.chains
+    lacking = {
+        (symbols.token(each.symbol), each.exchange_order_id): f"the order says {plain(each.order_qty)}, its fills add"
+        f" up to {plain(each.fills_qty)}"
+        for each in executions.disagreements
+        if each.fills_qty < each.order_qty
+    }
     done: set[OrderKey] = set()
     found: list[Chain] = []
     for key in sorted(listed):
@@ -136,15 +143,21 @@ def chains_of(executions: Executions, symbols: Symbols) -> list[Chain]:
         while (newer := links.after.get(at)) is not None and newer not in members:
             members.append(newer)
             at = newer
+        # A ring, or an heir that its ancestor does not lead to: another one replaced it as well.
+        tangled = key not in members or links.after.get(at) is not None
+        members = members if key in members else [key]
         done |= set(members)
-        found.append(_chain(members, executions, symbols))
+        doubts = [lacking[key] for key in members if key in lacking]
+        doubts += ["its chain of replaced orders cannot be told"] if tangled else []
+        found.append(_chain(members, executions, symbols, doubts))
     return found
 
 
-def _chain(members: Sequence[OrderKey], executions: Executions, symbols: Symbols) -> Chain:
+def _chain(members: Sequence[OrderKey], executions: Executions, symbols: Symbols, unclear: Sequence[str]) -> Chain:
+    """Return one chain; `unclear` says what else is wrong with it."""
     orders = tuple(executions.orders[key] for key in members if key in executions.orders)
     parts = tuple(executions.own[key] for key in members if key in executions.own and executions.own[key].qty > 0)
-    doubts = [executions.set_aside[key].why for key in members if key in executions.set_aside]
+    doubts = [executions.set_aside[key].why for key in members if key in executions.set_aside] + list(unclear)
     if any(key in executions.chains.unclear for key in members):
         doubts.append("its chain of replaced orders cannot be told")
     if len(members) > 1 and members[0] not in executions.orders:

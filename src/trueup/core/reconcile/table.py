@@ -48,8 +48,8 @@ class Facts:
     """What the choice of a row depends on; quantities in base units.
 
     `lead` is the row that would change. `ours` says that the venue's order carries a tag of a profile of the account.
-    `settled` says that the order is older than the settle window, `covered` that the order feed reaches back to it,
-    and `named` that there is an id to ask the venue for.
+    `settled` says that the order is older than the settle window, `covered` that the venue lists it or that the order
+    feed reaches back to it, and `named` that there is an id to ask the venue for.
     """
 
     ledger: Booked
@@ -85,6 +85,11 @@ class Facts:
         """Say whether the order is over at the venue."""
         return self.venue in (Standing.FILLED, Standing.DEAD)
 
+    @property
+    def matters(self) -> bool:
+        """Say whether the order executed something or may still do so; a replaced one does so under another id."""
+        return self.executed > NOTHING or self.venue in (Standing.WORKING, Standing.UNKNOWN)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -119,22 +124,28 @@ TABLE: tuple[Rule, ...] = (
     ),
     Rule(
         "import", "none", "ours by tag, executed or working",
-        lambda f: f.ledger is Booked.NONE and f.ours and f.settled and (f.executed > NOTHING or not f.over),
+        lambda f: f.ledger is Booked.NONE and f.ours and f.settled and f.matters,
         Do.IMPORT, BreakKind.MISSING_IN_DB, "The bot's own tag says whose order it is.",
     ),
     Rule(
         "import_soon", "none", "ours by tag, younger than the settle window",
-        lambda f: f.ledger is Booked.NONE and f.ours and not f.settled and (f.executed > NOTHING or not f.over),
+        lambda f: f.ledger is Booked.NONE and f.ours and not f.settled and f.matters,
         Do.WAIT, BreakKind.MISSING_IN_DB, "The bot may be about to write it.",
     ),
     Rule(
         "orphan", "none", "not ours, executed or working",
-        lambda f: f.ledger is Booked.NONE and not f.ours and (f.executed > NOTHING or not f.over),
+        lambda f: f.ledger is Booked.NONE and not f.ours and f.matters,
         Do.QUARANTINE, BreakKind.ORPHAN_ORDER, "Nothing says that the bot sent it; it is never adopted.",
     ),
     Rule(
-        "never_executed", "none", "over, and nothing executed",
+        "never_executed", "none", "over or replaced, and nothing executed",
         lambda f: f.ledger is Booked.NONE, Do.NOTHING, None, "It changed nothing.",
+    ),
+    Rule(
+        "executed_unknown", "more booked than executed",
+        "replaced by an order that is not listed, or not listed itself and the order feed does not reach back to it",
+        lambda f: f.fewer and (f.venue is Standing.REPLACED or not f.covered) and f.venue is not Standing.NOT_FOUND,
+        Do.UNRESOLVED, BreakKind.QUANTITY_MISMATCH, "Only a part of what was executed is known.",
     ),
     Rule(
         "booked_twice", "booked more than once", "fewer executed than booked",
@@ -150,6 +161,11 @@ TABLE: tuple[Rule, ...] = (
         "filled_at_venue", "working, partially filled", "filled, " + _MORE,
         lambda f: f.live and f.venue is Standing.FILLED and f.more, Do.BOOK_AND_CLOSE, BreakKind.STATUS_MISMATCH,
         "The venue filled it.",
+    ),
+    Rule(
+        "filled_of_nothing", "working, partially filled", "filled, and nothing executed",
+        lambda f: f.live and f.venue is Standing.FILLED and not f.fewer and f.executed <= NOTHING, Do.QUARANTINE,
+        BreakKind.QUANTITY_MISMATCH, "The venue contradicts itself; neither a fill nor a cancel follows from it.",
     ),
     Rule(
         "dead_with_executions", "working, partially filled", "canceled, expired or rejected, with executions",

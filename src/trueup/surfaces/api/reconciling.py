@@ -5,16 +5,14 @@ Each run and each break is a document: the summary that the run ended with, the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Protocol
 
-from trueup.core.errors import CannotKnow
 from trueup.service.app import App
+from trueup.service.cycle import ReconcileRequest
+from trueup.service.reconcile import Started, finish_reconcile, start_reconcile
 
 Document = Mapping[str, Any]
 
-_SERVICE = "trueup.service.reconcile"
 WAIT_SECONDS = 30.0
 """How long a run that was asked for waits for another one on its account."""
 
@@ -78,97 +76,59 @@ class Reconciling(Protocol):
 
 
 class ServiceReconciling:
-    """The loop of this program; it is imported when it is first asked."""
+    """The loop of this program."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, Started] = {}
 
     def available(self) -> bool:
         """Say whether there is a loop."""
-        return find_spec(_SERVICE) is not None
+        return True
 
     def start(self, app: App, wanted: Wanted) -> str:
         """Put a run on record as PENDING and return its id."""
-        service = _service()
-        [run_id] = service.start_reconcile(app, _request(service, wanted))
-        return str(run_id)
+        started = start_reconcile(app, _request(wanted))
+        [run_id] = started.run_ids
+        self._started[run_id] = started
+        return run_id
 
     def finish(self, app: App, run_id: str, wanted: Wanted) -> None:
         """Do a run that was started, to its end on record."""
-        service = _service()
-        service.finish_reconcile(app, [run_id], _request(service, wanted))
+        finish_reconcile(app, self._started.pop(run_id), _request(wanted))
 
     def run(self, app: App, run_id: str) -> Document | None:
         """Return one run; None where there is none."""
-        found = _port(app, "runs").get(run_id)
-        return _document(found) if found is not None else None
+        return app.runs.get(run_id)
 
     def runs(
         self, app: App, instance_id: str | None, status: str | None, page: int, page_size: int
     ) -> tuple[int, Sequence[Document]]:
         """Return how many runs there are, and one page of them, newest first."""
-        total, items = _port(app, "runs").page(instance_id, status, page, page_size)
-        return total, [_document(item) for item in items]
+        return app.runs.page(instance_id=instance_id, status=status, page=page, page_size=page_size)
 
     def newest(self, app: App) -> Sequence[Document]:
-        """Return the newest run of each enabled profile that has ended; of the whole profile, where there is one."""
-        wanted = {profile.profile_id for profile in app.ledger.profiles() if profile.enabled}
-        whole: dict[str, Document] = {}
-        partly: dict[str, Document] = {}
-        page, left = 0, 1
-        while left > 0 and wanted - whole.keys() and page < _MOST_PAGES:
-            page += 1
-            total, found = self.runs(app, None, None, page, _PAGE)
-            left = total - page * _PAGE
-            for run in found:
-                if run.get("status") != "PENDING":
-                    scope = run.get("scope") or {}
-                    of_part = scope.get("symbols") is not None or scope.get("trade_ids") is not None
-                    (partly if of_part else whole).setdefault(str(run.get("instance_id")), run)
-        return [run for name, run in sorted({**partly, **whole}.items()) if name in wanted]
+        """Return the newest run of each enabled profile that has ended."""
+        return app.runs.newest([profile.profile_id for profile in app.ledger.profiles() if profile.enabled])
 
     def breaks(self, app: App, wanted: BreakFilter, page: int, page_size: int) -> tuple[int, Sequence[Document]]:
         """Return how many breaks there are, and one page of them, newest first."""
-        port = _port(app, "breaks")
-        total, items = port.page(wanted.instance_id, wanted.account, wanted.kind, wanted.state, page, page_size)
-        return total, [_document(item) for item in items]
+        total, records = app.breaks.page(
+            account=wanted.account, profile_id=wanted.instance_id, kind=wanted.kind, state=wanted.state,
+            page=page, page_size=page_size,
+        )  # fmt: skip
+        return total, [record.as_json(app.clock.now_ms()) for record in records]
 
     def found_break(self, app: App, break_id: str) -> Document | None:
         """Return one break; None where there is none."""
-        found = _port(app, "breaks").get(break_id)
-        return _document(found) if found is not None else None
+        found = app.breaks.named([break_id])
+        return found[0].as_json(app.clock.now_ms()) if found else None
 
 
-_PAGE = 200
-_MOST_PAGES = 50
-"""Health looks for the newest runs among ten thousand at most."""
-
-
-def _document(found: Any) -> Document:
-    """Return what a port gave as a document."""
-    document: Document = found if isinstance(found, Mapping) else found.as_json()
-    return document
-
-
-def _request(service: Any, wanted: Wanted) -> Any:
-    return service.ReconcileRequest(
+def _request(wanted: Wanted) -> ReconcileRequest:
+    return ReconcileRequest(
         profiles=(wanted.instance_id,),
         symbols=wanted.symbols,
         trade_ids=wanted.trade_ids,
         dry_run=wanted.dry_run,
         wait_seconds=WAIT_SECONDS,
     )
-
-
-def _service() -> Any:
-    if find_spec(_SERVICE) is None:
-        raise _missing()
-    return import_module(_SERVICE)
-
-
-def _port(app: App, name: str) -> Any:
-    found = getattr(app, name, None)
-    if found is None:
-        raise _missing()
-    return found
-
-
-def _missing() -> CannotKnow:
-    return CannotKnow("This version of trueup has no reconciliation loop.", "Use check and backfill.")

@@ -3,6 +3,7 @@
 Each part is a context of its own, so that a program may put others (a worker) beside the server.
 """
 
+import logging
 import signal
 import socket
 import threading
@@ -126,6 +127,8 @@ def serving(api: FastAPI, place: Place, listener: socket.socket, stop: threading
 
 
 def _configuration(api: FastAPI, place: Place) -> uvicorn.Config:
+    # Its lines hold whole addresses, and with them whatever a client wrote there; ours do not.
+    logging.getLogger("uvicorn.access").disabled = True
     configuration = uvicorn.Config(
         api,
         log_config=None,

@@ -79,11 +79,11 @@ def run(  # noqa: PLR0913  # Typer makes the command's options of the arguments
         report = run_backfill(app, request, progress)
     if form is Format.JSON:
         print_json(report.as_json())
+        for name in report.unknown_symbols:
+            remark(f"no open trade, position or managed symbol is called {name}")
     else:
         scope = [*repeated("--profile", profiles), *repeated("--symbol", symbols)]
         repairs.show(report, session_of(context).program, scope)
-    for name in report.unknown_symbols:
-        remark(f"no open trade, position or managed symbol is called {name}")
     return report.exit_code
 
 

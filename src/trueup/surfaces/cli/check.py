@@ -46,8 +46,8 @@ def check(
         report = run_check(app, profiles, tuple(symbol) if symbol else None, progress)
     if form is Format.JSON:
         print_json(report.as_json())
+        for name in report.unknown_symbols:
+            remark(f"no open trade, position or managed symbol is called {name}")
     else:
         checks.show(report, session_of(context).program)
-    for name in report.unknown_symbols:
-        remark(f"no open trade, position or managed symbol is called {name}")
     return report.exit_code

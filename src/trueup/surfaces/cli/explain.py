@@ -5,14 +5,19 @@ from typing import Annotated
 
 import typer
 
-from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
+from trueup.surfaces.cli.options import Format, FormatOption, add_command
 from trueup.surfaces.cli.output import note, print_json, working
 from trueup.surfaces.cli.session import open_app
+
+_EXIT_CODES = (
+    "Exit codes: 0 told, 2 wrong usage or configuration, 3 inconclusive: the venue, or a feed or ledger row that the "
+    "decision needed, could not be read in full."
+)
 
 
 def register(program: typer.Typer) -> None:
     """Add the command."""
-    add_command(program, explain, EXIT_CODES)
+    add_command(program, explain, _EXIT_CODES)
 
 
 def explain(
@@ -25,7 +30,7 @@ def explain(
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw it too: FILE.png or FILE.svg.")
     ] = None,
     form: FormatOption = Format.TEXT,
-) -> None:
+) -> int:
     """Tell one trade's story: what is decided about it, and why.
 
     Its ledger rows, the venue's executions with what became of each, and the audit, in the order of time.
@@ -49,3 +54,4 @@ def explain(
         print_json(found.as_json())
     else:
         explanations.show(found)
+    return found.exit_code

@@ -24,6 +24,7 @@ from trueup.surfaces.cli import (
     sim,
     token,
     venue,
+    worker,
 )
 from trueup.surfaces.cli.options import EXIT_CODES_OF_CHECKS
 from trueup.surfaces.cli.output import BAD, note
@@ -72,7 +73,9 @@ def _program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     program.callback()(_root)
-    for commands in (setup, check, reconcile, backfill, mode, audit, alerts, explain, venue, sim, token, serve):
+    for commands in (
+        setup, check, reconcile, backfill, mode, audit, alerts, explain, venue, sim, token, serve, worker,
+    ):  # fmt: skip
         commands.register(program)
     return program
 

@@ -64,3 +64,10 @@ def _coverage(name: str, cover: "Coverage") -> Piece:
     if cover.complete:
         return f"{name} complete{reach}"
     return (f"{name} {cover.state.value.upper()}{reach}: {cover.reason or 'no reason given'}", WARN)
+
+
+def nobodys(symbols: Sequence[str]) -> str:
+    """Say at the end of a summary that symbols were asked for which nobody knows; empty where there are none."""
+    if not symbols:
+        return ""
+    return f"; no open trade, position or managed symbol is called {' or '.join(symbols)}"

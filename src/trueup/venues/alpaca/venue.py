@@ -46,9 +46,9 @@ class AlpacaVenue:
         """Read what Alpaca claims; CannotKnow where nothing could be read."""
         return snapshot_of_answers(self.account.name, self.export(scope), self.account.symbols)
 
-    def inspect(self) -> list[Check]:
+    def inspect(self, scope: ReadScope = EVERYTHING) -> list[Check]:
         """Prove the set-up: keys, the account's state, clock, feeds and symbols."""
-        return inspect(self.connection, self.account, self.read)
+        return inspect(self.connection, self.account, self.read, scope)
 
     def find_order(
         self,

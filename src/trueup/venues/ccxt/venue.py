@@ -79,9 +79,9 @@ class CcxtVenue:
         """Read what the exchange claims; CannotKnow where nothing could be read."""
         return snapshot_of_answers(self.account.name, self.export(scope), self.account.symbols)
 
-    def inspect(self) -> list[Check]:
+    def inspect(self, scope: ReadScope = EVERYTHING) -> list[Check]:
         """Prove the set-up at the exchange: its clock, the key and its rights, the feeds and the named symbols."""
-        return inspect(self.reader)
+        return inspect(self.reader, scope)
 
     def find_order(
         self,

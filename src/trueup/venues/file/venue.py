@@ -46,7 +46,7 @@ class FileVenue:
             f"The venue of account {self.account} is an export already: {shown_path(self.path)}.", "Copy that."
         )
 
-    def inspect(self) -> list[Check]:
+    def inspect(self, scope: ReadScope = EVERYTHING) -> list[Check]:  # noqa: ARG002  # there is nothing to ask
         """Return nothing: all that there is to prove about a file is that it can be read."""
         return []
 

@@ -7,7 +7,7 @@ from trueup.core.breaks import Break, BreakKind
 from trueup.core.decimals import plain
 from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Piece, say
 from trueup.surfaces.cli.tables import Column, table
-from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment
+from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment, nobodys
 
 if TYPE_CHECKING:
     from trueup.core.repair.evidence import EvidenceBook
@@ -129,7 +129,11 @@ def _ending(report: "CheckReport", program: Sequence[str]) -> None:
     assert isinstance(document, dict)
     style = {"OK": GOOD, "MISMATCH": BAD}.get(report.status, WARN)
     kinds = f" ({counts(document['by_kind'])})" if document["by_kind"] else ""
-    say((report.status, style), f": {count(document['breaks'], 'break')}{kinds}, {document['unknown']} unknown")
+    say(
+        (report.status, style),
+        f": {count(document['breaks'], 'break')}{kinds}, {document['unknown']} unknown",
+        (nobodys(report.unknown_symbols), WARN),
+    )
     repairable = [found for found in report.breaks if found.kind in _REPAIRABLE]
     if repairable:
         say("See what can be proven and booked: ", (command(program, "backfill", "run", "--dry-run"), STRONG))

@@ -1,5 +1,6 @@
 """What `backfill run` did, for people: gates, coverage, rows, refusals, validation, and the command to type next."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from trueup.core.audit import AuditRow
@@ -12,7 +13,7 @@ from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Piece, sa
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.views import gates
 from trueup.surfaces.cli.views.checks import oddities
-from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment
+from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment, nobodys
 
 _ENDINGS: Mapping[str, Piece] = {
     "DRY_RUN": ("proposed", GOOD),
@@ -136,15 +137,26 @@ def _refusals(decisions: Sequence[Decision]) -> None:
         Column("trade"), Column("symbol"), Column("open", number=True), Column("decision"),
         Column("reason", below=True), Column("why", below=True),
     )  # fmt: skip
-    table(columns, [_refusal(decision) for decision in decisions])
+    shared = {why: number for why, number in Counter(map(_why, decisions)).items() if number > 1}
+    rows = [_refusal(decision, shared) for decision in decisions]
+    wide = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    table(columns[:wide], [row[:wide] for row in rows])
+    for why, number in shared.items():
+        say((f"×{number} ", WARN), why, indent=2)
 
 
-def _refusal(decision: Decision) -> list[Piece]:
+def _why(decision: Decision) -> str:
+    detail = decision.metadata.get("detail")
+    return f"{decision.reason}: {decision.why} ({detail})" if detail else f"{decision.reason}: {decision.why}"
+
+
+def _refusal(decision: Decision, shared: Mapping[str, int]) -> list[Piece]:
+    """Return the row of a refusal; what is the same for several trades is told once, below the table."""
     facts = decision.metadata
     left = plain(decision.exit.qty) if decision.exit is not None else str(facts.get("remaining", ""))
     if decision.trade.defect is not None:
         left = "unknown"
-    why = f"{decision.why} ({facts['detail']})" if facts.get("detail") else decision.why
+    why = "" if _why(decision) in shared else _why(decision).removeprefix(f"{decision.reason}: ")
     trade = decision.trade
     return [trade.trade_id, trade.symbol, left, (decision.outcome.value, WARN), decision.reason, why]
 
@@ -191,6 +203,7 @@ def _ending(report: BackfillReport) -> None:
         f" ({'dry run' if report.dry_run else 'apply'}): {count(len(entries), 'profile')}, {done}, "
         f"{len(reasons)} unresolved{_by_reason(reasons)}{f', {failed} FAILED' if failed else ''}"
         f"{f', {skipped} not looked at' if skipped else ''}",
+        (nobodys(report.unknown_symbols), WARN),
     )
     if entries:
         say("plan hash ", (report.plan_hash, STRONG))

@@ -1,0 +1,83 @@
+"""What a worker remembers of an account's open trades between cycles, so that a cycle costs what changed.
+
+The first reading is a full one, and so is one now and then, which proves that what was remembered is still right. In
+between, the trades of rows that changed since the last watermark are read, and those that were open then.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from trueup.core.orders import LedgerOrder
+from trueup.core.repair.slices import Slice, slices_of
+from trueup.core.symbols import Symbols
+from trueup.ports import Realized
+from trueup.service.app import App
+from trueup.service.events import log
+
+TradeKey = tuple[str, str]
+
+
+@dataclass(slots=True)
+class OpenTrades:
+    """The memory of one account; `watermark` None is that nothing is remembered yet."""
+
+    account: str
+    watermark: str | None = None
+    keys: frozenset[TradeKey] = frozenset()
+    full_at_ms: int = 0
+    realized: Realized | None = None
+    profiles: frozenset[str] = field(default_factory=frozenset)
+
+    def rows(self, app: App, profile_ids: Sequence[str], symbols: Symbols, *, full: bool) -> list[LedgerOrder]:
+        """Return the rows of every trade that may be open, by a full reading or by what changed."""
+        now_ms = app.clock.now_ms()
+        same = frozenset(profile_ids) == self.profiles
+        due = now_ms - self.full_at_ms >= app.reconcile.full_check_s * 1000
+        changed = app.ledger.changed_trades(profile_ids, self.watermark if same else None, now_ms)
+        if full or due or not same or self.watermark is None or changed.trades is None:
+            rows = app.ledger.open_trade_rows(profile_ids)
+            found = _open(slices_of(rows, symbols))
+            if same and self.watermark is not None and changed.trades is not None and not full:
+                self._prove(app, changed.trades, symbols, found)
+            self.full_at_ms, self.realized = now_ms, None
+        else:
+            rows = app.ledger.rows_of_trades(sorted(self.keys | changed.trades))
+            found = _open(slices_of(rows, symbols))
+        self.keys = frozenset((profile, trade) for profile, trade, _, _ in found)
+        self.watermark, self.profiles = changed.watermark, frozenset(profile_ids)
+        return rows
+
+    def profit(self, app: App, profile_ids: Sequence[str]) -> Decimal | None:
+        """Return the realized profit of profiles: what was known, and what closed since."""
+        known = self.realized
+        if known is None or known.profit is None:
+            self.realized = app.ledger.realized(profile_ids)
+        else:
+            more = app.ledger.realized(profile_ids, known.newest)
+            total = known.profit + more.profit if more.profit is not None else None
+            self.realized = Realized(total, more.newest or known.newest)
+        return self.realized.profit
+
+    def _prove(
+        self,
+        app: App,
+        changed: frozenset[TradeKey],
+        symbols: Symbols,
+        found: frozenset[tuple[str, str, str, Decimal]],
+    ) -> None:
+        """Compare what was remembered with a full reading, and say so where they differ."""
+        remembered = _open(slices_of(app.ledger.rows_of_trades(sorted(self.keys | changed)), symbols))
+        if remembered != found:
+            names = sorted({trade for _, trade, _, _ in remembered ^ found})
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            log("full_check_differed", account=self.account, detail=", ".join(names[:5]) + more)
+
+
+def _open(slices: Sequence[Slice]) -> frozenset[tuple[str, str, str, Decimal]]:
+    """Return what of some slices may be open, or cannot be read."""
+    return frozenset(
+        (piece.profile_id, piece.trade_id, piece.token, piece.open_qty)
+        for piece in slices
+        if piece.is_open or piece.open_qty < 0
+    )
