@@ -6,6 +6,7 @@ from typing import Protocol
 
 from trueup.core.reconcile.records import BreakRecord
 from trueup.core.reconcile.watchdog import RunFact
+from trueup.ports.control import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,11 @@ class Breaks(Protocol):
         """Return the breaks with the given ids, over or not."""
         ...
 
-    def save(self, records: Sequence[BreakRecord]) -> None:
-        """Write records, new ones and known ones, in one transaction; an acknowledgement made meanwhile stays."""
+    def save(self, records: Sequence[BreakRecord], lease: Lease | None = None) -> None:
+        """Write records, new ones and known ones, in one transaction; an acknowledgement made meanwhile stays.
+
+        Refused where the lease was lost: a look that froze for a while says nothing any more.
+        """
         ...
 
     def acknowledge(self, break_id: str, owner: str, reason: str, at_ms: int) -> BreakRecord:

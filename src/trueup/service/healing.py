@@ -159,7 +159,8 @@ def _fit_facts(cycle: Cycle) -> FitFacts:
         keys |= {(change.profile_id, change.trade_id) for change in finding.changes if change.trade_id}
     rows = {key: cycle.app.ledger.trade_rows(key[1], [key[0]]) for key in sorted(keys)}
     reverted = cycle.app.journal.healed_and_reverted(cycle.here) if keys else frozenset()
-    return FitFacts(cycle.snapshot, cycle.gathered.facts.slices, rows, cycle.app.backfill.policy, frozenset(reverted))
+    facts = cycle.gathered.facts
+    return FitFacts(cycle.snapshot, facts.slices, rows, cycle.app.backfill.policy, reverted, facts.reverted)
 
 
 def _heal_profile(cycle: Cycle, profile_id: str, changes: tuple[Change, ...]) -> bool:

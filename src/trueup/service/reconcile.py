@@ -243,7 +243,7 @@ def _remember(cycle: Cycle) -> None:
     for record in found:
         cycle.run_of(record).breaks.append(record)
     if not cycle.request.dry_run:
-        cycle.app.breaks.save(found)
+        cycle.app.breaks.save(found, cycle.lease)
 
 
 def _could_see(cycle: Cycle, record: BreakRecord) -> bool:

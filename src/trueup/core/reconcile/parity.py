@@ -169,11 +169,14 @@ def may_close(looks: Iterable[SliceLook], facts: AccountFacts, dust: Decimal) ->
         by_token.setdefault(item.trade.token, []).append(item)
     chosen: list[SliceLook] = []
     for token, items in sorted(by_token.items()):
-        ledger = sum((s.signed_open for s in facts.slices if s.token == token), Decimal(0))
+        start = ledger = sum((s.signed_open for s in facts.slices if s.token == token), Decimal(0))
         for group in (items, *([item] for item in items)):
             left = [item for item in group if item not in chosen]
             after = ledger - sum((item.trade.signed_open for item in left), Decimal(0))
-            if left and min(ledger, Decimal(0)) - dust <= after <= max(ledger, Decimal(0)) + dust:
+            # Held against the start too: what each step may be off must not add up.
+            if left and all(
+                min(held, Decimal(0)) - dust <= after <= max(held, Decimal(0)) + dust for held in (start, ledger)
+            ):
                 chosen += left
                 ledger = after
     return chosen
