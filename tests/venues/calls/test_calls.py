@@ -75,7 +75,7 @@ class TestAsking:
         assert counted == [None, None, None, "auth"]
 
     def test_only_the_newest_failures_are_remembered(self) -> None:
-        caller = a_caller(circuit=Circuit(failures=10_000))
+        caller = Caller(judge, RateLimit(1e9), Secrets([]), circuit=Circuit(failures=10_000))
         for _ in range(150):
             with pytest.raises(CallFailed):
                 caller.ask("orders", failing(Trouble(Kind.FAIL)))
@@ -194,7 +194,7 @@ class TestCircuit:
             with pytest.raises(CallFailed):
                 caller.ask(what, failing(*[late] * 9))
         assert caller.calls == 3
-        assert [failed.why for failed in caller.failures[:2]] == ["time: timed out", "markets: not asked, " + REFUSED]
+        assert [failed.why for failed in list(caller.failures)[:2]] == ["time: timed out", "markets: not asked, " + REFUSED]
 
     def test_a_call_that_timed_out_may_be_answered_at_the_second_try(self) -> None:
         circuit = Circuit()
