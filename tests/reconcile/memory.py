@@ -105,7 +105,11 @@ class MemoryBooks:
                 continue
             recent = row.order_ms is None or row.order_ms >= since_ms
             named = row.exchange_order_id is not None or row.client_order_id is not None
-            if row.status is StatusClass.WORKING or row.word == "partially_filled" or (recent and (row.status is StatusClass.UNKNOWN or (row.status is StatusClass.FILLED and named))):
+            if (
+                row.status is StatusClass.WORKING
+                or row.word == "partially_filled"
+                or (recent and (row.status is StatusClass.UNKNOWN or (row.status is StatusClass.FILLED and named)))
+            ):
                 found[row.order_id] = row
         return sorted(found.values(), key=lambda row: (row.profile_id, row.order_id))
 
@@ -145,7 +149,9 @@ class MemoryBooks:
             self.put(after)
             found = self._read[change.order_id]
             assert found.defect is None, found.detail
-            effects.append(Effect(change.order_id, change.profile_id, change.trade_id, change.proof.rule, before, after))
+            effects.append(
+                Effect(change.order_id, change.profile_id, change.trade_id, change.proof.rule, before, after)
+            )
             self._journal.drafts.append(healed(pending, batch.now, before=dict(before), after=dict(after)))
         return HealResult(tuple(effects), tuple(sorted(existing)))
 
@@ -185,9 +191,7 @@ class MemoryBooks:
         for booking in batch.bookings:
             row = booking.row
             if row.order_id in existing:
-                self._journal.drafts.append(
-                    settled(booking.pending, AuditDecision.SKIP_EXISTING, ALREADY_EXISTS, None)
-                )
+                self._journal.drafts.append(settled(booking.pending, AuditDecision.SKIP_EXISTING, ALREADY_EXISTS, None))
                 continue
             self.put(
                 {

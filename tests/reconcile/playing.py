@@ -17,6 +17,7 @@ from trueup.service.undo import revert
 SETTLED_AFTER = 5
 """Confirmations and two."""
 
+
 @dataclass
 class Outcome:
     """What became of one history."""

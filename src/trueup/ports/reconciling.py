@@ -91,7 +91,10 @@ class Runs(Protocol):
         ...
 
     def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
-        """Return the runs of profiles that ended after a time and were no dry runs, oldest first."""
+        """Return the runs of profiles that ended after a time, oldest first.
+
+        Dry runs and runs about some symbols or trades only are left out: they say nothing of the whole profile.
+        """
         ...
 
     def prune(self, before_ms: int, limit: int = 1000) -> int:

@@ -43,6 +43,7 @@ def beat(cycle: Cycle) -> None:
     for each in looks:
         if each.look is Look.UNKNOWN:
             cycle.cannot_tell(each.trade.profile_id, f"{each.trade.symbol} {each.trade.trade_id}", each.why)
+    cycle.cleared |= {_ghost(cycle, each).break_id for each in looks if each.look is Look.CLEAN}
     closed = _close_confirmed(cycle, [each for each in looks if each.look is Look.GHOST and each.attributed])
     for each in looks:
         if each.look in (Look.GHOST, Look.WAITS):

@@ -19,7 +19,7 @@ from trueup.core.repair.reach import PositionReach
 from trueup.core.repair.rows import NO_PRICE, PARITY, PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import Slice
 from trueup.core.snapshot import Snapshot
-from trueup.core.tags import TagReader
+from trueup.core.tags import PREFIX_CHARS, Tag, TagReader
 
 MARK = "mark"
 MISSING_EVIDENCE = "missing_fill_evidence_for_large_remainder"
@@ -213,14 +213,16 @@ def tagged_trades(
     """
     found: set[tuple[str, str]] = set()
     for (profile, trade), tags in entries.items():
-        for client, sub in tags:
-            read = [tag for tag in (reader.client_order_id(client), reader.sub_tag(sub)) if tag is not None]
-            if read and all(_names(tag.profile_id, tag.trades, profile, trade) for tag in read):
+        lower = trade.lower()
+        for client_text, sub_text in tags:
+            client, sub = reader.client_order_id(client_text), reader.sub_tag(sub_text)
+            agree = [client.profile_id == profile and lower in client.trades] if client is not None else []
+            agree += [sub.profile_id == profile and _begins(sub, lower)] if sub is not None else []
+            if agree and all(agree):
                 found.add((profile, trade))
     return found
 
 
-def _names(owner: str | None, names: Iterable[str], profile: str, trade: str) -> bool:
-    """Say whether a tag is the profile's and names the trade, by its id or by how it begins."""
-    lower = trade.lower()
-    return owner == profile and any(name == lower or (len(name) >= 8 and lower.startswith(name)) for name in names)
+def _begins(tag: Tag, trade: str) -> bool:
+    """Say whether a sub-tag is a trade's id, or at least its first eight characters."""
+    return any(name == trade or (len(name) >= PREFIX_CHARS and trade.startswith(name)) for name in tag.trades)
