@@ -194,7 +194,10 @@ class TestCircuit:
             with pytest.raises(CallFailed):
                 caller.ask(what, failing(*[late] * 9))
         assert caller.calls == 3
-        assert [failed.why for failed in list(caller.failures)[:2]] == ["time: timed out", "markets: not asked, " + REFUSED]
+        assert [failed.why for failed in list(caller.failures)[:2]] == [
+            "time: timed out",
+            "markets: not asked, " + REFUSED,
+        ]
 
     def test_a_call_that_timed_out_may_be_answered_at_the_second_try(self) -> None:
         circuit = Circuit()
