@@ -73,6 +73,7 @@ class CheckSummary(Answer):
     by_kind: dict[str, int]
     unmatched: int
     unknown: int
+    unknown_symbols: list[str] = Field(description="Symbols asked for that no account knows.")
 
 
 class CheckDocument(Answer):
@@ -128,5 +129,6 @@ class Explained(Answer):
     open_qty: Amount | None
     coverage: dict[str, FeedCoverage]
     as_of: Moment
+    error: str | None = Field(description="Why the venue could not be read.")
     timeline: list[TimelineEntry]
     decisions: list[TradeDecision]
