@@ -40,6 +40,7 @@ class CheckedAccount(Answer):
     quarantined: list[Quarantined]
     unmatched: list[dict[str, Any]] = Field(description="Executions that prove nothing about an open trade.")
     likely_tag_prefix: str | None
+    outside_lookback: int = Field(default=0, description="Executions that are older than the look-back.")
     notes: list[str]
     error: str | None
 
