@@ -271,6 +271,17 @@ def test_an_attached_table_on_postgres_gets_back_what_it_had(postgres_bot: Bot, 
     undone_form(postgres_bot, {**BOTH, **POSTGRES}[name])
 
 
+def test_a_column_without_a_type_gets_back_the_number_that_it_had(sqlite_bot: Bot) -> None:
+    app = Form(qty="").attach(sqlite_bot).init()
+    sqlite_bot.db.run("UPDATE deals SET state = 'new', amount = 0.5, cost = 7 WHERE id = 'o1'")
+    look = "SELECT amount, typeof(amount) AS a, cost, typeof(cost) AS c FROM deals WHERE id = 'o1'"
+    before = sqlite_bot.db.rows(look)
+    assert (before[0]["a"], before[0]["c"]) == ("real", "integer")
+    heal(app, filled(rows_of(sqlite_bot)["o1"], "0.25", exchange_order_id=None, proof=proof("V1", "0.25")))
+    revert(app, RUN, "wrong")
+    assert sqlite_bot.db.rows(look) == before
+
+
 QTYS = st.sampled_from(["0.1", "1", "2", "0.000000000000000001", "1.500000000000000001"])
 
 
