@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from http_routes import http_api
+
 from trueup.core.orders import KNOWN_STATUSES, SIDES, Action, Side, StatusClass
 from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Case
 from trueup.service.events import EVENTS
@@ -342,8 +344,8 @@ def _rows(lines: Iterable[Sequence[str]]) -> str:
 
 
 PAGES = {
-    "decision-table.md": decision_table, "events.md": events, "flags.md": flags, "ledger-rows.md": ledger_rows,
-    "operations.md": operations,
+    "decision-table.md": decision_table, "events.md": events, "flags.md": flags, "http-api.md": http_api,
+    "ledger-rows.md": ledger_rows, "operations.md": operations,
 }  # fmt: skip
 
 

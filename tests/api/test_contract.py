@@ -6,13 +6,14 @@ from typing import Any, cast
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from tests.api.server import Api, an_api, ended
+from tests.api.server import Api, an_api
 from tests.ledger.bot import a_bot, row, sold
 
 from trueup.core.audit import AuditDecision
 from trueup.service.app import App
 from trueup.surfaces.api.app import create_app
 from trueup.surfaces.api.description import describe
+from trueup.surfaces.api.reconciling import ServiceReconciling
 
 
 def metrics() -> tuple[bytes, str]:
@@ -21,17 +22,18 @@ def metrics() -> tuple[bytes, str]:
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Give the API on a bot that has something of everything, and a loop that ends its runs."""
+    """Give the API on a bot that has something of everything, and the real loop."""
     folder = tmp_path_factory.mktemp("contract")
     with a_bot(folder, f"sqlite:///{folder / 'ledger.db'}") as bot:
         bot.sells(sold("v-1", client_order_id="bytelyst-p1-TRD-GHOST-exit"))
         app = bot.ready(row("TRD-GHOST"), row("TRD-LOST", "2", symbol="ETH/USD"))
-        with an_api(app, failures_a_minute=10**9, waiting=10**6, metrics=metrics, metrics_open=False) as api:
-            api.loop.gate.set()
-            api.loop.documents["RUN-0"] = ended("RUN-0")
-            api.loop.found["BRK-1"] = ended("RUN-0")["breaks"][0]
+        loop = ServiceReconciling()
+        with an_api(
+            app, reconciling=loop, failures_a_minute=10**9, waiting=10**6, metrics=metrics, metrics_open=False
+        ) as api:
             assert api.client().post("/backfill/run", json={}).status_code == 200
             assert AuditDecision.DRY_RUN in api.client().get("/audit").text
+            assert api.client().post("/reconcile", json={"instance_id": "p1"}).status_code == 202
             yield api
 
 

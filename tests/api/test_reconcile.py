@@ -10,7 +10,7 @@ from tests.api.server import Api, FakeLoop, an_api, ended
 from tests.ledger.bot import Bot, row
 
 from trueup.core.errors import CannotKnow, Refused
-from trueup.surfaces.api.reconciling import ServiceReconciling, Wanted
+from trueup.surfaces.api.reconciling import Wanted
 
 ASKED = {"instance_id": "p1", "symbols": ["BTC/USD"], "dry_run": True}
 
@@ -193,11 +193,3 @@ class TestIdempotencyKey:
                 if answer.status_code == 409:
                     assert answer.json()["type"] == "urn:trueup:problem:in-progress"
                     assert answer.headers["Retry-After"] == "1"
-
-
-def test_without_a_loop_its_routes_say_so_and_the_rest_works(sqlite_bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trueup.surfaces.api.reconciling._SERVICE", "trueup.service.nowhere")
-    with an_api(sqlite_bot.ready(row("TRD-1")), reconciling=ServiceReconciling()) as api:
-        assert api.client().post("/reconcile", json=ASKED).status_code == 503
-        assert "reconcile" not in api.client().get("/capabilities").json()["features"]
-        assert api.client().get("/modes").status_code == 200

@@ -1,16 +1,20 @@
 """The dashboard and the alert rules name metrics that are really served, and do what they say."""
 
+import json
+import os
 import re
-import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from sqlalchemy.engine import make_url
+from tests.cli.program import OURS
 from tests.ledger.bot import Bot, a_bot, pause, row, run, sold
+from tests.ops.promtool import needs_promtool, promtool
 from tests.surfaces.runs import busy
 
 from trueup.surfaces.metrics import METRICS, render
@@ -19,9 +23,6 @@ OPS = Path(__file__).parents[2] / "ops"
 RULES, RULES_TEST = OPS / "prometheus" / "rules.yml", OPS / "prometheus" / "rules_test.yml"
 DASHBOARD = OPS / "grafana" / "trueup.json"
 NAME = re.compile(r"\b(?:trueup|reconciliation)_\w+")
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is not installed; on Debian: apt-get install prometheus"
-)
 
 
 @pytest.fixture
@@ -71,16 +72,31 @@ def test_every_alert_is_tested() -> None:
         assert len(re.findall(rf"alertname: {alert}\b", RULES_TEST.read_text())) >= 2, alert
 
 
-def promtool(*words: Any) -> None:
-    done = subprocess.run(["promtool", *map(str, words)], capture_output=True, text=True, check=False, cwd=RULES.parent)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @needs_promtool
 def test_promtool_accepts_the_rules() -> None:
-    promtool("check", "rules", RULES.name)
+    promtool("check", "rules", RULES.name, folder=RULES.parent)
 
 
 @needs_promtool
 def test_the_rules_fire_when_they_should_and_only_then() -> None:
-    promtool("test", "rules", RULES_TEST.name)
+    promtool("test", "rules", RULES_TEST.name, folder=RULES.parent)
+
+
+@needs_promtool
+def test_promtool_accepts_what_a_real_server_answers(tmp_path: Path, sqlite_url: str) -> None:
+    with a_bot(tmp_path, sqlite_url) as bot:
+        names_of(bot)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    command = [sys.executable, "-m", "trueup", "serve", "--port", "0", "--format", "json"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=clean, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            assert server.stdout is not None
+            said = b"".join(iter(server.stdout.readline, b"}\n")) + b"}"
+            with urlopen(f"{json.loads(said)['url']}/metrics", timeout=30) as answer:
+                assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+                promtool("check", "metrics", given=answer.read())
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(30)

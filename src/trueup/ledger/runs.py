@@ -113,7 +113,7 @@ class SqlRuns:
         return found
 
     def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
-        """Return the runs of profiles that ended after a time and were no dry runs, oldest first."""
+        """Return the runs of profiles that ended after a time, oldest first, but for dry and for partial ones."""
         table = schema.reconcile_runs
         query = select(table.c.profile_id, table.c.status, table.c.summary, table.c.ended_at).where(
             table.c.profile_id.in_(profile_ids), table.c.kind == KIND, table.c.dry_run.is_(False),
@@ -123,6 +123,9 @@ class SqlRuns:
         with self._state.reading() as connection:
             for row in connection.execute(query):
                 summary = json.loads(row.summary) if row.summary is not None else {}
+                scope = summary.get("scope") or {}
+                if scope.get("symbols") or scope.get("trade_ids"):
+                    continue
                 number = summary.get("counts", {}).get("found")
                 fact = RunFact(read_time(row.ended_at), row.status, number if isinstance(number, int) else 1)
                 found.setdefault(row.profile_id, []).append(fact)

@@ -19,7 +19,17 @@ from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
 from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
-from trueup.ports.venues import EVERYTHING, ActionReport, Check, OrderAnswer, ReadScope, Venue, VenueActions
+from trueup.ports.venues import (
+    EVERYTHING,
+    ActionReport,
+    Check,
+    OnUpdate,
+    OrderAnswer,
+    ReadScope,
+    Venue,
+    VenueActions,
+    VenueStream,
+)
 
 __all__ = [
     "EVERYTHING",
@@ -46,6 +56,7 @@ __all__ = [
     "ModeChange",
     "Modes",
     "Notifier",
+    "OnUpdate",
     "OrderAnswer",
     "Outbox",
     "Profile",
@@ -68,4 +79,5 @@ __all__ = [
     "Venue",
     "VenueActions",
     "VenueMeter",
+    "VenueStream",
 ]

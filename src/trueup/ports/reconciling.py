@@ -6,6 +6,7 @@ from typing import Protocol
 
 from trueup.core.reconcile.records import BreakRecord
 from trueup.core.reconcile.watchdog import RunFact
+from trueup.ports.control import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,11 @@ class Breaks(Protocol):
         """Return the breaks with the given ids, over or not."""
         ...
 
-    def save(self, records: Sequence[BreakRecord]) -> None:
-        """Write records, new ones and known ones, in one transaction; an acknowledgement made meanwhile stays."""
+    def save(self, records: Sequence[BreakRecord], lease: Lease | None = None) -> None:
+        """Write records, new ones and known ones, in one transaction; an acknowledgement made meanwhile stays.
+
+        Refused where the lease was lost: a look that froze for a while says nothing any more.
+        """
         ...
 
     def acknowledge(self, break_id: str, owner: str, reason: str, at_ms: int) -> BreakRecord:
@@ -87,7 +91,10 @@ class Runs(Protocol):
         ...
 
     def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
-        """Return the runs of profiles that ended after a time and were no dry runs, oldest first."""
+        """Return the runs of profiles that ended after a time, oldest first.
+
+        Dry runs and runs about some symbols or trades only are left out: they say nothing of the whole profile.
+        """
         ...
 
     def prune(self, before_ms: int, limit: int = 1000) -> int:

@@ -33,7 +33,8 @@ class Cycle:
     """A cycle under its lease.
 
     `runs` are the profiles' runs by profile id; `records` the account's open breaks by id, and those seen again;
-    `touched` the trades (profile, trade id) that were healed; `unclear` names what the look could not tell.
+    `touched` the trades (profile, trade id) that were healed; `unclear` names what the look could not tell; `cleared`
+    are the ids of breaks that the look saw to be none, whatever else it could not tell.
     """
 
     app: App
@@ -48,6 +49,7 @@ class Cycle:
     sightings: list[Sighting] = field(default_factory=list)
     touched: set[tuple[str, str]] = field(default_factory=set)
     unclear: list[tuple[str | None, str, str]] = field(default_factory=list)
+    cleared: set[str] = field(default_factory=set)
 
     @property
     def account(self) -> str:

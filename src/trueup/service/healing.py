@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from trueup.core.audit import closing as interrupted
+from trueup.core.breaks import BreakKind
 from trueup.core.errors import Refused, TrueupError
 from trueup.core.orders import LedgerOrder
 from trueup.core.reconcile.audited import announced
@@ -40,6 +41,17 @@ def compare(cycle: Cycle) -> None:
         cycle.gathered = gather_again(cycle.app, cycle.gathered, snapshot)
         cycle.findings = _compared(cycle, snapshot)
     cycle.findings = [_after_asking(cycle, finding, answers) for finding in cycle.findings]
+    cycle.cleared |= _found_again(cycle)
+
+
+def _found_again(cycle: Cycle) -> set[str]:
+    """Return the breaks of orders that were missing and that the venue lists: their misses are counted anew."""
+    listed = {order.id for order in cycle.snapshot.orders} | {order.client_order_id for order in cycle.snapshot.orders}
+    return {
+        record.break_id
+        for record in cycle.records.values()
+        if record.kind == BreakKind.MISSING_FROM_EXCHANGE and record.exchange_order_id in listed - {None}
+    }
 
 
 def heal(cycle: Cycle) -> None:
@@ -159,7 +171,8 @@ def _fit_facts(cycle: Cycle) -> FitFacts:
         keys |= {(change.profile_id, change.trade_id) for change in finding.changes if change.trade_id}
     rows = {key: cycle.app.ledger.trade_rows(key[1], [key[0]]) for key in sorted(keys)}
     reverted = cycle.app.journal.healed_and_reverted(cycle.here) if keys else frozenset()
-    return FitFacts(cycle.snapshot, cycle.gathered.facts.slices, rows, cycle.app.backfill.policy, frozenset(reverted))
+    facts = cycle.gathered.facts
+    return FitFacts(cycle.snapshot, facts.slices, rows, cycle.app.backfill.policy, reverted, facts.reverted)
 
 
 def _heal_profile(cycle: Cycle, profile_id: str, changes: tuple[Change, ...]) -> bool:

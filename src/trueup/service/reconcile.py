@@ -243,15 +243,15 @@ def _remember(cycle: Cycle) -> None:
     for record in found:
         cycle.run_of(record).breaks.append(record)
     if not cycle.request.dry_run:
-        cycle.app.breaks.save(found)
+        cycle.app.breaks.save(found, cycle.lease)
 
 
 def _could_see(cycle: Cycle, record: BreakRecord) -> bool:
     """Say whether this look would have seen a break that it did not see: nothing of it was unknown or out of scope."""
-    if cycle.gathered.venue_error is not None or cycle.unclear:
-        return False
     token = cycle.snapshot.symbols.token(record.symbol or "")
-    return cycle.includes(record.profile_id, token, record.trade_id)
+    if not cycle.includes(record.profile_id, token, record.trade_id):
+        return False
+    return record.break_id in cycle.cleared or (cycle.gathered.venue_error is None and not cycle.unclear)
 
 
 @exactly

@@ -38,7 +38,10 @@ def _pause(cycle: Cycle, profile: Profile, why: str) -> None:
 
 
 def _resume(cycle: Cycle, profile: Profile) -> bool:
+    """Resume a profile where the rules of the core say so; a run about some symbols or trades says nothing of it."""
     app, scope, rules = cycle.app, f"profile:{profile.profile_id}", cycle.app.reconcile.policy
+    if cycle.request.symbols or cycle.request.trade_ids is not None:
+        return False
     if not app.modes.current().get(scope, Mode.NORMAL).paused:
         return False
     changes = app.modes.of_scope(scope, 50)
@@ -52,7 +55,7 @@ def _resume(cycle: Cycle, profile: Profile) -> bool:
     why = f"{rules.clean_cycles} clean runs since the pause of {iso(pause.since_ms)}"
     try:
         change = ModeChange(scope, pause.previous, pause.mode, SOURCE, SOURCE, why, iso(cycle.now_ms))
-        app.modes.set(change, after=changes[0])
+        app.modes.set(change, after=changes[0], lease=cycle.lease)
     except Refused as error:
         run.notes.append(error.what)
         return False

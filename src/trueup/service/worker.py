@@ -18,12 +18,14 @@ from trueup.service.alerts import DAY_MS, deliver_alerts, prune_alerts
 from trueup.service.app import App
 from trueup.service.cycle import ReconcileRequest
 from trueup.service.events import log
+from trueup.service.listening import listening
 from trueup.service.open_trades import OpenTrades
 from trueup.service.reconcile import AccountReport, reconcile_account
 from trueup.service.runs import end_the_killed
 
 _IDLE_SECONDS = 0.5
 _JITTER = 0.1
+_LOOK_AGAIN_MS = 30_000
 _LONGEST_BACK_OFF = 20
 """A venue in trouble is asked again after at most so many intervals."""
 
@@ -50,7 +52,9 @@ class Worker:
     app: App
     options: WorkerOptions = field(default_factory=WorkerOptions)
     stop: threading.Event = field(default_factory=threading.Event)
+    nudge: threading.Event = field(default_factory=threading.Event)
     done: int = 0
+    look_again_ms: int = 0
     troubles: dict[str, int] = field(default_factory=dict)
     memories: dict[str, OpenTrades] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,29 +64,50 @@ class Worker:
     def run(self) -> int:
         """Work until it is stopped or has done its cycles; return how many cycles it did."""
         app = self.app
-        scopes = frozenset(PREFIX + name for name in accounts_of(app))
-        app.leases.register(scopes)
+        scopes = self._scopes()
         end_the_killed(app)
         log("worker_started", owner=app.actor, accounts=len(scopes))
         with (
             app.leases.renewing() as renewal,
             ThreadPoolExecutor(self.options.threads, "cycle") as pool,
             chores(app, self.dice),
+            listening(app, [scope.removeprefix(PREFIX) for scope in sorted(scopes)], self.nudge.set),
         ):
             running: set[Future[None]] = set()
-            while not self._over(len(running)):
+            while not self._over(len(running := self._finished(running))):
+                if app.clock.now_ms() >= self.look_again_ms:
+                    scopes = self._scopes(scopes)
                 room = self._room(len(running))
                 leases = self._due(room, scopes) if room else []
                 for lease in leases:
                     renewal.keep(lease)
                     running.add(pool.submit(copy_context().run, self._cycle, lease, renewal))
                 if not leases:
-                    finished, running = wait(running, _IDLE_SECONDS, return_when="FIRST_COMPLETED")
-                    if not finished and not running:
-                        self.stop.wait(_IDLE_SECONDS)
+                    self.nudge.wait(_IDLE_SECONDS)
+                    self.nudge.clear()
             wait(running)
+            self._finished(running)
         log("worker_stopped", owner=app.actor, cycles=self.done)
         return self.done
+
+    def _scopes(self, known: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Return the accounts that are to be run; what `trueup init` changes meanwhile is seen after a while."""
+        self.look_again_ms = self.app.clock.now_ms() + _LOOK_AGAIN_MS
+        try:
+            scopes = frozenset(PREFIX + name for name in accounts_of(self.app))
+            if scopes != known:
+                self.app.leases.register(scopes)
+        except TrueupError:
+            if not known:
+                raise
+            return known
+        return scopes
+
+    def _finished(self, running: set[Future[None]]) -> set[Future[None]]:
+        """Count the cycles that ended, and return those that still run."""
+        left = {future for future in running if not future.done()}
+        self.done += len(running) - len(left)
+        return left
 
     def _over(self, running: int) -> bool:
         if self.stop.is_set():
@@ -125,9 +150,9 @@ class Worker:
         finally:
             with self.lock:
                 self.troubles[account] = 0 if readable else self.troubles.get(account, 0) + 1
-                self.done += 1
             renewal.drop(lease)
             self.app.leases.release(lease, self.app.clock.now_ms() + self._wait_ms(account))
+            self.nudge.set()
 
     def _wait_ms(self, account: str) -> int:
         """Return how long to wait until an account is due again: longer after each trouble, and never all at once."""

@@ -26,6 +26,7 @@ from trueup.core.reconcile.handlers import (
     reconcile_cancel,
     reconcile_entry_fill,
     reconcile_exit_fill,
+    row_side_differs,
     surplus_rows,
 )
 from trueup.core.reconcile.importing import Owner, OwnerReader, import_row
@@ -36,7 +37,7 @@ from trueup.core.repair.evidence import executions_of
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.reach import order_feed_reach
 from trueup.core.repair.rows import NAMES_NO_ORDER
-from trueup.core.repair.slices import REPAIR_PREFIX, Slice, action_of
+from trueup.core.repair.slices import REPAIR_PREFIX, Slice, said_action
 from trueup.core.snapshot import Snapshot
 
 OUR_PREFIXES = (IMPORT_PREFIX, DIFFERENCE_PREFIX, REPAIR_PREFIX)
@@ -227,25 +228,41 @@ class _Judge:
         if finding.do is Do.BOOK_DIFFERENCE:
             return self._difference(finding, chain, lead, proof)
         elsewhere = finding.pair.booked - (lead.qty if lead.status is StatusClass.FILLED else Decimal(0))
-        handler = reconcile_exit_fill if self._leaves(lead, finding.token) else reconcile_entry_fill
-        return handler(lead, chain, elsewhere, proof)
+        leaves = self._action(lead, finding.token) is Action.EXIT
+        self._require_side(lead, chain, finding.token, leaves=leaves)
+        return (reconcile_exit_fill if leaves else reconcile_entry_fill)(lead, chain, elsewhere, proof)
 
-    def _leaves(self, row: LedgerOrder, token: str) -> bool:
-        """Say whether a row is an exit of its trade: as it says, else by its side against the trade's entry side."""
-        said = row.action or row.order_action
-        if said is not None:
-            return said is Action.EXIT
-        trade = self._trades.get((row.profile_id, row.trade_id or "", token))
-        side = row.side or row.order_side
-        return trade is not None and side is trade.exit_side
+    def _action(self, row: LedgerOrder, token: str) -> Action | None:
+        """Return what a row does to its trade: as it says, else by its side against the open trade's entry side."""
+        said = said_action(row) or row.order_action
+        trade, side = self._trade(row, token), row.side or row.order_side
+        if said is not None or trade is None or side is None:
+            return said
+        return Action.EXIT if side is trade.exit_side else Action.ENTRY
+
+    def _trade(self, row: LedgerOrder, token: str) -> Slice | None:
+        return self._trades.get((row.profile_id, row.trade_id or "", token))
+
+    def _require_side(self, row: LedgerOrder, chain: Chain, token: str, *, leaves: bool) -> None:
+        """Raise ValueError where an order enters the trade that its row is an exit of, or the other way round.
+
+        Some bots write the position's side into its exit, so that an exit's own side says nothing.
+        """
+        trade = self._trade(row, token)
+        if leaves and trade is not None and chain.side is trade.entry_side and trade.entry_qty:
+            raise ValueError(f"the row is an exit, and the venue's order a {chain.side}, as the trade's entry was")
+        if not leaves and row_side_differs(row, chain):
+            raise ValueError(f"the row is a {row.side or row.order_side}, the venue's order a {chain.side}")
 
     def _difference(self, finding: Finding, chain: Chain, lead: LedgerOrder, proof: Proof) -> NewRow:
         """Return the row that books what an order executed beyond its own rows."""
         if chain.side is None or lead.trade_id is None or lead.symbol is None:
             raise ValueError("the row has no trade id or symbol, so that nothing can be added to its trade")
         missing = finding.facts.executed - finding.facts.booked
-        trade = self._trades.get((lead.profile_id, lead.trade_id, finding.token))
-        action = lead.action or (action_of(lead, trade.entry_side) if trade is not None else Action.ENTRY)
+        action = self._action(lead, finding.token)
+        if action is None:
+            raise ValueError("whether the row enters or leaves its trade cannot be told")
+        self._require_side(lead, chain, finding.token, leaves=action is Action.EXIT)
         name = added_id(
             DIFFERENCE_PREFIX, lead.profile_id, lead.trade_id, chain.newest_id, plain(finding.facts.booked),
             plain(finding.facts.executed),

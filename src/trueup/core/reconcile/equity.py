@@ -79,10 +79,14 @@ def tie_out(snapshot: Snapshot, books: BooksFacts, broken: Mapping[str, Decimal]
         return TieOut(notes=("the account trades against several currencies, or none is known",))
     exchange = _exchange(snapshot, currency, marks, notes)
     internal = _internal(books, marks, notes)
-    known = all(token in marks for token, qty in broken.items() if qty)
-    open_breaks = sum((qty * marks[token] for token, qty in broken.items() if qty), Decimal(0)) if known else None
+    unpriced = sorted(token for token, qty in broken.items() if qty and token not in marks)
+    open_breaks = None
+    if unpriced:
+        notes.append(f"open breaks: no price of {', '.join(unpriced)} is known")
+    else:
+        open_breaks = sum((qty * marks[token] for token, qty in broken.items() if qty), Decimal(0))
     return TieOut(
-        exchange, internal, _fees(snapshot, currency), _amounts(snapshot, currency, EventKind.FUNDING),
+        exchange, internal, _fees(snapshot, currency, notes), _amounts(snapshot, currency, EventKind.FUNDING),
         _amounts(snapshot, currency, EventKind.TRANSFER), open_breaks, currency, tuple(notes),
     )  # fmt: skip
 
@@ -115,10 +119,13 @@ def _exchange(snapshot: Snapshot, currency: str, marks: Mapping[str, Decimal], n
     if snapshot.balances is None or not snapshot.feed(Feed.BALANCES).complete:
         notes.append("exchange: the balances are not known")
         return None
+    positions = snapshot.feed(Feed.POSITIONS)
+    if snapshot.unknown_assets or (positions.given and (not positions.complete or snapshot.unknown_symbols)):
+        notes.append(f"exchange: the {'balances' if snapshot.unknown_assets else 'positions'} are not known")
+        return None
     total = snapshot.balances.get(currency, Decimal(0))
     symbols = snapshot.symbols
-    positions = snapshot.feed(Feed.POSITIONS).given
-    if positions:
+    if positions.given:
         for leg in snapshot.legs:
             token = symbols.token(leg.symbol)
             if leg.qty and (token not in marks or ":" in leg.symbol):
@@ -156,9 +163,10 @@ def _internal(books: BooksFacts, marks: Mapping[str, Decimal], notes: list[str])
     return total
 
 
-def _fees(snapshot: Snapshot, currency: str) -> Decimal | None:
+def _fees(snapshot: Snapshot, currency: str, notes: list[str]) -> Decimal | None:
     """Return the fees that the venue took in the currency, negative; those in another asset are in what is held."""
     if not snapshot.feed(Feed.FILLS).complete:
+        notes.append("fees: the fills are not known")
         return None
     paid = [
         f.fee for f in snapshot.fills if f.fee is not None and snapshot.symbols.asset(f.fee_asset or "") == currency

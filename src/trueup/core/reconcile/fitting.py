@@ -54,7 +54,8 @@ class FitFacts:
     """What the choice depends on.
 
     `trade_rows` are all rows of each trade that a heal touches, `slices` every open trade of the account; `reverted`
-    the profile, order id and rule of heals that an operator took back.
+    the profile, order id and rule of heals that an operator took back, `taken_back` the profile, trade and exchange
+    order id of what a repair or a heal had booked and an operator took back: no other heal books it again.
     """
 
     snapshot: Snapshot
@@ -62,6 +63,19 @@ class FitFacts:
     trade_rows: Mapping[TradeKey, Sequence[LedgerOrder]]
     policy: BackfillPolicy
     reverted: frozenset[tuple[str, str, str]] = frozenset()
+    taken_back: frozenset[tuple[str, str, str]] = frozenset()
+
+    def is_taken_back(self, finding: Finding) -> bool:
+        """Say whether an operator took back this heal, or what it would book."""
+        ids = finding.pair.chain.ids if finding.pair.chain is not None else ()
+        return any(
+            (change.profile_id, change.order_id, change.proof.rule) in self.reverted
+            or (
+                change.moved > 0
+                and any((change.profile_id, change.trade_id or "", name) in self.taken_back for name in ids)
+            )
+            for change in finding.changes
+        )
 
 
 @exactly
@@ -73,7 +87,7 @@ def fit(findings: Iterable[Finding], facts: FitFacts) -> Fitted:
     for finding in findings:
         if not finding.changes:
             continue
-        if any((c.profile_id, c.order_id, c.proof.rule) in facts.reverted for c in finding.changes):
+        if facts.is_taken_back(finding):
             held.append((finding, Held.REVERTED, "an operator took this heal back"))
         else:
             moving[finding.token].append(finding)
@@ -158,8 +172,11 @@ class _Symbol:
         had = before.open_qty if before is not None else Decimal(0)
         if after is not None and after.open_qty < min(had, Decimal(0)) - NOTHING:
             return Held.OVER_EXIT, f"{plain(after.exit_qty)} would have left {plain(after.entry_qty)}"
-        why = self._reach.why_not(before) if before is not None and group.moves else None
-        return (Held.POSITION_UNKNOWN, why) if why is not None else None
+        for piece in (before, after) if group.moves else ():
+            why = self._reach.why_not(piece) if piece is not None else None
+            if why is not None:
+                return Held.POSITION_UNKNOWN, why
+        return None
 
     def _within(self, groups: list[_Group]) -> tuple[list[_Group], list[tuple[Finding, Held, str]]]:
         """Return the groups that keep the ledger's position within the venue's, and the others with the reason."""
@@ -175,9 +192,18 @@ class _Symbol:
         total = sum((group.delta for group in moving), Decimal(0))
         if self._fits(ledger, ledger + total, holding.signed):
             return still + moving, []
-        chosen, waiting = list(still), list(moving)
+        chosen, waiting, start = list(still), list(moving), ledger
         while (
-            fits := next((g for g in waiting if self._fits(ledger, ledger + g.delta, holding.signed)), None)
+            fits := next(
+                (
+                    group
+                    for group in waiting
+                    # Held against the start too: what each step may be off must not add up.
+                    if self._fits(ledger, ledger + group.delta, holding.signed)
+                    and self._fits(start, ledger + group.delta, holding.signed)
+                ),
+                None,
+            )
         ) is not None:
             ledger += fits.delta
             chosen.append(fits)

@@ -24,7 +24,7 @@ def reconcile_entry_fill(row: LedgerOrder, chain: Chain, booked_elsewhere: Decim
     ValueError where the venue's order trades the other way than the row.
     """
     if row_side_differs(row, chain):
-        raise ValueError(f"the row is a {row.side}, the venue's order a {chain.side}")
+        raise ValueError(f"the row is a {row.side or row.order_side}, the venue's order a {chain.side}")
     return _filled(row, chain, booked_elsewhere, proof)
 
 
@@ -85,9 +85,11 @@ def surplus_rows(pair: Pair, executed: Decimal, ours: Sequence[str]) -> list[Led
     """Return the rows to cancel so that an execution is booked once; None where that cannot be told.
 
     Rows of our own (by the beginnings of their ids) give way to the bot's; else only rows that are identical but for
-    their time do, the later ones.
+    their time do, the later ones. Rows of different trades, or that name different orders of a chain, are no doubles.
     """
     rows = pair.filled_rows
+    if len({(row.profile_id, row.trade_id) for row in rows}) > 1:
+        return None
     own = [row for row in rows if row.order_id.startswith(tuple(ours))]
     bots = [row for row in rows if row not in own]
     left = sum((row.qty for row in bots), Decimal(0))
@@ -95,13 +97,20 @@ def surplus_rows(pair: Pair, executed: Decimal, ours: Sequence[str]) -> list[Led
         return own
     if own and left < executed:
         return _some_of(own, left, executed)
-    alike = {(r.profile_id, r.trade_id, r.side, r.action, r.qty, r.price) for r in bots}
-    if len(alike) != 1 or not bots:
+    alike = {(row.side, row.action, row.qty, row.price) for row in bots}
+    names = {name for row in bots if (name := _named(row, pair.chain)) is not None}
+    if len(alike) != 1 or len(names) > 1:
         return None
     count = executed / bots[0].qty
     if count != int(count) or count < 1:
         return None
     return own + bots[int(count) :]
+
+
+def _named(row: LedgerOrder, chain: Chain | None) -> str | None:
+    """Return which order of a chain a row names by an id of the venue."""
+    ids = chain.ids if chain is not None else ()
+    return next((name for name in (row.exchange_order_id, row.order_id) if name in ids), None)
 
 
 def _some_of(own: Sequence[LedgerOrder], left: Decimal, executed: Decimal) -> list[LedgerOrder] | None:

@@ -137,10 +137,16 @@ def _seen(
         exchange_order_id=found.exchange_order_id, reason=sighting.reason,
         ledger_qty=plain(found.ledger) if found.ledger is not None else None,
         venue_qty=plain(found.venue) if found.venue is not None else None, notional=sighting.notional,
-        detail={"what": found.detail}, confirmations=count, as_of_ms=as_of_ms, owner=owner,
+        detail={"what": found.detail}, confirmations=count, as_of_ms=_newest(record, as_of_ms), owner=owner,
         resolution="healed" if state is BreakState.HEALED else None, first_run_id=first_run, last_run_id=run_id,
         first_seen_ms=first_ms, last_seen_ms=now_ms, resolved_ms=now_ms if state.over else None,
     )  # fmt: skip
+
+
+def _newest(record: BreakRecord | None, as_of_ms: int) -> int:
+    """Return the newest reading of the venue so far: an older one that comes later must not be counted again."""
+    known = record.as_of_ms if record is not None and record.as_of_ms is not None else as_of_ms
+    return max(known, as_of_ms)
 
 
 def confirmations(record: BreakRecord | None, as_of_ms: int) -> int:

@@ -22,6 +22,8 @@ from trueup.venues.rows.fields import printable
 T = TypeVar("T")
 _AGAIN = (Kind.RETRY, Kind.THROTTLE, Kind.CLOCK)
 _LONGEST_WHY = 300
+_REMEMBERED = 100
+"""So many of the newest failures are remembered: a caller lives as long as its process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Caller:
         self._backoff = wait_random_exponential(multiplier=0.25, max=8)
         self._count = count
         self.calls = 0
-        self.failures: deque[CallFailed] = deque(maxlen=50)
+        self.failures: deque[CallFailed] = deque(maxlen=_REMEMBERED)
 
     def ask(self, what: str, call: Callable[[], T], weight: float = 1) -> T:
         """Return the answer to a call; CallFailed where there is none to rely on, named by `what`."""
@@ -173,6 +175,5 @@ class Caller:
     def _failed(self, kind: Kind, why: str) -> CallFailed:
         self._count(kind.value)
         failed = CallFailed(kind, why)
-        with self._lock:
-            self.failures.append(failed)
+        self.failures.append(failed)
         return failed

@@ -89,3 +89,10 @@ class Quarantined(Answer):
 
     exchange_order_id: str
     why: str
+
+
+class UnknownThing(Answer):
+    """What could not be compared, and why."""
+
+    what: str
+    why: str

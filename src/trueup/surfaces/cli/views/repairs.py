@@ -13,7 +13,7 @@ from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Piece, sa
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.views import gates
 from trueup.surfaces.cli.views.checks import oddities
-from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment, nobodys
+from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment, nobodys, price_of
 
 _ENDINGS: Mapping[str, Piece] = {
     "DRY_RUN": ("proposed", GOOD),
@@ -69,7 +69,8 @@ def _account(entries: Sequence[ProfileReport]) -> None:
 
 def _profile(entry: ProfileReport, *, refused: bool) -> None:
     kind = "dry run" if entry.dry_run else "apply"
-    say("profile ", (entry.profile.profile_id, STRONG), f"  {kind}  {entry.batch_id or 'nothing recorded'}")
+    batch = entry.batch_id if entry.audit else None
+    say("profile ", (entry.profile.profile_id, STRONG), f"  {kind}  {batch or 'nothing recorded'}")
     for batch, rows in sorted(entry.interrupted.items()):
         say(
             ("INTERRUPTED ", WARN),
@@ -112,7 +113,7 @@ def _rows(rows: Sequence[ExitRow], ended: Mapping[str, AuditRow], *, refused: bo
     proof = (Column("proof", below=True), Column("by", below=True))
     lines: list[list[Piece]] = [
         [
-            row.trade_id, row.symbol, row.side.value, plain(row.qty), plain(row.price), moment(row.filled_ms),
+            row.trade_id, row.symbol, row.side.value, plain(row.qty), price_of(row), moment(row.filled_ms),
             _state(ended.get(row.order_id), refused=refused), row.exchange_order_id, row.matched_by,
         ]
         for row in rows
