@@ -14,6 +14,7 @@ from trueup.core.reconcile.matching import Chain, Standing
 from trueup.core.repair.slices import Slice
 from trueup.core.tags import Tag, TagReader
 
+CLOSED_TRADE = "its trade is closed in the ledger"
 WELL_FORMED = re.compile(r"TRD-[A-Za-z0-9._:-]{1,120}")
 _ENDINGS = re.compile(r"-(entry|exit)$", re.IGNORECASE)
 
@@ -36,9 +37,15 @@ class OwnerReader:
     """Reads the tags of the venue's orders against the trades of an account's profiles."""
 
     def __init__(
-        self, prefix: str, profiles: Iterable[str], slices: Iterable[Slice], spelt: frozenset[tuple[str, str]]
+        self,
+        prefix: str,
+        profiles: Iterable[str],
+        slices: Iterable[Slice],
+        spelt: frozenset[tuple[str, str]],
+        unentered: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
         self._prefix = prefix
+        self._unentered = unentered
         self._reader = TagReader(prefix, profiles)
         self._spelt = spelt
         self._open: dict[tuple[str, str], list[Slice]] = defaultdict(list)
@@ -80,11 +87,11 @@ class OwnerReader:
             found = self._slice(profile, name, chain)
             if found is not None:
                 return self._of_open(profile, found, action, chain)
-        spelt = [name for name in tag.trades if (profile, name) in self._spelt]
-        if spelt:
-            return Owner(profile, spelt[0], action, why="its trade is closed in the ledger")
+        spelt = any((profile, name) in self._spelt for name in tag.trades)
         start = len(self._prefix) + len(profile) + 2
         trade_id = _ENDINGS.sub("", text.strip()[start:])
+        if spelt and (profile, trade_id) not in self._unentered:
+            return Owner(profile, trade_id, action, why=CLOSED_TRADE)
         if not WELL_FORMED.fullmatch(trade_id):
             return Owner(profile, trade_id or None, action, why="the trade that its tag names is not well formed")
         return self._of_new(profile, trade_id, action, chain)
