@@ -14,6 +14,7 @@ from trueup.core.reconcile.matching import Chain, Standing
 from trueup.core.repair.slices import Slice
 from trueup.core.tags import Tag, TagReader
 
+CLOSED_TRADE = "its trade is closed in the ledger"
 WELL_FORMED = re.compile(r"TRD-[A-Za-z0-9._:-]{1,120}")
 _ENDINGS = re.compile(r"-(entry|exit)$", re.IGNORECASE)
 
@@ -36,9 +37,15 @@ class OwnerReader:
     """Reads the tags of the venue's orders against the trades of an account's profiles."""
 
     def __init__(
-        self, prefix: str, profiles: Iterable[str], slices: Iterable[Slice], spelt: frozenset[tuple[str, str]]
+        self,
+        prefix: str,
+        profiles: Iterable[str],
+        slices: Iterable[Slice],
+        spelt: frozenset[tuple[str, str]],
+        unentered: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
         self._prefix = prefix
+        self._unentered = unentered
         self._reader = TagReader(prefix, profiles)
         self._spelt = spelt
         self._open: dict[tuple[str, str], list[Slice]] = defaultdict(list)
@@ -95,12 +102,14 @@ class OwnerReader:
             return Owner(profile, action=action, why="its tag may name two trades")
         for name in known:
             found = self._slice(profile, name, chain)
-            if found is None:
-                return Owner(profile, name, action, why="its trade is closed in the ledger, or of another symbol")
-            # An ending that belongs to the trade's own name says nothing about the order.
-            return self._of_open(profile, found, action if name == tag.trades[0] else None, chain)
+            if found is not None:
+                # An ending that belongs to the trade's own name says nothing about the order.
+                return self._of_open(profile, found, action if name == tag.trades[0] else None, chain)
+        spelt = bool(known)
         start = len(self._prefix) + len(profile) + 2
         trade_id = _ENDINGS.sub("", text.strip()[start:])
+        if spelt and (profile, trade_id) not in self._unentered:
+            return Owner(profile, trade_id, action, why=CLOSED_TRADE)
         if not WELL_FORMED.fullmatch(trade_id):
             return Owner(profile, trade_id or None, action, why="the trade that its tag names is not well formed")
         return self._of_new(profile, trade_id, action, chain)

@@ -5,7 +5,7 @@ cannot be told apart is set aside with the reason, and heals nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -197,8 +197,10 @@ def match(chains: Iterable[Chain], rows: Iterable[LedgerOrder], symbols: Symbols
     found = _Finder(books, symbols, tag_prefix)
     matches, claims = Matches(), defaultdict[int, list[int]](list)
     chosen: list[tuple[Chain, list[int], str | None]] = []
+    chains = list(chains)
+    by_id = {at for chain in chains for at in found.named(chain) if found.is_of(at, chain)}
     for number, chain in enumerate(chains):
-        mine, doubt = found.about(chain)
+        mine, doubt = found.about(chain, by_id)
         chosen.append((chain, mine, doubt))
         for at in mine:
             claims[at].append(number)
@@ -223,13 +225,26 @@ class _Finder:
             if row.client_order_id and not row.exchange_order_id:
                 self._by_client[comparable(tag_prefix, row.client_order_id)].append(at)
 
-    def about(self, chain: Chain) -> tuple[list[int], str | None]:
-        """Return the rows about a chain, and why they may not be, where that is unclear."""
-        named = {at for name in chain.ids for at in self._by_id.get(name, ())}
+    def named(self, chain: Chain) -> set[int]:
+        """Return the rows that name an order of a chain by its own id, whatever their symbol."""
+        return {at for name in chain.ids for at in self._by_id.get(name, ())}
+
+    def is_of(self, at: int, chain: Chain) -> bool:
+        """Say whether a row is of a chain's symbol."""
+        symbol = self._rows[at].symbol
+        return symbol is not None and self._symbols.token(symbol) == chain.token
+
+    def about(self, chain: Chain, elsewhere: Collection[int]) -> tuple[list[int], str | None]:
+        """Return the rows about a chain, and why they may not be, where that is unclear.
+
+        `elsewhere` are the rows that name an order of some chain by its own id: bots give one client order id to
+        several orders, one after the other, so that it says less.
+        """
+        named = self.named(chain)
         clients = {comparable(self._prefix, o.client_order_id) for o in chain.orders if o.client_order_id}
         by_client = {at for name in clients for at in self._by_client.get(name, ())}
         found, doubt = [], None
-        for at in sorted(named | by_client):
+        for at in sorted(named | (by_client - set(elsewhere))):
             symbol = self._rows[at].symbol
             if symbol is None:
                 found.append(at)
