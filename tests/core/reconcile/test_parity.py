@@ -229,32 +229,40 @@ def closable(rows: list[LedgerOrder], *ghosts: str, dust: Decimal = DUST) -> lis
     return [each.trade.trade_id for each in chosen]
 
 
-def test_ghosts_that_end_at_flat_are_closed_together() -> None:
+def test_ghosts_of_one_side_are_closed_together() -> None:
     assert closable([entry("A")], "A") == ["A"]
-    assert closable([entry("A"), short("B", "3")], "A", "B") == ["A", "B"]
+    assert closable([entry("A"), entry("B", "2")], "A", "B") == ["A", "B"]
+    assert closable([short("A"), short("B", "2")], "A", "B") == ["A", "B"]
     assert closable([entry("A"), entry("B", symbol="ETH/USD")], "A", "B") == ["A", "B"]
+    assert closable([entry("A"), entry("B", "2")], "A") == ["A"]
     assert closable([]) == []
 
 
-def test_a_ghost_whose_exit_would_take_the_ledger_past_flat_stays() -> None:
-    assert closable([entry("A", "3"), short("B", "2.5")], "A") == []
-    assert closable([entry("A", "2.5"), short("B", "3")], "A") == []
-    assert closable([entry("A"), entry("B", "2")], "A") == ["A"]
-    assert closable([entry("A", "3"), short("B", "2.999")], "B") == []
-    assert closable([entry("A", "3"), short("B", "3.001")], "A") == []
-    assert closable([entry("A", "3"), short("B", "0.001")], "A") == ["A"]
-    assert closable([entry("A", "3"), short("B", "0.0011")], "A") == []
+def test_of_a_symbol_that_is_held_both_ways_no_ghost_is_closed() -> None:
+    for held in ("1", "0.001"):
+        assert closable([entry("A", "3"), short("B", held)], "A") == []
+        assert closable([entry("A", "3"), short("B", held)], "A", "B") == []
+    assert closable([entry("A", "3"), short("B", symbol="ETH/USD")], "A", "B") == ["A", "B"]
+    closed = [short("B", minute=1), leave("B", minute=2, side="buy")]
+    assert closable([entry("A", "3"), *closed], "A") == ["A"]
 
 
-def test_else_one_by_one_in_their_order_as_far_as_they_lead_to_flat() -> None:
-    rows = [entry("A", "2"), entry("B", "3"), short("C", "4")]
-    assert closable(rows, "A", "B") == []
-    assert closable([entry("A", "2"), entry("B", "3"), short("C", "2")], "A", "B") == ["A"]
-    assert closable([entry("A", "2"), entry("B", "3"), short("C", "2")], "B", "A") == ["B"]
+def over_exited(name: str, by: str) -> list[LedgerOrder]:
+    """A trade that left more than it entered: it counts against the others."""
+    return [entry(name, "1", 20), leave(name, str(1 + Decimal(by)), 21)]
+
+
+def test_what_was_exited_too_much_counts_so_that_flat_is_not_passed() -> None:
+    assert closable([entry("A", "3"), *over_exited("X", "2.5")], "A") == []
+    assert closable([entry("A", "3"), *over_exited("X", "0.001")], "A") == ["A"]
+    assert closable([entry("A", "3"), *over_exited("X", "0.0011")], "A") == []
+    rows = [entry("A", "2"), entry("B", "3", 1), *over_exited("X", "2")]
+    assert closable(rows, "A", "B") == ["A"]
+    assert closable(rows, "B", "A") == ["B"]
 
 
 def test_what_each_step_may_be_off_does_not_add_up() -> None:
-    rows = [*(entry(f"T{n}", "0.001", n) for n in range(9)), short("S", "0.0075")]
+    rows = [*(entry(f"T{n}", "0.001", n) for n in range(9)), *over_exited("X", "0.0075")]
     chosen = closable(rows, *(f"T{n}" for n in range(9)))
     assert len(chosen) == 2
     assert Decimal("0.0015") - Decimal("0.001") * len(chosen) >= -DUST
