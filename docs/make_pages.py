@@ -8,10 +8,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from http_routes import http_api
+
 from trueup.core.orders import KNOWN_STATUSES, SIDES, Action, Side, StatusClass
 from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Case
 from trueup.service.events import EVENTS
 from trueup.settings import FLAGS
+from trueup.surfaces.metrics import METRICS
 
 HERE = Path(__file__).parent
 GENERATED = "<!-- Printed by docs/make_pages.py from {source}; change it there. -->\n"
@@ -131,6 +134,70 @@ libraries have to say is logged from `warning` up, with its text as the event.
 | --- | --- | --- | --- |
 """
 
+BEFORE_METRICS = """\
+# Operations: metrics, alerts, logs
+
+## Metrics
+
+`GET /metrics` of `trueup serve` gives Prometheus all that stands below. It is computed from the database, so that every
+server tells the same, whichever worker did the work, and counters survive restarts. What it costs does not grow with
+history: figures are added up as runs end. On the loopback it needs no token; elsewhere a viewer's.
+
+```yaml
+scrape_configs:
+  - job_name: trueup
+    authorization: {credentials_file: /etc/prometheus/trueup.token}
+    static_configs: [{targets: ["trueup.internal:8787"]}]
+```
+
+- `ops/prometheus/rules.yml`: alert rules, with their tests beside them (`promtool test rules rules_test.yml`).
+- `ops/grafana/trueup.json`: a dashboard; import it and choose the data source. It is written by
+  `ops/grafana/make_dashboard.py`.
+
+A label is a profile, an account, a scope, or a word of a short list: never an id that grows without end. Sums of money
+are in quote currency.
+
+"""
+
+AFTER_METRICS = """
+A mismatch that stays is found by every run, so that `reconciliation_mismatch_total` grows while it lasts;
+`trueup_breaks` says what is there now.
+
+## Alerts
+
+What people must know is put into an outbox in the database (table `alerts`) and carried from there by
+[Apprise](https://github.com/caronc/apprise/wiki) to chat, mail, pagers or a webhook. `TRUEUP_ALERT_URLS` names the
+targets, with blanks or commas between them; it is a secret, and no output repeats it.
+
+```console
+$ export TRUEUP_ALERT_URLS="slack://TOKEN_A/TOKEN_B/TOKEN_C mailto://USER:PASSWORD@example.com"
+$ trueup alerts test
+$ trueup alerts list --pending
+$ trueup alerts deliver
+```
+
+Workers deliver by themselves; `trueup alerts deliver` is for those who run trueup from a timer. What holds:
+
+- **Once.** The same thing is told once in `EXCHANGE_STATE_MISMATCH_THROTTLE_MS`; what is seen meanwhile is counted, and
+  the count is told with the next message. What comes and goes is not told more often.
+- **Louder.** What outlives two runs is told at once with the next higher severity: info, warning, critical.
+- **Over.** When it is gone, that is told too, with severity `resolved`; what nobody heard of ends in silence.
+- **At least once.** A message is taken, sent, and then marked: after a crash in between it is sent again, two minutes
+  later at the earliest. Several processes never send one message at the same moment, and the messages of one thing
+  arrive in their order.
+- **Each target on its own.** One that is down is tried again after 5 s, 10 s, 20 s … up to every 15 minutes, and the
+  others do not get the message twice.
+
+What was delivered is dropped after `RECON_RUNS_KEPT_DAYS`.
+
+## Logs
+
+Logs go to stderr: JSON for machines, colours on a terminal. `trueup serve` and workers log from `info` up; a command
+that does one thing and ends is quiet unless `TRUEUP_LOG_LEVEL` is set. Everything that is said within a run carries its
+`run_id`. [All events](events.md) stand on a page of their own, the [two variables](flags.md#from-the-environment-only)
+with the flags.
+"""
+
 BEFORE_STATUSES = """\
 # What trueup reads of a ledger row
 
@@ -221,6 +288,16 @@ def events() -> str:
     return GENERATED.format(source="trueup.service.events") + BEFORE_EVENTS + _rows(rows)
 
 
+def operations() -> str:
+    """Return the page of metrics, alerts and logs."""
+    rows = [
+        (f"`{metric.name}`", metric.kind, ", ".join(f"`{label}`" for label in metric.labels), metric.meaning)
+        for metric in METRICS
+    ]
+    table = _table(("metric", "kind", "labels", "what it is"), rows)
+    return GENERATED.format(source="trueup.surfaces.metrics.METRICS") + BEFORE_METRICS + table + AFTER_METRICS
+
+
 def ledger_rows() -> str:
     """Return the page of what a ledger row may say."""
     meanings = {
@@ -267,7 +344,8 @@ def _rows(lines: Iterable[Sequence[str]]) -> str:
 
 
 PAGES = {
-    "decision-table.md": decision_table, "events.md": events, "flags.md": flags, "ledger-rows.md": ledger_rows,
+    "decision-table.md": decision_table, "events.md": events, "flags.md": flags, "http-api.md": http_api,
+    "ledger-rows.md": ledger_rows, "operations.md": operations,
 }  # fmt: skip
 
 

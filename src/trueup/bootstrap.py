@@ -16,18 +16,29 @@ from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
+from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
+from trueup.ledger.outbox import SqlOutbox
 from trueup.ledger.runs import SqlRuns
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tokens import SqlTokens
-from trueup.ports import Check, Profile, Venue, VenueMeter
+from trueup.ports import Check, Notifier, Profile, Venue, VenueMeter
 from trueup.service import events
 from trueup.service.app import Account, App, BackfillConfig, ReconcileConfig, TrialPlace
-from trueup.settings import AccountSettings, ProfileSettings, Settings, describe, known_secrets, load, secrets_of
+from trueup.settings import (
+    AccountSettings,
+    ProfileSettings,
+    Settings,
+    alert_urls,
+    describe,
+    known_secrets,
+    load,
+    secrets_of,
+)
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.file import FileVenue
 
@@ -70,11 +81,13 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         modes=SqlModes(store),
         runs=SqlRuns(store, clock),
         breaks=SqlBreaks(store),
+        heartbeats=SqlHeartbeats(store),
         leases=SqlLeases(store, clock),
         setup=SqlSetup(store),
         tokens=SqlTokens(store),
         requests=SqlRequests(store, clock),
         figures=SqlFigures(store, clock),
+        outbox=SqlOutbox(store),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),
@@ -84,6 +97,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         own_files=(*store.files, *([settings.source] if settings.source is not None else [])),
         close=store.close,
         start_logs=lambda level: _start_logs(level, settings, environ),
+        notifier=cache(lambda: _notifier(environ)),
         meter=meter,
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )
@@ -116,6 +130,7 @@ def live_demo(kind: str, folder: Path, say: Callable[[str], None], program: str 
 @contextmanager
 def trial(kind: str, folder: Path, port: int, seed: int, faults: Mapping[str, str]) -> Iterator[TrialPlace]:
     """Serve a simulated exchange on the loopback, with a bot's folder beside it, until the caller is done."""
+    from trueup.service.demo_folder import in_use
     from trueup.service.live_demo import prepare
 
     with _extra("sim"):
@@ -128,8 +143,10 @@ def trial(kind: str, folder: Path, port: int, seed: int, faults: Mapping[str, st
     try:
         with running_trial(made, port) as url:
             world = made.world(url)
+            anew = (folder / "trueup.toml").exists()
             prepare(lambda place: build(place / "trueup.toml", world.environ), world, folder)
-            yield TrialPlace(url, folder, world.about, world.environ)
+            with in_use(folder):
+                yield TrialPlace(url, folder, world.about, world.environ, anew)
     except OSError as error:
         raise ConfigurationError(
             f"Port {port} cannot be served on: {error.strerror}.", "Name another with --port; 0 takes a free one."
@@ -156,6 +173,17 @@ def _reconcile(settings: Settings) -> ReconcileConfig:
         given.policy, float(given.interval_s), float(given.full_check_s), given.worker_batch, given.contention_alert,
         given.runs_kept_days,
     )  # fmt: skip
+
+
+def _notifier(environ: Mapping[str, str] | None) -> Notifier | None:
+    """Return what carries alerts, None where no target is set."""
+    urls = alert_urls(environ)
+    if not urls:
+        return None
+    with _extra("alerts", "Sending alerts"):
+        from trueup.notify.targets import AppriseNotifier
+
+        return AppriseNotifier(urls)
 
 
 def _start_logs(level: str | None, settings: Settings, environ: Mapping[str, str] | None) -> None:
@@ -226,13 +254,13 @@ def _ccxt(account: LiveAccount, exchange: str) -> Venue:
 
 
 @contextmanager
-def _extra(name: str) -> Iterator[None]:
+def _extra(name: str, what: str | None = None) -> Iterator[None]:
     """Say which extra is missing where an import fails for want of it."""
     try:
         yield
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"The venue {name} needs the Python package {error.name}, which is not installed.",
+            f"{what or f'The venue {name}'} needs the Python package {error.name}, which is not installed.",
             f"Install it: pip install 'trueup[{name}]'.",
         ) from None
 

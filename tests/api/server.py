@@ -93,6 +93,10 @@ class FakeLoop:
     def found_break(self, app: App, break_id: str) -> Mapping[str, Any] | None:
         return self.found.get(break_id)
 
+    def take_over(self, app: App, break_id: str, reason: str) -> Mapping[str, Any]:
+        self.found[break_id] = {**self.found[break_id], "state": "acknowledged", "owner": app.actor, "reason": reason}
+        return self.found[break_id]
+
 
 @dataclass
 class Api:

@@ -10,7 +10,7 @@ from tests.api.server import Api, FakeLoop, an_api, ended
 from tests.ledger.bot import Bot, row
 
 from trueup.core.errors import CannotKnow, Refused
-from trueup.surfaces.api.reconciling import ServiceReconciling, Wanted
+from trueup.surfaces.api.reconciling import Wanted
 
 ASKED = {"instance_id": "p1", "symbols": ["BTC/USD"], "dry_run": True}
 
@@ -68,6 +68,7 @@ def test_results_are_paged_and_chosen_by_profile_and_status(api: Api) -> None:
     [
         {"page": 0}, {"page": -1}, {"page": "x"}, {"page_size": 0}, {"page_size": 201}, {"status": "FINE"},
         {"instance_id": ""}, {"instance_idd": "p1"}, {"page": 10**9},
+        {"status": ["OK", "MISMATCH"]},
     ],
     ids=str,
 )  # fmt: skip
@@ -151,7 +152,7 @@ class TestIdempotencyKey:
         client = api.client(**{"Idempotency-Key": "k-1"})
         client.post("/reconcile", json=ASKED)
         other = client.post("/reconcile", json={**ASKED, "dry_run": False})
-        assert (other.status_code, other.json()["type"]) == (422, "urn:trueup:problem:key-reused")
+        assert (other.status_code, other.json()["type"]) == (409, "urn:trueup:problem:key-reused")
         assert len(api.loop.started) == 1
 
     def test_it_means_one_token_and_one_path(self, api: Api) -> None:
@@ -192,11 +193,3 @@ class TestIdempotencyKey:
                 if answer.status_code == 409:
                     assert answer.json()["type"] == "urn:trueup:problem:in-progress"
                     assert answer.headers["Retry-After"] == "1"
-
-
-def test_without_a_loop_its_routes_say_so_and_the_rest_works(sqlite_bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trueup.surfaces.api.reconciling._SERVICE", "trueup.service.nowhere")
-    with an_api(sqlite_bot.ready(row("TRD-1")), reconciling=ServiceReconciling()) as api:
-        assert api.client().post("/reconcile", json=ASKED).status_code == 503
-        assert "reconcile" not in api.client().get("/capabilities").json()["features"]
-        assert api.client().get("/modes").status_code == 200

@@ -26,6 +26,7 @@ DECLARED = {
     ("GET", "/reconcile/results/{reconcile_id}"): READ,
     ("GET", "/breaks"): READ,
     ("GET", "/breaks/{break_id}"): READ,
+    ("POST", "/breaks/{break_id}/acknowledge"): ACT,
     ("GET", "/internal/trading/status"): READ,
     ("POST", "/internal/trading/pause"): ACT,
     ("POST", "/internal/trading/resume"): ACT,

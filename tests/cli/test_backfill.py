@@ -1,4 +1,5 @@
 import json
+import re
 import shlex
 
 import pytest
@@ -103,6 +104,14 @@ class TestApply:
         answer = proven("backfill", "run", "--apply", "--plan", "0" * 64)
         assert answer.code == 1
         assert "not applied" in next(line for line in answer.out.splitlines() if "v-1" in line)
+
+    def test_tells_a_reason_that_several_trades_share_once_with_their_number(self, bot: Bot) -> None:
+        bot.venue(positions=None, coverage={"positions": {"state": "failed", "reason": "the key is wrong"}})
+        bot.ready(row("TRD-A"), row("TRD-B"), row("TRD-C", symbol="ETH/USD"))
+        out = Program(bot)("backfill", "run").out
+        assert out.count("Unknown is not flat.") == 1
+        assert "×3 venue_position_unknown: Unknown is not flat. (the position feed is failed: the key is wrong)" in out
+        assert all(re.search(rf"{name} .* venue_position_unknown$", out, re.MULTILINE) for name in ("TRD-A", "TRD-C"))
 
     def test_that_fails_says_so_in_the_count_and_by_row(self, proven: Program, monkeypatch: pytest.MonkeyPatch) -> None:
         def locked(*_: object, **__: object) -> None:
@@ -320,3 +329,33 @@ def test_works_on_postgres_alike(tmp_path_factory: pytest.TempPathFactory, postg
         program = Program(bot)
         assert program(*next_command(program("backfill", "run").out)).code == 0
         assert program("audit", "verify").code == 0
+
+
+def test_dust_without_an_execution_has_no_price(bot: Bot) -> None:
+    """The row has 0 in its column, and that is no price."""
+    bot.ready(row("TRD-DUST", "0.0005"))
+    out = Program(bot)("backfill", "run").out
+    assert re.search(r"TRD-DUST +BTC/USD +sell +0\.0005 +none ", out)
+
+
+def test_a_batch_that_does_not_exist_leads_to_those_that_can_be_taken_back(proven: Program) -> None:
+    dry = proven("backfill", "run", "--dry-run", "--format", "json").json["profiles"][0]["batch_id"]
+    assert "There is none that can be." in proven("backfill", "revert", "BATCH-x", "--reason", "r").err
+    batch = proven("backfill", "run", "--apply", "--format", "json").json["profiles"][0]["batch_id"]
+    said = proven("backfill", "revert", "BATCH-x", "--reason", "r").err
+    assert f"The newest that can be: {batch}. " in said
+    assert dry not in said
+    assert f"Did you mean {batch}?" in proven("backfill", "revert", batch[:-1] + "z", "--reason", "r").err
+    assert "There is none that can be." in proven("backfill", "reapply", "BATCH-x", "--reason", "r").err
+
+
+def test_a_batch_of_which_nothing_is_recorded_is_not_named(bot: Bot) -> None:
+    bot.ready()
+    assert "p1  dry run  nothing recorded" in Program(bot)("backfill", "run").out
+
+
+def test_check_says_what_lies_outside_the_look_back(bot: Bot) -> None:
+    bot.sells(sold("v-old", minute=-6 * 24 * 60))
+    bot.ready(row("TRD-GHOST"))
+    assert "executions left out: 1 outside the look-back" in Program(bot)("check").out
+    assert Program(bot)("check", "--format", "json").json["accounts"][0]["outside_lookback"] == 1

@@ -17,7 +17,9 @@ from trueup.service.app import Account, App
 from trueup.venues.file import FileVenue
 
 DOCUMENT = {
-    "as_of": iso(at(NOW)), "coverage": {"positions": {"state": "complete"}}, "positions": [], "closed_orders": [],
+    "as_of": iso(at(NOW)),
+    "coverage": {"positions": {"state": "complete"}, "balances": {"state": "failed", "reason": "x", "given": False}},
+    "positions": [], "closed_orders": [],
 }  # fmt: skip
 
 
@@ -47,7 +49,8 @@ def snapshot(program: Program, out: Path) -> Answer:
 
 def test_a_new_file_is_its_owners_alone_and_an_earlier_snapshot_is_replaced(program: Program, tmp_path: Path) -> None:
     out = tmp_path / "kept.json"
-    assert snapshot(program, out).code == 0
+    said = snapshot(program, out)
+    assert (said.code, "balances: not given: x" in said.out, "failed" in said.out) == (0, True, False)
     assert json.loads(out.read_text()) == DOCUMENT
     assert out.stat().st_mode & 0o777 == 0o600
     out.write_text(json.dumps({**DOCUMENT, "notes": ["older"]}))

@@ -1,6 +1,8 @@
 import re
+import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from tests.cli.program import Program, Terminal
 from tests.ledger.bot import Bot, row, sold
 
+from trueup.surfaces.cli import output
 from trueup.surfaces.cli.output import Piece, clean, say, working
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import count
@@ -139,3 +142,20 @@ def test_clean_text_is_printable_and_keeps_what_was(text: str) -> None:
 )
 def test_counts_are_english(number: int, thing: str, told: str) -> None:
     assert count(number, thing) == told
+
+
+def test_long_work_says_what_it_is_at_also_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "FIRST_WORD_S", 0.01)
+    monkeypatch.setattr(output, "NEXT_WORD_S", 0.01)
+    said = StringIO()
+    with redirect_stderr(said), working("checking") as progress:
+        progress("reading main", 0, 1)
+        until = time.monotonic() + 5
+        while said.getvalue().count("\n") < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+    assert said.getvalue().splitlines()[-1] == "still at work: reading main (0 s)"
+    short = StringIO()
+    monkeypatch.setattr(output, "FIRST_WORD_S", 60)
+    with redirect_stderr(short), working("checking"):
+        pass
+    assert short.getvalue() == ""

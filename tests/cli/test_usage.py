@@ -17,15 +17,18 @@ from trueup.service.app import App
 COMMANDS = (
     (), ("init",), ("demo",), ("check",), ("backfill",), ("backfill", "run"), ("backfill", "revert"),
     ("backfill", "reapply"), ("backfill", "list"), ("mode",), ("mode", "set"), ("mode", "show"), ("audit",),
-    ("audit", "verify"), ("audit", "export"), ("explain",), ("doctor",),
+    ("audit", "verify"), ("audit", "export"), ("explain",), ("doctor",), ("alerts",),
+    ("alerts", "list"), ("alerts", "test"), ("alerts", "deliver"),
 )  # fmt: skip
-LEAVES = [words for words in COMMANDS if words and words not in (("backfill",), ("mode",), ("audit",))]
+LEAVES = [words for words in COMMANDS if words and words not in (("backfill",), ("mode",), ("audit",), ("alerts",))]
 HEAVY = {
     "sqlalchemy",
     "pydantic",
     "pydantic_settings",
     "alembic",
     "altair",
+    "apprise",
+    "prometheus_client",
     "vl_convert",
     "psycopg",
     "structlog",

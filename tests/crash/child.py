@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from tests.ledger.healing import heal_run
 
 from trueup.bootstrap import SystemClock, build
 from trueup.core.errors import TrueupError
@@ -40,6 +41,8 @@ def act(app: App, request: dict[str, Any]) -> None:
         for entry in report.profiles.values():
             if entry.error is not None:
                 raise entry.error
+    elif request["what"] == "heal":
+        heal_run(app, request["run"])
     else:
         {"revert": revert, "reapply": reapply}[request["what"]](app, request["batch"], "crash test")
 

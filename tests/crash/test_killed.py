@@ -3,32 +3,14 @@
 Every boundary of every operation is tried, on both databases.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
-from tests.crash.worlds import BOOKED, Crashes, World
+from tests.crash.worlds import BOOKED, Crashes, World, killed_everywhere
 from tests.ledger.bot import a_bot
 
 from trueup.service.undo import reapply, revert
-
-
-@pytest.fixture(scope="module")
-def crashes() -> Iterator[Crashes]:
-    forks = Crashes()
-    yield forks
-    forks.end()
-
-
-@pytest.fixture
-def quick_folder(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder in memory where there is one: a killed process loses nothing that the disk would have kept."""
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path, prefix="trueup-") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -39,21 +21,6 @@ def world(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[World]
         made = World(bot)
         yield made
         made.close()
-
-
-def killed_everywhere(world: World, crashes: Crashes, **request: Any) -> Iterator[str]:
-    """Yield the name of each boundary, with the database as the process that was killed there left it."""
-    request["config"] = str(world.config)
-    crashes.ask(warm_up=True, **request)
-    world.restore()
-    whole = crashes.ask(**request)
-    assert "error" not in whole, whole
-    places = whole["boundaries"]
-    assert len(places) > 20
-    for number, what in enumerate(places, 1):
-        world.restore()
-        assert crashes.ask(die_at=number, **request) == {"killed": True}
-        yield f"boundary {number} of {len(places)}: {what}"
 
 
 def test_apply_killed_at_every_boundary(world: World, crashes: Crashes) -> None:

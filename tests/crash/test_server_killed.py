@@ -23,16 +23,6 @@ PLACES = (
 
 
 @pytest.fixture
-def durable(own_postgres: Postgres) -> Postgres:
-    """Give a server that writes to the disk, as one in production does."""
-    own_postgres.stop()
-    with (own_postgres.folder / "postgresql.conf").open("a") as configuration:
-        configuration.write("fsync = on\nfull_page_writes = on\n")
-    own_postgres.start()
-    return own_postgres
-
-
-@pytest.fixture
 def world(durable: Postgres, tmp_path: Path) -> Iterator[World]:
     with durable.fresh_database() as url, a_bot(tmp_path, url) as bot:
         made = World(bot)

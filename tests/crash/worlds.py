@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,13 @@ SOLD = (
 )
 BOOKED = 4
 """TRD-1 by two orders, TRD-2 by one and as dust; TRD-3 has no proof."""
+
+
+UNHEALED = (
+    row("TRD-8", "2", order_id="w1", status="new", order_qty="2", exchange_order_id="X1", quantity=None),
+    row("TRD-8", "1", 5, order_id="w2", status="new", order_qty="1", exchange_order_id="X2", quantity=None),
+)
+HEALED = {"w1": "filled", "w2": "canceled", "IMPRT-1": "filled"}
 
 
 class Crashes:
@@ -114,6 +122,10 @@ class World:
         assert checked.ok, checked
         return Counter(found["backfill_order_id"] for found in rows if found["decision"] == decision)
 
+    def healed(self) -> dict[str, str]:
+        """The rows that a heal is about, with their status."""
+        return {f["order_id"]: f["status"] for f in self.bot.db.table("orders") if f["order_id"] in HEALED}
+
     @property
     def batch(self) -> str:
         return self.bot.db.value(f"SELECT DISTINCT batch_id FROM {schema.AUDIT} WHERE decision = 'APPLIED'")
@@ -121,3 +133,18 @@ class World:
     def apply(self) -> dict[str, Any]:
         """Apply in this process, and return the profile's document."""
         return only(run(self.app, apply=True)).as_json()
+
+
+def killed_everywhere(world: World, crashes: Crashes, **request: Any) -> Iterator[str]:
+    """Yield the name of each boundary, with the database as the process that was killed there left it."""
+    request["config"] = str(world.config)
+    crashes.ask(warm_up=True, **request)
+    world.restore()
+    whole = crashes.ask(**request)
+    assert "error" not in whole, whole
+    places = whole["boundaries"]
+    assert len(places) > 20
+    for number, what in enumerate(places, 1):
+        world.restore()
+        assert crashes.ask(die_at=number, **request) == {"killed": True}
+        yield f"boundary {number} of {len(places)}: {what}"

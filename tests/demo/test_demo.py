@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trueup.bootstrap import build, demo
-from trueup.core.errors import Refused, TrueupError
+from trueup.core.errors import ConfigurationError, TrueupError
 from trueup.core.world import Story, World
 from trueup.service.demo import run_demo
 from trueup.service.demo_folder import MARKER
@@ -61,21 +61,21 @@ def test_a_rerun_deletes_only_what_the_demonstration_made(tmp_path: Path) -> Non
 
 def test_a_folder_of_somebody_else_is_refused_and_untouched(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_text("mine")
-    with pytest.raises(Refused, match="not empty"):
+    with pytest.raises(ConfigurationError, match="not empty"):
         told(tmp_path)
     assert names(tmp_path) == {"ledger.db"}
 
 
 def test_a_marker_of_another_text_is_somebody_elses(tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text("")
-    with pytest.raises(Refused, match="not empty"):
+    with pytest.raises(ConfigurationError, match="not empty"):
         told(tmp_path)
 
 
 def test_a_strange_file_among_the_exports_is_refused(tmp_path: Path) -> None:
     told(tmp_path)
     (tmp_path / "alpaca" / "fills.json").write_text("[]")
-    with pytest.raises(Refused, match=re.escape("fills.json")):
+    with pytest.raises(ConfigurationError, match=re.escape("fills.json")):
         told(tmp_path)
     assert (tmp_path / "ledger.db").exists()
 
@@ -90,7 +90,7 @@ def test_an_export_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
         path.unlink()
     (folder / "kraken").rmdir()
     (folder / "kraken").symlink_to(elsewhere)
-    with pytest.raises(Refused, match="link"):
+    with pytest.raises(ConfigurationError, match="link"):
         told(folder)
     assert (elsewhere / "orders.json").read_text() == "mine"
 

@@ -39,8 +39,8 @@ def test_the_demo_at_a_venue_does_the_main_job(venue: str, tmp_path: Path) -> No
 
 
 @contextmanager
-def serving(folder: Path, *words: str) -> Iterator[dict[str, str]]:
-    """Serve a trial, and give the environment that it tells to set."""
+def serving(folder: Path, *words: str, said: list[str] | None = None) -> Iterator[dict[str, str]]:
+    """Serve a trial, and give the environment that it tells to set; what it says goes to `said`."""
     command = [*TRUEUP, "sim", "serve", "--port", "0", "--folder", "bot", *words]
     known = {**os.environ, "PYTHONUNBUFFERED": "1"}
     listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores Ctrl-C
@@ -55,6 +55,8 @@ def serving(folder: Path, *words: str) -> Iterator[dict[str, str]]:
             line = process.stdout.readline()
             assert line, told
             told += line
+        if said is not None:
+            said.append(told)
         yield dict(re.findall(rf"({KEY}|{SECRET})=(\S+)", told))
     finally:
         process.send_signal(signal.SIGINT)
@@ -98,6 +100,30 @@ def test_without_its_secret_nothing_is_asked_and_the_variable_is_named(tmp_path:
         wrong = called("check", folder=tmp_path / "bot", **{KEY: environ[KEY], SECRET: "wrong-hush-hush"})
         assert wrong.returncode == 3
         assert "wrong-hush-hush" not in wrong.stdout + wrong.stderr
+
+
+def test_a_folder_that_is_served_is_made_anew_by_nobody_and_afterwards_it_is_said(tmp_path: Path) -> None:
+    with serving(tmp_path):
+        kept = (tmp_path / "bot" / "trueup.toml").read_text()
+        for words in (("demo",), ("demo", "--venue", "binance"), ("sim", "serve", "--port", "0")):
+            refused = called(*words, "--folder", "bot", folder=tmp_path)
+            assert refused.returncode == 2, refused.stdout + refused.stderr
+            assert "is in use: a `trueup sim serve` runs on it" in refused.stderr
+        assert (tmp_path / "bot" / "trueup.toml").read_text() == kept
+    done = called("demo", "--venue", "alpaca", "--folder", "bot", folder=tmp_path)
+    assert done.returncode == 0
+    assert "sim serve --venue alpaca" in done.stdout
+    told: list[str] = []
+    with serving(tmp_path, said=told):
+        assert "The folder was made anew" in told[0]
+
+
+def test_somebody_elses_folder_is_unusable(tmp_path: Path) -> None:
+    (tmp_path / "bot").mkdir()
+    (tmp_path / "bot" / "mine.txt").touch()
+    for words in (("demo",), ("sim", "serve", "--port", "0")):
+        done = called(*words, "--folder", "bot", folder=tmp_path)
+        assert (done.returncode, "not a demonstration's" in done.stderr) == (2, True)
 
 
 def test_a_fault_that_does_not_exist_and_a_venue_that_does_not_are_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from tests.ledger.bot import NOW, Bot, at
 
-from trueup.core.audit import AuditRow
+from trueup.core.audit import AuditRow, closing
 from trueup.core.orders import Action, LedgerOrder, Side
 from trueup.core.reconcile.audited import announced
 from trueup.core.reconcile.changes import Change, NewRow, Proof, RowChange
@@ -87,3 +87,12 @@ def audit(app: App) -> list[tuple[Any, ...]]:
 
 def audited(app: App, decision: str) -> list[AuditRow]:
     return [row for row in app.journal.audit_rows() if row["decision"] == decision]
+
+
+def heal_run(app: App, run: str) -> HealResult | None:
+    """Close what an earlier run left, and heal w1 (filled), w2 (canceled) and an order that was missing."""
+    rows = {row.order_id: row for row in app.ledger.orders_to_compare(["p1"], 0, ["X9"], (), "bytelyst")}
+    closed = [closing(row, "interrupted") for row in app.journal.interrupted(["p1"])]
+    changes = [filled(rows["w1"], "1.5"), canceled(rows["w2"]), added()] if "w2" in rows else []
+    app.journal.record([*closed, *(announced(change, run, "loop") for change in changes)])
+    return heal(app, *changes, announce=False, run_id=run) if changes else None

@@ -161,6 +161,10 @@ def test_of_two_runs_that_healed_one_row_the_later_is_taken_back_and_put_back_al
     revert(app, "RUN-2", "wrong")
     assert [item.qty for item in app.journal.applied(["X1"])] == [Decimal("0.5")]
     assert number(the_row(bot)["qty"]) == "0.5"
+    bot.db.orders(row("TRD-9", "0.4", 50, exchange_order_id="X1"))
+    with pytest.raises(Refused, match="exchange order X1 was booked by another row since"):
+        reapply(app, "RUN-2", "right")
+    bot.db.run("UPDATE orders SET status = 'canceled' WHERE trade_id = 'TRD-9'")
     reapply(app, "RUN-2", "right")
     assert number(the_row(bot)["qty"]) == "2"
     revert(app, "RUN-2", "wrong")

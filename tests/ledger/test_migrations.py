@@ -24,6 +24,7 @@ CONSTRAINTS = """
 LATER_INDEXES = (
     "idx_orders_padded_ids", "idx_orders_lower_client_order_id", "idx_orders_lower_trade_id",
     "idx_orders_profile_id_status", "idx_orders_profile_id_timestamp", "idx_orders_profile_id_updated_at",
+    "idx_trade_history_profile_id_closed_at",
 )  # fmt: skip
 
 

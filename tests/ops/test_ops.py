@@ -1,16 +1,15 @@
 """The dashboard and the alert rules name metrics that are really served, and do what they say."""
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy.engine import make_url
 from tests.ledger.bot import Bot, a_bot, pause, row, run, sold
+from tests.ops.promtool import needs_promtool, promtool
 from tests.surfaces.runs import busy
 
 from trueup.surfaces.metrics import METRICS, render
@@ -19,9 +18,6 @@ OPS = Path(__file__).parents[2] / "ops"
 RULES, RULES_TEST = OPS / "prometheus" / "rules.yml", OPS / "prometheus" / "rules_test.yml"
 DASHBOARD = OPS / "grafana" / "trueup.json"
 NAME = re.compile(r"\b(?:trueup|reconciliation)_\w+")
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is not installed; on Debian: apt-get install prometheus"
-)
 
 
 @pytest.fixture
@@ -71,16 +67,11 @@ def test_every_alert_is_tested() -> None:
         assert len(re.findall(rf"alertname: {alert}\b", RULES_TEST.read_text())) >= 2, alert
 
 
-def promtool(*words: Any) -> None:
-    done = subprocess.run(["promtool", *map(str, words)], capture_output=True, text=True, check=False, cwd=RULES.parent)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @needs_promtool
 def test_promtool_accepts_the_rules() -> None:
-    promtool("check", "rules", RULES.name)
+    promtool("check", "rules", RULES.name, folder=RULES.parent)
 
 
 @needs_promtool
 def test_the_rules_fire_when_they_should_and_only_then() -> None:
-    promtool("test", "rules", RULES_TEST.name)
+    promtool("test", "rules", RULES_TEST.name, folder=RULES.parent)

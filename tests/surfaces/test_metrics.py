@@ -1,7 +1,5 @@
 """Metrics: what is counted is counted once and survives restarts, what is measured is what the database says now."""
 
-import shutil
-import subprocess
 import threading
 from dataclasses import replace
 from typing import Any
@@ -10,12 +8,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 from tests.ledger.bot import NOW, Bot, at, pause, row, run, sold
+from tests.ops.promtool import needs_promtool, promtool
 from tests.surfaces.runs import break_row, busy, summary
 
 from trueup.core.errors import CannotKnow
 from trueup.core.modes import Mode
 from trueup.core.times import iso
-from trueup.ports import VenueMeter
+from trueup.ports import RunEnd, RunStart, VenueMeter
 from trueup.ports.figures import VenueCount
 from trueup.service.app import App
 from trueup.service.figures import keep_venue_calls
@@ -276,13 +275,22 @@ def test_breaks_are_found_by_their_index(bot: Bot) -> None:
     assert any("idx_breaks_account" in line for line in plans), plans
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+@needs_promtool
 @pytest.mark.parametrize("empty", [True, False])
 def test_promtool_accepts_what_is_rendered(bot: Bot, empty: bool) -> None:
     app = bot.init()
     if not empty:
         busy(bot, app)
         pause(app)
-    body, _ = render(app)
-    done = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False)
-    assert (done.returncode, done.stdout + done.stderr) == (0, b""), (done.stdout + done.stderr).decode()
+    promtool("check", "metrics", given=render(app)[0])
+
+
+def test_runs_that_end_on_record_are_counted_with_what_is_known_since_their_begin(bot: Bot) -> None:
+    app = bot.init()
+    app.runs.begin([RunStart(f"RUN-{name}", name, "main", "CYC-1", dry_run=False) for name in ("p1", "p2")])
+    broken = {"error": "the venue did not answer"}
+    app.runs.end([RunEnd("RUN-p1", "MISMATCH", summary(found=3)), RunEnd("RUN-p2", "INCONCLUSIVE", broken)])
+    found = values(app)
+    assert found["trueup_runs_total"] == {(*P1, "MISMATCH"): 1, (*P2, "INCONCLUSIVE"): 1}
+    assert found["reconciliation_mismatch_total"] == {P1: 3, P2: 0}
+    assert found["trueup_cycles_total"] == {("main",): 1}

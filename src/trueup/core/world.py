@@ -44,7 +44,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class LiveWorld:
-    """A made-up world whose venue answers over HTTP.
+    """A made-up world whose venue answers over HTTP; `kind` is the venue whose API it speaks.
 
     `environ` holds the variables with the venue's key and secret, `missing` the trades whose exit the ledger lacks and
     `still_open` those that are open at the venue too.
@@ -57,3 +57,4 @@ class LiveWorld:
     missing: tuple[str, ...]
     still_open: tuple[str, ...]
     files: tuple[ExportFile, ...] = ()
+    kind: str = "alpaca"

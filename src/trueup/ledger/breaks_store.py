@@ -12,8 +12,10 @@ from trueup.core.errors import ConfigurationError
 from trueup.core.reconcile.records import BreakRecord, BreakState
 from trueup.core.times import iso, read_time
 from trueup.ledger import schema
+from trueup.ledger.guards import fenced
 from trueup.ledger.reading import chunks
 from trueup.ledger.tables import Store
+from trueup.ports import Lease
 
 _OVER = tuple(state.value for state in BreakState if state.over)
 
@@ -36,12 +38,12 @@ class SqlBreaks:
         with self._state.reading() as connection:
             return [r for part in chunks(break_ids) for r in _read(connection, table.c.break_id.in_(part))]
 
-    def save(self, records: Sequence[BreakRecord]) -> None:
+    def save(self, records: Sequence[BreakRecord], lease: Lease | None = None) -> None:
         """Write records, new ones and known ones, in one transaction; an acknowledgement made meanwhile stays."""
         if not records:
             return
         table = schema.breaks
-        with self._state.writing() as connection:
+        with self._state.writing() if lease is None else fenced(self._state, lease) as connection:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             statement = dialect.insert(table)
             new = statement.excluded

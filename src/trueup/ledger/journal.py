@@ -1,4 +1,4 @@
-"""trueup's own tables: the audit, the runs and the outbox of alerts."""
+"""trueup's own tables: the audit and the runs."""
 
 import json
 from collections import Counter
@@ -167,15 +167,6 @@ class SqlJournal:
         values = {"status": status, "summary": dict(summary), "ended_at": iso(self._clock.now_ms())}
         with self._state.writing() as connection:
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
-
-    def alert(self, kind: str, scope: str, text: str) -> None:
-        """Put an alert into the outbox; nothing happens where the table is missing."""
-        with self._state.reading() as connection:
-            there = has_table(connection, schema.alerts)
-        if there:
-            values = {"kind": kind, "scope": scope, "text": text, "created_at": iso(self._clock.now_ms())}
-            with self._state.writing() as connection:
-                connection.execute(insert(schema.alerts).values(values))
 
 
 def _pending(connection: Connection, mine: ColumnElement[bool]) -> list[AuditRow]:

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Row, insert, select, text
 from trueup.core.errors import Refused
 from trueup.core.modes import Mode
 from trueup.ledger import schema
-from trueup.ledger.guards import current_modes
+from trueup.ledger.guards import current_modes, fenced
 from trueup.ledger.tables import Store, has_table
-from trueup.ports import ModeChange
+from trueup.ports import Lease, ModeChange
 
 
 class SqlModes:
@@ -27,9 +27,9 @@ class SqlModes:
         with self._state.reading() as connection:
             return current_modes(connection) if has_table(connection, schema.safety_modes) else {}
 
-    def set(self, change: ModeChange, after: ModeChange | None = None) -> ModeChange:
+    def set(self, change: ModeChange, after: ModeChange | None = None, lease: Lease | None = None) -> ModeChange:
         """Put a mode in force and return the change as it is recorded, with the mode before it."""
-        with self._state.writing() as connection:
+        with self._state.writing() if lease is None else fenced(self._state, lease) as connection:
             previous = _standing(connection, change.scope)
             if after is not None and _newest(connection, 1, change.scope) != [after]:
                 raise Refused(

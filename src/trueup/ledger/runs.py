@@ -4,17 +4,21 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
 from trueup.core.reconcile.watchdog import RunFact
 from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
+from trueup.ledger.figures import count_ends
 from trueup.ledger.leases import this_process
 from trueup.ledger.reading import chunks
 from trueup.ledger.tables import Store
 from trueup.ports import Clock, RunEnd, RunStart
 
 KIND = "reconcile"
+COUNTED = 10_000
+"""So many runs are counted for the total of a list: to count all of a fleet's would cost more than the page."""
+
 _PENDING = "PENDING"
 
 
@@ -44,7 +48,7 @@ class SqlRuns:
             connection.execute(insert(schema.reconcile_runs), rows)
 
     def end(self, ends: Sequence[RunEnd]) -> None:
-        """Record how runs ended."""
+        """Record how runs ended, and count them."""
         if not ends:
             return
         table, now = schema.reconcile_runs, iso(self._clock.now_ms())
@@ -58,6 +62,8 @@ class SqlRuns:
                     for e in ends
                 ],
             )
+            known = _known(connection, [e.run_id for e in ends])
+            count_ends(connection, [{**known.get(e.run_id, {}), **e.summary, "status": e.status} for e in ends], now)
 
     def get(self, run_id: str) -> Mapping[str, object] | None:
         """Return a run's summary (of one that has not ended: its id, profile and status PENDING)."""
@@ -70,7 +76,7 @@ class SqlRuns:
     def page(
         self, *, instance_id: str | None = None, status: str | None = None, page: int = 1, page_size: int = 50
     ) -> tuple[int, list[Mapping[str, object]]]:
-        """Return how many runs there are, and one page of their summaries, newest first."""
+        """Return how many runs there are (as far as they are counted), and one page of them, newest first."""
         table = schema.reconcile_runs
         wanted = [table.c.kind == KIND]
         wanted += [table.c.profile_id == instance_id] if instance_id is not None else []
@@ -78,8 +84,9 @@ class SqlRuns:
         where = and_(*wanted)
         order = (table.c.started_at.desc(), table.c.run_id.desc())
         query = select(table).where(where).order_by(*order).limit(page_size).offset((page - 1) * page_size)
+        counted = select(table.c.run_id).where(where).limit(max(COUNTED, page * page_size)).subquery()
         with self._state.reading() as connection:
-            total = int(connection.scalar(select(func.count()).select_from(table).where(where)) or 0)
+            total = int(connection.scalar(select(func.count()).select_from(counted)) or 0)
             return total, [_summary(row) for row in connection.execute(query).mappings()]
 
     def newest(self, profile_ids: Sequence[str]) -> list[Mapping[str, object]]:
@@ -125,14 +132,25 @@ class SqlRuns:
         return found
 
     def prune(self, before_ms: int, limit: int = 1000) -> int:
-        """Delete runs that ended before a time, at most so many; return how many were deleted."""
+        """Delete runs that began before a time and are over, the oldest first, at most so many; return how many."""
         table = schema.reconcile_runs
-        old = select(table.c.run_id).where(table.c.kind == KIND, table.c.ended_at < iso(before_ms)).limit(limit)
+        over = and_(table.c.kind == KIND, table.c.started_at < iso(before_ms), table.c.ended_at.is_not(None))
+        old = select(table.c.run_id).where(over).order_by(table.c.started_at, table.c.run_id).limit(limit)
         with self._state.writing() as connection:
             names = list(connection.scalars(old))
             if names:
                 connection.execute(delete(table).where(table.c.run_id.in_(names)))
             return len(names)
+
+
+def _known(connection: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Return what is known of runs since they began, by their ids."""
+    table = schema.reconcile_runs
+    query = select(table.c.run_id, table.c.profile_id, table.c.account, table.c.dry_run)
+    found = connection.execute(query.where(table.c.run_id.in_(run_ids)))
+    return {
+        row.run_id: {"instance_id": row.profile_id, "account": row.account, "dry_run": row.dry_run} for row in found
+    }
 
 
 def _summary(row: Mapping[Any, Any]) -> Mapping[str, object]:

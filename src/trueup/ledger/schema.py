@@ -164,6 +164,7 @@ reconcile_runs = Table(
     Column("dry_run", Boolean),
     Index("idx_reconcile_runs_profile_id", "profile_id", "started_at"),
     Index("idx_reconcile_runs_status", "status", "started_at"),
+    Index("idx_reconcile_runs_started_at", "started_at", "run_id"),
 )
 
 safety_modes = Table(

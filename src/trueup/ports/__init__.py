@@ -1,5 +1,6 @@
 """What the use cases need from the outside world, as protocols; adapters implement them."""
 
+from trueup.ports.alerts import Message, Notifier, Outbox
 from trueup.ports.books import (
     Booking,
     ChangedTrades,
@@ -11,14 +12,24 @@ from trueup.ports.books import (
     UndoRequest,
     UndoResult,
 )
-from trueup.ports.control import Clock, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
+from trueup.ports.control import Clock, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
 from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
 from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
-from trueup.ports.venues import EVERYTHING, ActionReport, Check, OrderAnswer, ReadScope, Venue, VenueActions
+from trueup.ports.venues import (
+    EVERYTHING,
+    ActionReport,
+    Check,
+    OnUpdate,
+    OrderAnswer,
+    ReadScope,
+    Venue,
+    VenueActions,
+    VenueStream,
+)
 
 __all__ = [
     "EVERYTHING",
@@ -34,15 +45,20 @@ __all__ = [
     "Figures",
     "HealBatch",
     "HealResult",
+    "Heartbeats",
     "InitReport",
     "Journal",
     "Lease",
     "LeaseState",
     "Leases",
     "Ledger",
+    "Message",
     "ModeChange",
     "Modes",
+    "Notifier",
+    "OnUpdate",
     "OrderAnswer",
+    "Outbox",
     "Profile",
     "ReadScope",
     "Realized",
@@ -63,4 +79,5 @@ __all__ = [
     "Venue",
     "VenueActions",
     "VenueMeter",
+    "VenueStream",
 ]

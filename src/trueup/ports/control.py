@@ -107,6 +107,14 @@ class ModeChange:
     at: str
 
 
+class Heartbeats(Protocol):
+    """When each scope was last looked at."""
+
+    def beat(self, scope: str, at_ms: int, *, healthy: bool) -> None:
+        """Record that a scope was looked at; an older beat never takes the place of a newer one."""
+        ...
+
+
 class Modes(Protocol):
     """The safe modes in force, and their history."""
 
@@ -114,11 +122,11 @@ class Modes(Protocol):
         """Return the mode of every scope that has one."""
         ...
 
-    def set(self, change: ModeChange, after: ModeChange | None = None) -> ModeChange:
+    def set(self, change: ModeChange, after: ModeChange | None = None, lease: Lease | None = None) -> ModeChange:
         """Put a mode in force and return the recorded change.
 
-        Refused where an open incident forbids to loosen it, and where `after` is not the scope's newest change any
-        more: somebody else decided meanwhile.
+        Refused where an open incident forbids to loosen it, where `after` is not the scope's newest change any more
+        (somebody else decided meanwhile), and where the `lease` that the decision was made under was lost.
         """
         ...
 

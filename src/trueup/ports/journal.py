@@ -107,7 +107,3 @@ class Journal(Protocol):
     def end_run(self, run_id: str, status: str, summary: Mapping[str, object]) -> None:
         """Record how a run ended: OK, MISMATCH or INCONCLUSIVE, with its summary."""
         ...
-
-    def alert(self, kind: str, scope: str, text: str) -> None:
-        """Put an alert into the outbox; nothing happens where the table is missing."""
-        ...

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from trueup.core.reconcile.records import BreakRecord
 from trueup.core.reconcile.watchdog import RunFact
+from trueup.ports.control import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,11 @@ class Breaks(Protocol):
         """Return the breaks with the given ids, over or not."""
         ...
 
-    def save(self, records: Sequence[BreakRecord]) -> None:
-        """Write records, new ones and known ones, in one transaction; an acknowledgement made meanwhile stays."""
+    def save(self, records: Sequence[BreakRecord], lease: Lease | None = None) -> None:
+        """Write records, new ones and known ones, in one transaction; an acknowledgement made meanwhile stays.
+
+        Refused where the lease was lost: a look that froze for a while says nothing any more.
+        """
         ...
 
     def acknowledge(self, break_id: str, owner: str, reason: str, at_ms: int) -> BreakRecord:
@@ -79,7 +83,7 @@ class Runs(Protocol):
     def page(
         self, *, instance_id: str | None = None, status: str | None = None, page: int = 1, page_size: int = 50
     ) -> tuple[int, list[Mapping[str, object]]]:
-        """Return how many runs there are, and one page of their summaries, newest first."""
+        """Return how many runs there are (many are not counted to the last), and one page of them, newest first."""
         ...
 
     def newest(self, profile_ids: Sequence[str]) -> list[Mapping[str, object]]:
@@ -94,5 +98,5 @@ class Runs(Protocol):
         ...
 
     def prune(self, before_ms: int, limit: int = 1000) -> int:
-        """Delete runs that ended before a time, at most so many; return how many were deleted."""
+        """Delete runs that began before a time and are over, the oldest first, at most so many; return how many."""
         ...

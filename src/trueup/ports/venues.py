@@ -1,6 +1,6 @@
 """What is asked of a venue."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +72,27 @@ class VenueActions(Protocol):
         ...
 
 
+class VenueStream(Protocol):
+    """A venue's live events: they wake the reader, and prove nothing."""
+
+    @property
+    def problem(self) -> str:
+        """Return the last error, empty while all is well."""
+        ...
+
+    def start(self) -> None:
+        """Begin to listen, in a thread of its own; it comes back by itself after any error."""
+        ...
+
+    def stop(self) -> None:
+        """Stop listening, and wait until the connection is closed."""
+        ...
+
+
+OnUpdate = Callable[[str, str], None]
+"""Is told the symbol and the id of an order that moved; either may be empty."""
+
+
 class Venue(Protocol):
     """One account at its venue."""
 
@@ -84,14 +105,24 @@ class Venue(Protocol):
         """Return what `read` is made from, as one document in the file format (a file venue reads the same of it)."""
         ...
 
-    def inspect(self) -> list[Check]:
-        """Prove the set-up at the venue: keys, permissions, clock, feeds and how far back they see."""
+    def inspect(self, scope: ReadScope = EVERYTHING) -> list[Check]:
+        """Prove the set-up at the venue: keys, permissions, clock, feeds and how far back they see.
+
+        `scope` is what a run would read: what is proven is what it needs.
+        """
         ...
 
     def read(self, scope: ReadScope = EVERYTHING) -> Snapshot:
         """Read what the venue claims; CannotKnow where nothing could be read.
 
         A feed that could not be read in full says so in its coverage, with the reason.
+        """
+        ...
+
+    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:
+        """Return what listens to the venue's live events, None where it has none.
+
+        `on_gap` is called after each connection, the first one included: what happened before is not told.
         """
         ...
 

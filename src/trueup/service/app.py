@@ -13,10 +13,13 @@ from trueup.ports import (
     Check,
     Clock,
     Figures,
+    Heartbeats,
     Journal,
     Leases,
     Ledger,
     Modes,
+    Notifier,
+    Outbox,
     Profile,
     Requests,
     Runs,
@@ -61,12 +64,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class TrialPlace:
-    """Where a simulated exchange can be tried: its address, the bot's folder, and the variables with its secrets."""
+    """Where a simulated exchange can be tried: its address, the bot's folder, and the variables with its secrets.
+
+    `anew` says that the folder took the place of an earlier one.
+    """
 
     url: str
     folder: Path
     about: str
     environ: Mapping[str, str]
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +92,13 @@ class App:
     modes: Modes
     runs: Runs
     breaks: Breaks
+    heartbeats: Heartbeats
     leases: Leases
     setup: Setup
     tokens: Tokens
     requests: Requests
     figures: Figures
+    outbox: Outbox
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -101,6 +110,7 @@ class App:
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
     start_logs: Callable[[str | None], None] = lambda _: None
+    notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
 
     def require_ledger(self) -> None:

@@ -15,6 +15,7 @@ from trueup.core.repair.plan import AccountFacts, ProfilePlan, Wanted, document_
 from trueup.core.repair.slices import slices_of
 from trueup.core.times import iso
 from trueup.ports import Booking, Lease, Profile, RepairBatch
+from trueup.service.alerts import raise_alert, resolve_alert
 from trueup.service.app import App
 from trueup.service.backfill_report import BackfillReport, ProfileReport, still_open
 from trueup.service.gates import AUDIT_MISSING, LEASE_HELD, left_out, pause_scopes, skipped_reason
@@ -102,7 +103,10 @@ def _open_gates(app: App, request: BackfillRequest, report: BackfillReport) -> N
             profile, report.dry_run, skipped_reason=reasons[name], error=troubles.get(name)
         )
         if reasons[name] == AUDIT_MISSING:
-            app.journal.alert(AUDIT_MISSING, f"profile:{name}", "The audit table is missing.")
+            text = "The audit table is missing, so that nothing is repaired. Run `trueup init`."
+            raise_alert(app, AUDIT_MISSING, f"{AUDIT_MISSING}:{name}", f"profile:{name}", "critical", text)
+        elif reasons[name] is None:
+            resolve_alert(app, f"{AUDIT_MISSING}:{name}", "The audit table is there again.")
 
 
 def _plan_all(

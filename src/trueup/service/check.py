@@ -72,6 +72,7 @@ class AccountCheck:
             ],
             "unmatched": [found.as_json() for found in self.unattributed],
             "likely_tag_prefix": self.likely_prefix,
+            "outside_lookback": self.plan.evidence.outside_lookback,
             "notes": list(snapshot.notes),
             "error": self.gathered.venue_error.what if self.gathered.venue_error else None,
         }

@@ -5,10 +5,9 @@ it was confirmed so many times, if its entry carries the profile's tag; else a p
 """
 
 from collections import defaultdict
-from dataclasses import replace
 from decimal import Decimal
 
-from trueup.core.audit import draft_of
+from trueup.core.audit import AuditDecision, AuditDraft
 from trueup.core.breaks import Break, BreakKind, compare
 from trueup.core.decimals import plain
 from trueup.core.errors import TrueupError
@@ -17,7 +16,7 @@ from trueup.core.orders import Action, StatusClass
 from trueup.core.reconcile.equity import marks_of
 from trueup.core.reconcile.parity import Look, ParityFacts, SliceLook, look, may_close, synthetic_exit, tagged_trades
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
-from trueup.core.repair.decisions import Decision, Outcome
+from trueup.core.repair.decisions import ELIGIBLE
 from trueup.core.repair.plan import AccountPlan, Wanted, plan_account
 from trueup.core.repair.rows import ExitRow
 from trueup.core.repair.slices import action_of
@@ -37,7 +36,7 @@ def beat(cycle: Cycle) -> None:
         ParityFacts(
             facts=cycle.gathered.facts, plan=plan, profiles=cycle.profile_ids, tagged=frozenset(_tagged(cycle)),
             touched=frozenset(cycle.touched), needs_tag=app.reconcile.policy.parity_needs_tag,
-            grace_ms=policy.grace_ms, dust=policy.dust_abs,
+            grace_ms=policy.grace_ms, dust=policy.dust_abs, unsettled=_unsettled(cycle),
         )
     )  # fmt: skip
     looks = [each for each in looks if cycle.includes(each.trade.profile_id, each.trade.token, each.trade.trade_id)]
@@ -51,6 +50,20 @@ def beat(cycle: Cycle) -> None:
             _sight(cycle, each, closed=(each.trade.profile_id, each.trade.trade_id) in closed)
     _positions(cycle, plan, looks)
     _count(cycle, looks, closed)
+
+
+def _unsettled(cycle: Cycle) -> dict[str, str]:
+    """Return by token an order of the venue's about whose quantity the ledger still says something else.
+
+    What is open of a symbol is not known as long as one of its orders is in dispute; orders of nobody are not.
+    """
+    apart = (BreakKind.ORPHAN_ORDER, BreakKind.PRICE_MISMATCH)
+    return {
+        cycle.snapshot.symbols.token(seen.found.symbol): f"{seen.found.kind} of {seen.found.exchange_order_id}"
+        for seen in cycle.sightings
+        if not seen.found.kind.of_positions and seen.found.kind not in apart
+        and not seen.state.over and seen.found.venue is not None
+    }  # fmt: skip
 
 
 def _tagged(cycle: Cycle) -> set[tuple[str, str]]:
@@ -94,15 +107,18 @@ def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
     elif each.look is Look.GHOST and count >= wanted and not each.attributed:
         state, why = BreakState.QUARANTINED, "its entry carries no tag of the profile, so that a person decides"
     elif each.look is Look.GHOST and count >= wanted:
-        state, why = BreakState.CONFIRMED, f"confirmed {count} times; {_held_by(cycle)}"
+        idle = _idle(cycle)
+        state = BreakState.CONFIRMED if idle else BreakState.QUARANTINED
+        why = f"confirmed {count} times; {idle or 'which trade of the symbol is gone cannot be told'}"
     cycle.saw(Sighting(_ghost(cycle, each), state, why, each.notional, counts=each.look is Look.GHOST))
 
 
-def _held_by(cycle: Cycle) -> str:
+def _idle(cycle: Cycle) -> str:
+    """Return why no synthetic exit is booked at all; empty where they are."""
     rules = cycle.app.reconcile.policy
     if cycle.request.dry_run or rules.parity_dry_run:
         return "a dry run books nothing"
-    return "the heartbeat is turned off" if not rules.parity else "closing it would take the ledger past the venue"
+    return "" if rules.parity else "the heartbeat is turned off"
 
 
 def _close_confirmed(cycle: Cycle, ghosts: list[SliceLook]) -> set[tuple[str, str]]:
@@ -125,19 +141,8 @@ def _close_confirmed(cycle: Cycle, ghosts: list[SliceLook]) -> set[tuple[str, st
 def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> bool:
     app, run = cycle.app, cycle.runs[profile_id]
     dry_run = cycle.request.dry_run or app.reconcile.policy.parity_dry_run
-    decisions = [_decision(each, cycle.snapshot) for each in ghosts]
-    drafts = [
-        replace(
-            draft_of(decision, run.run_id, app.actor, "", dry_run=dry_run),
-            metadata={**_proof(cycle, each), **_row_facts(decision.exit, cycle.snapshot)},
-        )
-        for decision, each in zip(decisions, ghosts, strict=True)
-    ]  # fmt: skip
-    bookings = tuple(
-        Booking(decision.exit, draft, decision.trade.fingerprint, Decimal(0))
-        for decision, draft in zip(decisions, drafts, strict=True)
-        if decision.exit is not None
-    )
+    bookings = tuple(_booking(cycle, each, run.run_id, dry_run=dry_run) for each in ghosts)
+    drafts = [booking.pending for booking in bookings]
     profile = next(p for p in cycle.members if p.profile_id == profile_id)
     batch = RepairBatch(
         batch_id=run.run_id, profile=profile, lease=cycle.lease, bookings=bookings,
@@ -160,14 +165,20 @@ def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> bool:
     return True
 
 
-def _decision(each: SliceLook, snapshot: Snapshot) -> Decision:
-    row = synthetic_exit(each.trade, each.holding, snapshot.as_of_ms)
-    why = "The venue is proven flat, and the ghost was confirmed often enough."
-    return Decision(each.trade, Outcome.BOOK, "eligible", row, why, None, 0, Decimal(0))  # type: ignore[arg-type]  # no evidence was weighed
+def _booking(cycle: Cycle, each: SliceLook, run_id: str, *, dry_run: bool) -> Booking:
+    """Return the synthetic exit of a ghost with what the audit says of it before it is written."""
+    row = synthetic_exit(each.trade, each.holding, cycle.snapshot.as_of_ms)
+    draft = AuditDraft(
+        batch_id=run_id, profile_id=row.profile_id, symbol=row.symbol, trade_id=row.trade_id,
+        decision=AuditDecision.DRY_RUN if dry_run else AuditDecision.PENDING_APPLY, reason=ELIGIBLE, dry_run=dry_run,
+        actor=cycle.app.actor, plan_hash="", exchange_order_id=row.exchange_order_id, backfill_order_id=row.order_id,
+        filled_qty=row.qty, filled_price=row.price, filled_at=iso(row.filled_ms),
+        metadata={**_proof(cycle, each), **_row_facts(row, cycle.snapshot)},
+    )  # fmt: skip
+    return Booking(row, draft, each.trade.fingerprint, Decimal(0))
 
 
-def _row_facts(row: ExitRow | None, snapshot: Snapshot) -> dict[str, object]:
-    assert row is not None
+def _row_facts(row: ExitRow, snapshot: Snapshot) -> dict[str, object]:
     return {
         "action": "EXIT", "status": "filled", "matchedBy": row.matched_by, "exchangeSubTag": None,
         "price_source": row.price_source, "evidenceQty": plain(row.evidence_qty), "fee": None, "feeAsset": None,
@@ -188,7 +199,7 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
     found = compare(facts, plan, policy, cycle.tokens, frozenset(cycle.here))
     marks = marks_of(facts.snapshot)
     holdings = Holdings(facts.snapshot)
-    told = {each.trade.token for each in looks if each.look in (Look.GHOST, Look.WAITS)}
+    told = {each.trade.token for each in looks if each.look is not Look.CLEAN}
     for each in found.breaks:
         token = facts.snapshot.symbols.token(each.symbol)
         if not each.kind.of_positions or not cycle.includes(each.profile_id, token, each.trade_id):
@@ -204,7 +215,10 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
         why = "which trade it is cannot be told while the venue holds some of the symbol"
         if each.kind is not BreakKind.GHOST_POSITION:
             why = "no order of the venue explains it; a person decides"
-        cycle.saw(Sighting(each, BreakState.QUARANTINED, why, gap * worth if worth is not None else None))
+        # What a ghost's count must not go on with: the venue held some of it at this look.
+        held = each.kind is BreakKind.GHOST_POSITION
+        worth_of_it = gap * worth if worth is not None else None
+        cycle.saw(Sighting(each, BreakState.QUARANTINED, why, worth_of_it, resets=held))
     if cycle.request.trade_ids is None:
         for what, why in found.unknown:
             if not any(what == f"{e.trade.symbol} {e.trade.trade_id}" for e in looks):

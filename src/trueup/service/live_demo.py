@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trueup.core.decimals import plain
+from trueup.core.repair.rows import ExitRow
 from trueup.core.world import LiveWorld
 from trueup.service.app import App
 from trueup.service.audit import verify_audit
@@ -42,7 +43,9 @@ def run_live_demo(
         say(f"   {error}")
         return 1
     say("")
-    say(f"To do it by hand: {program} sim serve --help")
+    say(f"The exchange of this demonstration is gone now, and {folder} has nothing to ask. To go on by hand:")
+    say(f"   {program} sim serve --venue {world.kind}")
+    say("It serves the same week until Ctrl-C, and says what to type in another terminal.")
     return 0
 
 
@@ -74,7 +77,7 @@ def _dry_run(tour: _Tour) -> str:
         must(entry.error is None, f"{entry.profile.profile_id}: {entry.error}")
         for row in entry.plan.rows if entry.plan else ():
             tour.tell(
-                f"{row.trade_id:<14}{row.side.value:<5}{plain(row.qty):>12} at {plain(row.price)},"
+                f"{row.trade_id:<14}{row.side.value:<5}{plain(row.qty):>12} {_price(row)},"
                 f" order {row.exchange_order_id} by {row.matched_by}"
             )
     tour.tell("", f"Plan hash {report.plan_hash}")
@@ -82,6 +85,10 @@ def _dry_run(tour: _Tour) -> str:
     must(set(tour.world.missing) <= proposed, f"not proposed: {sorted(set(tour.world.missing) - proposed)}")
     must(not proposed & set(tour.world.still_open), "the exit of a trade that is open at the venue is proposed")
     return report.plan_hash
+
+
+def _price(row: ExitRow) -> str:
+    return f"at {plain(row.price)}" if row.price_source != "none" else "without a price"
 
 
 def _apply(tour: _Tour, plan: str) -> BackfillReport:

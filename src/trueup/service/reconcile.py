@@ -16,9 +16,12 @@ from trueup.core.reconcile.records import BreakRecord, advance
 from trueup.core.repair.excess import ledger_positions
 from trueup.core.repair.reach import PositionReach
 from trueup.ports import Lease, Profile, RunEnd, RunStart
+from trueup.service.alerting import alert_cycle
 from trueup.service.app import App
 from trueup.service.backfill import BackfillRequest, backfill_gathered
 from trueup.service.cycle import Cycle, ReconcileRequest
+from trueup.service.events import log, within
+from trueup.service.figures import keep_venue_calls
 from trueup.service.gather import (
     Gathered,
     by_account,
@@ -35,6 +38,7 @@ from trueup.service.open_trades import OpenTrades
 from trueup.service.progress import Progress, silent
 from trueup.service.reconcile_report import INCONCLUSIVE, LEASE_HELD, ReconcileReport, RunReport
 from trueup.service.runs import end_the_killed, told
+from trueup.service.telling import tell_cycle
 from trueup.service.watching import watch
 
 
@@ -151,17 +155,32 @@ def cycle_of(
     by_id = {profile.profile_id: profile for profile in app.ledger.profiles()}
     members = tuple(by_id[run.profile_id] for run in runs if run.profile_id in by_id)
     try:
-        gathered = gather(app, account, memory=memory, full=request.full)
-        cycle = _cycle(app, request, lease, members, runs, gathered)
-        _steps(cycle)
+        with within(cycle_id=runs[0].cycle_id if runs else ""):
+            log("cycle_started", account=account, profiles=len(runs))
+            gathered = gather(app, account, memory=memory, full=request.full)
+            cycle = _cycle(app, request, lease, members, runs, gathered)
+            _steps(cycle)
     except BaseException as error:
         _broken(app, runs, error)
         if isinstance(error, TrueupError):
             return AccountReport(account, tuple(runs), readable=False)
         raise
     _end(app, runs)
+    with within(cycle_id=runs[0].cycle_id if runs else ""):
+        tell_cycle(cycle, _calls(app, account))
+        alert_cycle(cycle)
+    if not request.dry_run:
+        app.heartbeats.beat(f"account:{account}", app.clock.now_ms(), healthy=gathered.venue_error is None)
     unknown = tuple(symbol for symbol in request.symbols or () if not knows_symbol(cycle.gathered, symbol))
     return AccountReport(account, tuple(runs), cycle.gathered.venue_error is None, unknown)
+
+
+def _calls(app: App, account: str) -> int:
+    """Return how often the venue was asked, and add it to the figures."""
+    taken = app.meter.take(account)
+    app.meter.put_back(taken)
+    keep_venue_calls(app, account)
+    return sum(count.calls for count in taken.values())
 
 
 def _cycle(
@@ -224,7 +243,7 @@ def _remember(cycle: Cycle) -> None:
     for record in found:
         cycle.run_of(record).breaks.append(record)
     if not cycle.request.dry_run:
-        cycle.app.breaks.save(found)
+        cycle.app.breaks.save(found, cycle.lease)
 
 
 def _could_see(cycle: Cycle, record: BreakRecord) -> bool:

@@ -48,7 +48,7 @@ def _account(account: Account, scope: ReadScope) -> list[Check]:
     name = f"venue of {account.name}"
     try:
         venue = account.venue()
-        checks = [replace(check, name=f"{name}: {check.name}") for check in venue.inspect()]
+        checks = [replace(check, name=f"{name}: {check.name}") for check in venue.inspect(scope)]
         if any(not check.ok and check.exit_code for check in checks):
             return checks
         snapshot = venue.read(scope)
@@ -59,7 +59,9 @@ def _account(account: Account, scope: ReadScope) -> list[Check]:
     ]
     positions_given = snapshot.feed(Feed.POSITIONS).given or snapshot.feed(Feed.BALANCES).given
     needed = [Feed.POSITIONS if snapshot.feed(Feed.POSITIONS).given or not positions_given else Feed.BALANCES]
-    checks += [_feed(name, snapshot, feed) for feed in [*needed, Feed.CLOSED_ORDERS]]
+    told = {check.name for check in checks}
+    feeds = {feed: _feed(name, snapshot, feed) for feed in [*needed, Feed.CLOSED_ORDERS]}
+    checks += [found for feed, found in feeds.items() if f"{name}: feed {feed}" not in told or not found.ok]
     checks += [_symbol(name, symbol, why, scope) for symbol, why in _unknown(snapshot, scope).items()]
     if snapshot.malformed:
         first = snapshot.malformed[0]

@@ -3,9 +3,11 @@
 What is put in force again stays within the venue's truth like a new repair (invariant 4): the venue is read again.
 """
 
+from difflib import get_close_matches
+
 from trueup.core.audit import AuditDecision
 from trueup.core.decimals import read_decimal
-from trueup.core.errors import CannotKnow, ConfigurationError, Refused, UnknownName, nearest
+from trueup.core.errors import CannotKnow, ConfigurationError, Refused, UnknownName
 from trueup.core.repair.decisions import POSITION_UNKNOWN
 from trueup.core.repair.putting_back import Returning, venue_forbids
 from trueup.core.repair.rows import NAMES_NO_ORDER
@@ -14,6 +16,8 @@ from trueup.ports import UndoRequest, UndoResult
 from trueup.service.app import App
 from trueup.service.gates import LEASE_HELD
 from trueup.service.gather import gather, profiles_elsewhere
+
+_NAMED = 3
 
 
 def revert(app: App, batch_id: str, reason: str, wait_seconds: float = 0.0) -> UndoResult:
@@ -31,8 +35,7 @@ def _undo(app: App, batch_id: str, reason: str, wait_seconds: float, *, back: bo
         raise ConfigurationError("A reason is needed.", "Say why with --reason TEXT; it is kept in the audit.")
     owner = next((str(row["profile_id"]) for row in app.journal.audit_rows(batch_id)), None)
     if owner is None:
-        known = [batch.batch_id for batch in app.journal.batches()[:200]]
-        raise UnknownName(f"There is no batch {batch_id!r}.", nearest(batch_id, known))
+        raise UnknownName(f"There is no batch {batch_id!r}.", _meant(app, batch_id, back=back))
     profiles = app.ledger.profiles()
     profile = next((p for p in profiles if p.profile_id == owner), None)
     if profile is None:
@@ -56,6 +59,17 @@ def _undo(app: App, batch_id: str, reason: str, wait_seconds: float, *, back: bo
             return app.ledger.revert(request)
         _stay_within_the_venue(app, account.name, batch_id)
         return app.ledger.reapply(request)
+
+
+def _meant(app: App, batch_id: str, *, back: bool) -> str:
+    """Return the batches that may be meant, newest first: those that have rows to take back, or to put back."""
+    states = ("applied", "partly_reverted") if back else ("reverted", "partly_reverted")
+    known = [batch.batch_id for batch in app.journal.batches() if batch.state in states]
+    close = get_close_matches(batch_id, known, n=1, cutoff=0.9)
+    if close:
+        return f"Did you mean {close[0]}?"
+    newest = f"The newest that can be: {', '.join(known[:_NAMED])}. " if known else "There is none that can be. "
+    return f"{newest}`trueup backfill list` names all."
 
 
 def _stay_within_the_venue(app: App, account_name: str, batch_id: str) -> None:

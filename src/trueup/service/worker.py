@@ -4,28 +4,35 @@ Any number of workers share one Postgres; the leases see to it that an account h
 one which lost its lease writes nothing. A venue that cannot be read is asked again later and later.
 """
 
-import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from random import Random
 
 from trueup.core.errors import ConfigurationError, TrueupError
 from trueup.ports import Lease, Renewal
+from trueup.service.alerts import DAY_MS, deliver_alerts, prune_alerts
 from trueup.service.app import App
 from trueup.service.cycle import ReconcileRequest
 from trueup.service.events import log
+from trueup.service.listening import listening
 from trueup.service.open_trades import OpenTrades
 from trueup.service.reconcile import AccountReport, reconcile_account
 from trueup.service.runs import end_the_killed
 
 _IDLE_SECONDS = 0.5
 _JITTER = 0.1
+_LOOK_AGAIN_MS = 30_000
 _LONGEST_BACK_OFF = 20
 """A venue in trouble is asked again after at most so many intervals."""
 
 PREFIX = "account:"
+
+_CHORES_SECONDS = 2.0
+_PRUNE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +52,62 @@ class Worker:
     app: App
     options: WorkerOptions = field(default_factory=WorkerOptions)
     stop: threading.Event = field(default_factory=threading.Event)
+    nudge: threading.Event = field(default_factory=threading.Event)
     done: int = 0
+    look_again_ms: int = 0
     troubles: dict[str, int] = field(default_factory=dict)
     memories: dict[str, OpenTrades] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    random: random.Random = field(default_factory=random.Random)
+    dice: Random = field(default_factory=Random)
     after_cycle: Callable[[AccountReport], None] = lambda _: None
 
     def run(self) -> int:
         """Work until it is stopped or has done its cycles; return how many cycles it did."""
         app = self.app
-        scopes = frozenset(PREFIX + name for name in accounts_of(app))
-        app.leases.register(scopes)
+        scopes = self._scopes()
         end_the_killed(app)
         log("worker_started", owner=app.actor, accounts=len(scopes))
-        with app.leases.renewing() as renewal, ThreadPoolExecutor(self.options.threads, "cycle") as pool:
+        with (
+            app.leases.renewing() as renewal,
+            ThreadPoolExecutor(self.options.threads, "cycle") as pool,
+            chores(app, self.dice),
+            listening(app, [scope.removeprefix(PREFIX) for scope in sorted(scopes)], self.nudge.set),
+        ):
             running: set[Future[None]] = set()
-            while not self._over(len(running)):
+            while not self._over(len(running := self._finished(running))):
+                if app.clock.now_ms() >= self.look_again_ms:
+                    scopes = self._scopes(scopes)
                 room = self._room(len(running))
                 leases = self._due(room, scopes) if room else []
                 for lease in leases:
                     renewal.keep(lease)
                     running.add(pool.submit(copy_context().run, self._cycle, lease, renewal))
                 if not leases:
-                    finished, running = wait(running, _IDLE_SECONDS, return_when="FIRST_COMPLETED")
-                    if not finished and not running:
-                        self.stop.wait(_IDLE_SECONDS)
+                    self.nudge.wait(_IDLE_SECONDS)
+                    self.nudge.clear()
             wait(running)
+            self._finished(running)
         log("worker_stopped", owner=app.actor, cycles=self.done)
         return self.done
+
+    def _scopes(self, known: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Return the accounts that are to be run; what `trueup init` changes meanwhile is seen after a while."""
+        self.look_again_ms = self.app.clock.now_ms() + _LOOK_AGAIN_MS
+        try:
+            scopes = frozenset(PREFIX + name for name in accounts_of(self.app))
+            if scopes != known:
+                self.app.leases.register(scopes)
+        except TrueupError:
+            if not known:
+                raise
+            return known
+        return scopes
+
+    def _finished(self, running: set[Future[None]]) -> set[Future[None]]:
+        """Count the cycles that ended, and return those that still run."""
+        left = {future for future in running if not future.done()}
+        self.done += len(running) - len(left)
+        return left
 
     def _over(self, running: int) -> bool:
         if self.stop.is_set():
@@ -116,16 +150,16 @@ class Worker:
         finally:
             with self.lock:
                 self.troubles[account] = 0 if readable else self.troubles.get(account, 0) + 1
-                self.done += 1
             renewal.drop(lease)
             self.app.leases.release(lease, self.app.clock.now_ms() + self._wait_ms(account))
+            self.nudge.set()
 
     def _wait_ms(self, account: str) -> int:
         """Return how long to wait until an account is due again: longer after each trouble, and never all at once."""
         interval = self.options.interval_s if self.options.interval_s is not None else self.app.reconcile.interval_s
         trouble = self.troubles.get(account, 0)
         factor = min(2 ** max(trouble - 1, 0), _LONGEST_BACK_OFF) if trouble else 1
-        return int(interval * 1000 * factor * (1 + self.random.uniform(-_JITTER, _JITTER)))
+        return int(interval * 1000 * factor * (1 + self.dice.uniform(-_JITTER, _JITTER)))
 
 
 def accounts_of(app: App) -> list[str]:
@@ -142,3 +176,41 @@ def accounts_of(app: App) -> list[str]:
             "Name one in trueup.toml ([[profiles]]) and run `trueup init`; `trueup doctor` says more.",
         )
     return sorted(found)
+
+
+@contextmanager
+def chores(app: App, dice: Random) -> Iterator[None]:
+    """Carry alerts and drop what is old beside the work, until the end; whatever fails is tried again."""
+    over = threading.Event()
+    thread = threading.Thread(target=_do_chores, args=(app, over, dice), name="chores", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _do_chores(app: App, over: threading.Event, dice: Random) -> None:
+    next_pruning = app.clock.now_ms() + int(dice.uniform(0, _PRUNE_SECONDS) * 1000)
+    while True:
+        last = over.is_set()
+        try:
+            notifier = app.notifier()
+            if notifier is not None:
+                deliver_alerts(app, notifier)
+            if app.clock.now_ms() >= next_pruning:
+                next_pruning += int(_PRUNE_SECONDS * 1000)
+                _prune(app)
+        except TrueupError as error:
+            log("cycle_failed", account="", error=error.what, retry_ms=int(_CHORES_SECONDS * 1000))
+        if last:
+            return
+        over.wait(_CHORES_SECONDS)
+
+
+def _prune(app: App) -> None:
+    runs, before = 0, app.clock.now_ms() - app.reconcile.runs_kept_days * DAY_MS
+    while (pruned := app.runs.prune(before)) > 0:
+        runs += pruned
+    log("pruned", runs=runs, alerts=prune_alerts(app))

@@ -42,6 +42,7 @@ class Trial:
             environ={KEY: week.key, SECRET: week.secret},
             missing=week.missing,
             still_open=week.still_open,
+            kind=week.kind,
         )
 
 
@@ -88,7 +89,7 @@ def _config(week: Week, url: str) -> str:
         for name in week.profiles
     )
     return f"""\
-# A bot's week at a simulated exchange. Everything that it does is explained in the README.
+# A bot's week at a simulated exchange, which answers while `trueup demo` or `trueup sim serve` runs.
 
 [ledger]
 url = "sqlite:///ledger.db"

@@ -1,13 +1,13 @@
 """The simulated exchange as a venue, in process: its own truth, with no wire between."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, localcontext
 
 from trueup.core.decimals import EXACT, plain
 from trueup.core.snapshot import NOT_GIVEN, Coverage, Feed, FeedState, Leg, Snapshot, VenueOrder
 from trueup.core.snapshot import Fill as VenueFill
 from trueup.core.symbols import Symbols
-from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
+from trueup.ports import EVERYTHING, Check, OnUpdate, OrderAnswer, ReadScope, VenueActions, VenueStream
 from trueup.sim.documents import document_of
 from trueup.sim.exchange import Account, Exchange, Fill, Kind, Market, NotAllowed, Order
 
@@ -23,7 +23,8 @@ def spelt(market: Market) -> str:
 class SimVenue:
     """One account of an Exchange; `memory_ms` is how far back it remembers orders and fills (None is all).
 
-    `coins_are_positions` lists coins among the positions, as Alpaca does; otherwise they are balances alone.
+    `coins_are_positions` lists coins among the positions, as Alpaca does; otherwise they are balances alone, unless
+    there are positions of something else: beside these nobody looks at a balance.
     """
 
     def __init__(
@@ -57,9 +58,13 @@ class SimVenue:
         """Return what `read` says, as one document in the file format."""
         return document_of(self.read(scope))
 
-    def inspect(self) -> list[Check]:
+    def inspect(self, scope: ReadScope = EVERYTHING) -> list[Check]:  # noqa: ARG002  # there is nothing to ask
         """Return nothing: the truth needs no proof."""
         return []
+
+    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:  # noqa: ARG002  # none
+        """Return None: whoever holds the exchange sees it move."""
+        return None
 
     def find_order(
         self,
@@ -104,12 +109,15 @@ class SimVenue:
 
     def _coverage(self) -> dict[Feed, Coverage]:
         whole, past = Coverage(FeedState.COMPLETE), Coverage(FeedState.COMPLETE, since_ms=self._since())
-        markets = self.exchange.markets.values()
-        given = self.coins_are_positions or any(market.kind is not Kind.SPOT for market in markets)
         return {
-            Feed.POSITIONS: whole if given else NOT_GIVEN, Feed.BALANCES: whole, Feed.OPEN_ORDERS: whole,
+            Feed.POSITIONS: whole if self._lists_coins else NOT_GIVEN, Feed.BALANCES: whole, Feed.OPEN_ORDERS: whole,
             Feed.CLOSED_ORDERS: past, Feed.FILLS: past,
         }  # fmt: skip
+
+    @property
+    def _lists_coins(self) -> bool:
+        """Say whether the venue gives positions, and coins among them."""
+        return self.coins_are_positions or any(m.kind is not Kind.SPOT for m in self.exchange.markets.values())
 
     def _base(self, market: Market, qty: Decimal) -> Decimal:
         return qty * market.contract_size if market.kind is Kind.LINEAR else qty
@@ -144,7 +152,7 @@ class SimVenue:
             symbol, price = spelt(market), self.exchange.prices[market.symbol]
             if market.kind is Kind.SPOT:
                 qty = holder.balance(market.base)
-                if self.coins_are_positions and qty:
+                if self._lists_coins and qty:
                     legs.append(Leg(symbol, qty, price))
                 continue
             for (name, _), position in sorted(holder.positions.items()):

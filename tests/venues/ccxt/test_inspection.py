@@ -1,12 +1,15 @@
 """What the doctor finds at an exchange."""
 
+from decimal import Decimal
+
 import pytest
 from tests.sim.worlds import NOW, spot_exchange
 from tests.venues.ccxt.accounts import canned, served, venue
 from tests.venues.ccxt.test_envelopes import WELL
 
-from trueup.ports import Check
-from trueup.venues.ccxt.inspection import MAY_WITHDRAW, _flag, _word
+from trueup.ports import Check, ReadScope
+from trueup.venues.ccxt.inspection import RIGHTS as TABLE
+from trueup.venues.ccxt.inspection import _flag, _word
 
 RIGHTS = "/sapi/v1/account/apiRestrictions"
 
@@ -70,8 +73,67 @@ def test_each_table_of_rights_reads_yes_and_no() -> None:
     assert not _word("withdraw", "data")({"data": [{"perm": "read_only"}]})
 
 
-@pytest.mark.parametrize("name", MAY_WITHDRAW)
+@pytest.mark.parametrize("name", TABLE)
 def test_ccxt_knows_the_calls_of_the_table(name: str) -> None:
     import ccxt
 
-    assert callable(getattr(getattr(ccxt, name)(), MAY_WITHDRAW[name][0]))
+    assert callable(getattr(getattr(ccxt, name)(), TABLE[name].method))
+
+
+@pytest.mark.parametrize(("trades", "said"), [(True, "it may trade, which trueup does not need"), (False, "not trade")])
+def test_whether_the_key_may_trade_is_told(trades: bool, said: str) -> None:
+    with canned({**WELL, RIGHTS: {"enableWithdrawals": False, "enableSpotAndMarginTrading": trades}}) as (url, _):
+        check = found(venue(url).inspect())["rights of the key"]
+    assert check.ok
+    assert said in check.found
+
+
+def test_each_exchange_of_the_table_tells_trading_as_it_does() -> None:
+    assert TABLE["bybit"].trades({"result": {"readOnly": 0}})
+    assert not TABLE["bybit"].trades({"result": {"readOnly": 1}})
+    assert TABLE["okx"].trades({"data": [{"perm": "read_only,trade"}]})
+    assert not TABLE["okx"].trades({"data": [{"perm": "read_only", "acctLv": "trade"}]})
+    assert not TABLE["okx"].trades({"data": []})
+    assert TABLE["kucoin"].trades({"data": {"permission": "General,Trade"}})
+
+
+def test_how_far_each_feed_reaches_is_told_and_none_that_is_well_has_failed() -> None:
+    with served(spot_exchange()) as url:
+        checks = found(venue(url).inspect(ReadScope(NOW - 1000, ("BTC/USDT",))))
+    assert checks["feed fills"].found.startswith("complete, back to ")
+    assert checks["feed closed_orders"].found.startswith("complete, back to ")
+    assert checks["feed positions"].found == "not given: a spot account has balances, no positions"
+    assert not [check for check in checks.values() if check.ok and "failed" in check.found]
+
+
+def test_what_a_run_would_read_is_what_is_proven() -> None:
+    """The trap: with a misspelt market in `symbols` the doctor read none, and called a feed partial that is whole."""
+    with canned(WELL) as (url, server):
+        account = venue(url, always_read=("DOGE/USDT",))
+        checks = found(account.inspect(ReadScope(NOW - 1000, ("BTC/USDT",))))
+        alone = found(account.inspect())
+    assert not checks["symbol DOGE/USDT"].ok
+    assert checks["feed closed_orders"].ok
+    assert alone["feed closed_orders"].ok
+    assert any("symbol=BTCUSDT" in path for path in server.asked)
+
+
+def test_a_refused_key_is_configuration() -> None:
+    refused = (401, {}, b'{"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}')
+    answers = {**WELL, **dict.fromkeys([path for path in WELL if "time" not in path and "Info" not in path], refused)}
+    with canned(answers) as (url, _):
+        check = found(venue(url).inspect())["key"]
+    assert (check.ok, check.exit_code) == (False, 2)
+
+
+def test_what_is_declared_as_external_and_not_held_is_one_message() -> None:
+    with canned(WELL) as (url, _):
+        account = venue(url, external_assets={"NOPE": Decimal(3)})
+        check = found(account.inspect())["asset NOPE"]
+        snapshot = account.read(ReadScope(NOW - 1000, ("BTC/USDT",)))
+    assert (check.ok, check.found, check.do) == (
+        False, "nothing is held, and 3 is declared as external", "Correct external_assets.",
+    )  # fmt: skip
+    assert not snapshot.malformed
+    assert snapshot.unknown_assets == {"NOPE": check.found}
+    assert snapshot.balances == {"BTC": Decimal("0.6")}

@@ -6,7 +6,7 @@ not reach back, is left alone. The price is the venue's mark or none, never inve
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -18,6 +18,7 @@ from trueup.core.repair.plan import AccountFacts, AccountPlan
 from trueup.core.repair.reach import PositionReach
 from trueup.core.repair.rows import NO_PRICE, PARITY, PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import Slice
+from trueup.core.snapshot import Snapshot
 from trueup.core.tags import PREFIX_CHARS, Tag, TagReader
 
 MARK = "mark"
@@ -54,7 +55,8 @@ class ParityFacts:
     """What a look at an account depends on.
 
     `tagged` are the trades (profile, trade id) whose entry is attributed by tag, `touched` those that were healed in
-    this run; `dust` is the size up to which a position is flat.
+    this run; `unsettled` says by token about which order ledger and venue still disagree. `dust` is the size up to
+    which a position is flat.
     """
 
     facts: AccountFacts
@@ -65,6 +67,7 @@ class ParityFacts:
     needs_tag: bool
     grace_ms: int
     dust: Decimal
+    unsettled: Mapping[str, str] = field(default_factory=dict)
 
 
 @exactly
@@ -87,17 +90,32 @@ def look(about: ParityFacts) -> list[SliceLook]:
             continue
         holding, key = holdings.of(trade.symbol), (trade.profile_id, trade.trade_id)
         silent = trade.detail or trade.defect or reach.why_not(trade) or holding.unknown
+        silent = silent or _omitted(facts.snapshot, trade, holding, dust)
         if silent:
             state, why = Look.UNKNOWN, silent
         elif trade.token in agreeing or not holding.is_flat(dust):
             state, why = Look.CLEAN, ""
         elif key in about.touched:
             state, why = Look.WAITS, "the trade was healed in this run"
+        elif trade.token in about.unsettled:
+            state, why = Look.WAITS, f"an order of the symbol is not settled: {about.unsettled[trade.token]}"
         else:
             state, why = _by_evidence(decisions.get((*key, trade.token)))
         attributed = key in about.tagged or not about.needs_tag
         found.append(SliceLook(trade, state, why, attributed, holding, notional_of(trade, holding)))
     return found
+
+
+def _omitted(snapshot: Snapshot, trade: Slice, holding: Holding, dust: Decimal) -> str | None:
+    """Return why a symbol that is missing from the positions is not proven flat: its coin stands among the balances.
+
+    Some brokers' lists of positions leave out an asset that the account holds.
+    """
+    asset = snapshot.symbols.base_asset(trade.symbol)
+    held = (snapshot.balances or {}).get(asset, Decimal(0)) if asset is not None else Decimal(0)
+    if not holding.is_flat(dust) or abs(held) <= dust:
+        return None
+    return f"the venue lists no position in {trade.symbol}, and a balance of {plain(held)} {asset}"
 
 
 def _agreeing(slices: Iterable[Slice], holdings: Holdings, dust: Decimal) -> set[str]:
@@ -162,13 +180,17 @@ def may_close(looks: Iterable[SliceLook], facts: AccountFacts, dust: Decimal) ->
     """Return which confirmed ghosts may be closed so that the ledger never passes the venue's flat position.
 
     The ghosts of a symbol are closed together where that ends at what the venue holds; else one by one in their
-    order, each only if the ledger moves towards the venue.
+    order, each only if the ledger moves towards the venue. Where trades of both sides are open, they may cancel each
+    other out at a venue that nets them: which of them is gone cannot be told, so that none is closed.
     """
     by_token: dict[str, list[SliceLook]] = {}
     for item in looks:
         by_token.setdefault(item.trade.token, []).append(item)
     chosen: list[SliceLook] = []
     for token, items in sorted(by_token.items()):
+        open_here = [s for s in facts.slices if s.token == token and s.is_open]
+        if len({trade.entry_side for trade in open_here}) > 1:
+            continue
         start = ledger = sum((s.signed_open for s in facts.slices if s.token == token), Decimal(0))
         for group in (items, *([item] for item in items)):
             left = [item for item in group if item not in chosen]

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from trueup import __version__
-from trueup.surfaces.api.doors import OPEN, PERMISSION
+from trueup.surfaces.api.doors import OPEN, PERMISSION, REPEATABLE
 from trueup.surfaces.api.problems import MEDIA_TYPE, Kind, Problem
 
 ABOUT = """\
@@ -44,6 +44,7 @@ def _complete(schema: dict[str, Any]) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer", "description": "A token of `trueup token create`."}
     }
     for method, operation in operations(schema):
+        operation.pop(REPEATABLE, None)
         is_open = operation[PERMISSION] == OPEN
         operation["security"] = [] if is_open else [{"bearer": []}]
         operation["responses"].pop("422", None)

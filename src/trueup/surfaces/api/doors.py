@@ -1,7 +1,7 @@
 """What a route asks of its caller, and what it is handed: the App in the caller's name, and requests done once."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Annotated, Any
@@ -20,10 +20,13 @@ from trueup.service.tokens import Permission
 from trueup.surfaces.api.background import Background
 from trueup.surfaces.api.front import caller_of
 from trueup.surfaces.api.options import ApiOptions
-from trueup.surfaces.api.problems import Kind, ProblemError, unexpected
+from trueup.surfaces.api.problems import FieldError, Kind, ProblemError, shown, unexpected
 
 PERMISSION = "x-permission"
 """Where a route's description says what it asks for."""
+
+REPEATABLE = "x-repeatable"
+"""Where it says which of its parameters may be given more than once."""
 
 OPEN = "none"
 REPLAYED = "Idempotency-Replayed"
@@ -32,9 +35,9 @@ _RETRY_SECONDS = 1
 _log = logging.getLogger("trueup.api")
 
 
-def needs(permission: Permission) -> dict[str, Any]:
-    """Return what a route's decorator is given to ask for a permission."""
-    return {"openapi_extra": {PERMISSION: permission.value}}
+def needs(permission: Permission, repeatable: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return what a decorator is given to ask for a permission; `repeatable` names parameters that are lists."""
+    return {"openapi_extra": {PERMISSION: permission.value, REPEATABLE: list(repeatable)}}
 
 
 def open_to_all() -> dict[str, Any]:
@@ -48,6 +51,7 @@ class Guarded(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Any]:
         """Return the handler, with the question before it."""
         inner, wanted = super().get_route_handler(), permission_of(self)
+        lists = frozenset((self.openapi_extra or {}).get(REPEATABLE, ()))
 
         async def handle(request: Request) -> Response:
             caller = caller_of(request)
@@ -55,6 +59,7 @@ class Guarded(APIRoute):
                 raise ProblemError(
                     Kind.FORBIDDEN, f"The role {caller.token.role} may not {wanted}.", "Use a token of another role."
                 )
+            _refuse_repeated(request, lists)
             try:
                 return await inner(request)
             except (ProblemError, TrueupError, HTTPException, RequestValidationError):
@@ -63,6 +68,14 @@ class Guarded(APIRoute):
                 return unexpected(error)
 
         return handle
+
+
+def _refuse_repeated(request: Request, lists: Collection[str]) -> None:
+    """Refuse a parameter that is given twice and is no list: one of the two would be overlooked."""
+    for name in request.query_params:
+        if name not in lists and len(request.query_params.getlist(name)) > 1:
+            place = FieldError(where=f"query.{shown(name)}", what="It is given more than once.")
+            raise ProblemError(Kind.INVALID, f"{place.where}: {place.what}", "Give it once.", errors=[place])
 
 
 def permission_of(route: APIRoute) -> Permission | None:

@@ -5,7 +5,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 from uuid import uuid4
@@ -36,7 +36,7 @@ class Kind(Enum):
     TOO_LARGE = (413, "The request is too large")
     MISDIRECTED = (421, "This host name is not served")
     INVALID = (422, "The request is not as it must be")
-    KEY_REUSED = (422, "The key belongs to another request")
+    KEY_REUSED = (409, "The key belongs to another request")
     TOO_MANY = (429, "Too many requests")
     UNEXPECTED = (500, "trueup failed unexpectedly")
     CANNOT_KNOW = (503, "It cannot be known now")
@@ -149,10 +149,10 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 def _where(item: Mapping[str, Any]) -> str:
     place = [str(part) for part in item["loc"]]
-    return _shown(".".join(place[:1] if item["type"] == "json_invalid" else place))
+    return shown(".".join(place[:1] if item["type"] == "json_invalid" else place))
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Return the name of a place as it may be repeated: of an unknown field it is the client's own text."""
     return text[:100].encode("ascii", "backslashreplace").decode()
 
@@ -164,9 +164,22 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == Kind.NOT_FOUND.status:
         return response_of(ProblemError(Kind.NOT_FOUND, "There is nothing at this path.", "See /docs.", headers))
     if error.status_code == Kind.METHOD_NOT_ALLOWED.status:
+        headers["Allow"] = ", ".join(methods_at(request.app.routes, request.url.path)) or headers.get("Allow", "")
         told = f"{request.method} is not allowed here."
         return response_of(ProblemError(Kind.METHOD_NOT_ALLOWED, told, "See /docs.", headers))
     return response_of(ProblemError(Kind.INVALID, "The request cannot be read.", "See /docs.", headers))
+
+
+def methods_at(routes: Iterable[Any], path: str) -> list[str]:
+    """Return every method that is answered at a path; the framework itself names those of the first route alone."""
+    found: set[str] = set()
+    for route in routes:
+        inner = getattr(route, "original_router", None)  # FastAPI keeps what was included as it was
+        if inner is not None:
+            found.update(methods_at(inner.routes, path))
+        elif hasattr(route, "path_regex") and route.path_regex.match(path):
+            found.update(route.methods or ())
+    return sorted(found)
 
 
 async def _unforeseen(_: Request, error: Exception) -> Response:

@@ -11,7 +11,21 @@ from typer.core import TyperGroup
 
 from trueup import __version__
 from trueup.core.errors import TrueupError
-from trueup.surfaces.cli import audit, backfill, check, explain, mode, reconcile, serve, setup, sim, token, venue
+from trueup.surfaces.cli import (
+    alerts,
+    audit,
+    backfill,
+    check,
+    explain,
+    mode,
+    reconcile,
+    serve,
+    setup,
+    sim,
+    token,
+    venue,
+    worker,
+)
 from trueup.surfaces.cli.options import EXIT_CODES_OF_CHECKS
 from trueup.surfaces.cli.output import BAD, note
 from trueup.surfaces.cli.session import Demo, Session, Trial
@@ -59,7 +73,9 @@ def _program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     program.callback()(_root)
-    for commands in (setup, check, reconcile, backfill, mode, audit, explain, venue, sim, token, serve):
+    for commands in (
+        setup, check, reconcile, backfill, mode, audit, alerts, explain, venue, sim, token, serve, worker,
+    ):  # fmt: skip
         commands.register(program)
     return program
 

@@ -7,6 +7,8 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Event, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ Piece = str | tuple[str, str]
 """Text, or text with a style (`bold red`)."""
 
 _FEW = 100
+
+FIRST_WORD_S, NEXT_WORD_S = 5.0, 15.0
+"""After how many seconds long work says on stderr what it is at, and how often then."""
 
 GOOD, BAD, WARN, FAINT, STRONG = "green", "bold red", "yellow", "dim", "bold"
 
@@ -46,9 +51,13 @@ def remark(text: str) -> None:
 
 @contextmanager
 def working(text: str) -> Iterator["Progress"]:
-    """Show on a terminal what long work is at; what is yielded takes the next text, and how far it is if known."""
+    """Show what long work is at; what is yielded takes the next text, and how far it is if known.
+
+    On a terminal it moves; elsewhere a line says so after some seconds, and again later.
+    """
     if not sys.stderr.isatty():
-        yield lambda what, done=0, total=None: None  # noqa: ARG005  # the names are the protocol's
+        with _slow_work(text) as tell:
+            yield tell
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -64,6 +73,26 @@ def working(text: str) -> Iterator["Progress"]:
                 progress.refresh()  # many steps are drawn by the clock instead, which costs them nothing
 
         yield tell
+
+
+@contextmanager
+def _slow_work(text: str) -> Iterator["Progress"]:
+    """Say on stderr what work is at that takes long."""
+    at, over, began = [text], Event(), monotonic()
+
+    def watch() -> None:
+        wait = FIRST_WORD_S
+        while not over.wait(wait):
+            note(f"still at work: {at[0]} ({monotonic() - began:.0f} s)")
+            wait = NEXT_WORD_S
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda what, done=0, total=None: at.__setitem__(0, what)  # noqa: ARG005  # the names are the protocol's
+    finally:
+        over.set()
+        watcher.join()
 
 
 def clean(text: str) -> str:

@@ -1,6 +1,9 @@
 """The command serve: the HTTP API, until it is told to stop."""
 
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +15,7 @@ from trueup.surfaces.cli.output import STRONG, note, print_json, say
 from trueup.surfaces.cli.session import open_app
 
 if TYPE_CHECKING:
+    from trueup.service.app import App
     from trueup.service.tokens import NewToken
 
 PORT = 8787
@@ -37,6 +41,9 @@ def serve(
     behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help="A proxy with TLS is the only way to reach it.")
     ] = False,
+    with_worker: Annotated[
+        bool, typer.Option("--with-worker", help="Reconcile every account in this process, too.")
+    ] = False,
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Serve the HTTP API, described at /docs, until it is told to stop.
@@ -50,6 +57,7 @@ def serve(
         from trueup.surfaces.api.app import create_app
         from trueup.surfaces.api.options import ApiOptions
         from trueup.surfaces.api.serving import Place, listening, serving, until_stopped
+        from trueup.surfaces.metrics import render
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"The HTTP API needs the Python package {error.name}, which is not installed.",
@@ -57,17 +65,46 @@ def serve(
         ) from None
     from trueup.service.tokens import first_token
 
-    app = open_app(context)
+    app = open_app(context, logs="info")
     place = Place(host, port, tls_cert, tls_key, behind_proxy)
     options = ApiOptions(
-        metrics_open=place.on_loopback, hosts=place.hosts, behind_proxy=behind_proxy, secure=place.secure
+        metrics=lambda: render(app),
+        metrics_open=place.on_loopback,
+        hosts=place.hosts,
+        behind_proxy=behind_proxy,
+        secure=place.secure,
     )
     with until_stopped() as stop, listening(place) as listener:
         made = first_token(app, alone=place.on_loopback)
-        with serving(create_app(app, options), place, listener, stop) as url:
+        with serving(create_app(app, options), place, listener, stop) as url, _working(app, with_worker, stop):
             _tell(url, made, form)
             stop.wait()
         note("stopped")
+
+
+@contextmanager
+def _working(app: "App", wanted: bool, stop: threading.Event) -> Iterator[None]:
+    """Work beside the server, where that is wanted; a worker that ends by a defect stops the server with it."""
+    if not wanted:
+        yield
+        return
+    from trueup.service.worker import Worker
+
+    worker = Worker(app)
+
+    def work() -> None:
+        try:
+            worker.run()
+        finally:
+            stop.set()
+
+    thread = threading.Thread(target=work, name="worker")
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop.set()
+        thread.join()
 
 
 def _tell(url: str, made: "NewToken | None", form: Format) -> None:

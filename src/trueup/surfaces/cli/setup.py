@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def register(program: typer.Typer) -> None:
     """Add the commands."""
     add_command(program, init, EXIT_CODES)
-    add_command(program, demo, "Exit codes: 0 all went as told, 1 it did not or was refused, 2 the folder is unusable.")
+    add_command(program, demo, "Exit codes: 0 all went as told, 1 it did not, 2 the folder is unusable.")
     add_command(
         program, doctor, "Exit codes: 0 all is well, else the worst failure's: 2 configuration, 3 inconclusive."
     )

@@ -28,7 +28,7 @@ def serve(
         str, typer.Option("--venue", metavar="NAME", help="Whose API it speaks: alpaca, binance or binanceusdm.")
     ] = "alpaca",
     folder: Annotated[
-        Path, typer.Option("--folder", metavar="DIR", help="Where the bot's ledger and trueup.toml are laid down.")
+        Path, typer.Option("--folder", metavar="DIR", help="The bot's ledger and trueup.toml; made anew at each start.")
     ] = Path("trueup-sim"),
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="On 127.0.0.1; 0 takes a free one.")] = _PORT,
     seed: Annotated[int, typer.Option("--seed", help="Another seed is another week, and other faults.")] = 0,
@@ -42,7 +42,8 @@ def serve(
     """Serve a simulated exchange on this machine, with a bot's week on it.
 
     It speaks a real venue's API over HTTP, so that the real client library talks to it unchanged but for its address.
-    A folder with the bot's ledger and a trueup.toml is laid down beside it; it answers until Ctrl-C.
+    A folder with the bot's ledger and a trueup.toml is laid down beside it, in place of an earlier one: what you
+    changed there is gone then. No folder but one of its own is touched. It answers until Ctrl-C.
 
     Example: trueup sim serve --venue binance --fault html_200=0.1
     """
@@ -50,6 +51,8 @@ def serve(
     with session.trial(venue, folder, port, seed, _faults(fault or [])) as place:
         say(place.about)
         say("It answers at ", (place.url, STRONG), f"; the bot's folder is {place.folder}.")
+        if place.anew:
+            say("The folder was made anew: the earlier ledger, its audit and trueup.toml are gone.")
         say()
         say("In another terminal:")
         say(f"   cd {shlex.quote(str(place.folder))}")

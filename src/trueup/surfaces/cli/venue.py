@@ -50,6 +50,9 @@ def snapshot(
         return report.exit_code
     say((account, STRONG), f" written to {out}, as of {report.document.get('as_of')}")
     for name, entry in report.coverage.items():
+        if entry.get("given") is False:
+            say(f"  {name}: not given", f": {entry['reason']}" if entry.get("reason") else "")
+            continue
         good = entry.get("state") == "complete"
         since = f", since {entry['since']}" if entry.get("since") else ""
         reason = f": {entry['reason']}" if entry.get("reason") else ""

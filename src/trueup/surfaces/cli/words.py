@@ -4,10 +4,12 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from trueup.core.decimals import plain
 from trueup.core.times import iso
 from trueup.surfaces.cli.output import FAINT, WARN, Piece
 
 if TYPE_CHECKING:
+    from trueup.core.repair.rows import ExitRow
     from trueup.core.snapshot import Coverage, Snapshot
 
 _AS_OF = {"file_time": ", which is when the file was changed", "clock": ", by this machine's clock"}
@@ -64,6 +66,11 @@ def _coverage(name: str, cover: "Coverage") -> Piece:
     if cover.complete:
         return f"{name} complete{reach}"
     return (f"{name} {cover.state.value.upper()}{reach}: {cover.reason or 'no reason given'}", WARN)
+
+
+def price_of(row: "ExitRow") -> str:
+    """Write a row's price; one that nobody reported is none, and stands as 0 in the ledger's column."""
+    return plain(row.price) if row.price_source != "none" else "none"
 
 
 def nobodys(symbols: Sequence[str]) -> str:

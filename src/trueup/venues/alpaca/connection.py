@@ -19,6 +19,7 @@ from trueup.ports.secrets import Secrets
 from trueup.venues.alpaca.errors import WrongAnswer, judge_with
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller
+from trueup.venues.calls.causes import without_page
 from trueup.venues.calls.limits import shared_limit
 from trueup.venues.calls.verdicts import CallFailed, Kind
 from trueup.venues.calls.wire import Wire, bound
@@ -63,7 +64,7 @@ class _StrictResponse(Response):
         except UnicodeDecodeError:
             raise WrongAnswer(f"{named} with a body that is not UTF-8") from None
         if text.lstrip().startswith("<"):
-            raise WrongAnswer(f"{named} with an HTML page: {' '.join(text.split())}")
+            raise WrongAnswer(f"{named} with {without_page(' '.join(text.split()))}")
         try:
             return read_text(named, text)
         except CannotKnow as error:

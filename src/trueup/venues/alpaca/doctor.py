@@ -1,11 +1,12 @@
 """The doctor's look at an Alpaca account: what must be well before its books are worth comparing."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from trueup.core.errors import CannotKnow
 from trueup.core.snapshot import Feed, Snapshot
 from trueup.core.times import iso
-from trueup.ports import Check, ReadScope
+from trueup.ports import EVERYTHING, Check, ReadScope
 from trueup.venues.alpaca.connection import Connection, part
 from trueup.venues.alpaca.reading import LARGE_SKEW_MS, read_clock
 from trueup.venues.calls.account import LiveAccount
@@ -18,8 +19,13 @@ _PAPER_ACCOUNT, _PAPER_KEY = "PA", "PK"
 _GET_KEYS = "Make a key at Alpaca for this account, and put it into the environment variables that key_env names."
 
 
-def inspect(connection: Connection, account: LiveAccount, read: Callable[[ReadScope], Snapshot]) -> list[Check]:
-    """Prove the set-up at Alpaca; whatever cannot be looked at is a finding too."""
+def inspect(
+    connection: Connection,
+    account: LiveAccount,
+    read: Callable[[ReadScope], Snapshot],
+    scope: ReadScope = EVERYTHING,
+) -> list[Check]:
+    """Prove the set-up at Alpaca by what a run would read; whatever cannot be looked at is a finding too."""
     try:
         row = connection.record("account", "/account", needs=("id", "status"))
     except CallFailed as failed:
@@ -28,7 +34,7 @@ def inspect(connection: Connection, account: LiveAccount, read: Callable[[ReadSc
         return [Check("Alpaca's key", False, failed.why, do, 2 if refused else 3)]
     checks = [Check("Alpaca's key", True, "accepted")]
     checks += [_kind_of_key(account, row), *_state(row), _clock(connection, account)]
-    checks += _feeds(account, read)
+    checks += _feeds(account, read, scope)
     checks += [_symbol(connection, symbol) for symbol in account.always_read]
     checks.append(_rights(account))
     return checks
@@ -68,19 +74,24 @@ def _clock(connection: Connection, account: LiveAccount) -> Check:
     return Check("clock", well, found, "" if well else "Set this machine's clock by NTP.", 0)
 
 
-def _feeds(account: LiveAccount, read: Callable[[ReadScope], Snapshot]) -> Iterator[Check]:
-    """Read the last three days, and say of each feed what came; Alpaca keeps orders and activities for good."""
+def _feeds(account: LiveAccount, read: Callable[[ReadScope], Snapshot], scope: ReadScope) -> Iterator[Check]:
+    """Read what a run would, else the last three days, and say of each feed what came.
+
+    Alpaca keeps orders and activities for good.
+    """
+    since_ms = scope.since_ms if scope.since_ms is not None else account.now_ms() - _RECENT_MS
     try:
-        snapshot = read(ReadScope(account.now_ms() - _RECENT_MS, account.always_read))
+        snapshot = read(replace(scope, since_ms=since_ms))
     except CannotKnow as error:
         yield Check("feeds", False, error.what, error.do, 3)
         return
     for feed in (Feed.POSITIONS, Feed.OPEN_ORDERS, Feed.CLOSED_ORDERS, Feed.FILLS):
         coverage = snapshot.feed(feed)
-        since = f" since {iso(coverage.since_ms)}" if coverage.since_ms is not None else ""
+        since = f", back to {iso(coverage.since_ms)}" if coverage.since_ms is not None else ""
+        forgets = "; Alpaca does not forget" if feed in (Feed.CLOSED_ORDERS, Feed.FILLS) else ""
         found = f"{coverage.state}{since}" + (f": {coverage.reason}" if coverage.reason else "")
         do = "" if coverage.complete else "Try again; if it stays, see what the reason names."
-        yield Check(f"feed {feed}", coverage.complete, f"{found}; Alpaca does not forget", do, 3)
+        yield Check(f"feed {feed}", coverage.complete, f"{found}{forgets}", do, 3)
     if snapshot.malformed:
         first = snapshot.malformed[0]
         found = f"{len(snapshot.malformed)}, the first at {first.where}: {first.why}"

@@ -11,6 +11,7 @@ from alpaca.common.exceptions import APIError
 from requests import RequestException, Response
 
 from trueup.core.errors import CannotKnow
+from trueup.venues.calls.causes import PAGE, cause_of, timed_out, without_page
 from trueup.venues.calls.verdicts import Kind, Verdict
 from trueup.venues.documents.strict_json import read_text
 
@@ -32,10 +33,18 @@ def judge_with(now_ms: Callable[[], int]) -> Callable[[Exception], Verdict | Non
         if isinstance(error, APIError):
             return _of_response(error, now_ms)
         if isinstance(error, RequestException):
-            return Verdict(Kind.RETRY, f"{type(error).__name__}: {error}")
+            return Verdict(Kind.RETRY, _of_network(error), timed_out=timed_out(error))
         return None
 
     return judge
+
+
+def _of_network(error: RequestException) -> str:
+    cause = cause_of(error)
+    if cause is None:
+        return f"{type(error).__name__}: {error}"
+    request = error.request
+    return f"{cause} ({request.method} {str(request.url).partition('?')[0]})" if request is not None else cause
 
 
 def _of_response(error: APIError, now_ms: Callable[[], int]) -> Verdict:
@@ -89,9 +98,10 @@ def _words(response: Response, said: Mapping[str, object] | None) -> str:
     if said is not None:
         parts = [str(said[name]) for name in ("code", "message") if said.get(name) is not None]
         return f"HTTP {response.status_code} {' '.join(parts)}".rstrip()
-    text = " ".join(response.text.split())
-    kind = "an HTML page" if text.startswith("<") else "no JSON" if text else "an empty body"
-    return f"HTTP {response.status_code} with {kind}" + (f": {text}" if text else "")
+    text = without_page(" ".join(response.text.split()))
+    if text.startswith(PAGE):
+        return f"HTTP {response.status_code} with {text}"
+    return f"HTTP {response.status_code} with " + (f"no JSON: {text}" if text else "an empty body")
 
 
 def _wait(response: Response, now_ms: Callable[[], int]) -> float | None:

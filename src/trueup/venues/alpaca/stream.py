@@ -13,6 +13,7 @@ from typing import Any
 
 from alpaca.trading.stream import TradingStream
 
+from trueup.ports import OnUpdate
 from trueup.ports.secrets import Secrets
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.rows.fields import printable
@@ -20,9 +21,6 @@ from trueup.venues.rows.fields import printable
 _STREAM = "stream"
 _CLOSE_S = 10.0
 _LOGGER = "alpaca.trading.stream"
-
-OnUpdate = Callable[[str, str], None]
-"""Is told the symbol and the id of an order that moved."""
 
 
 class _Stream(TradingStream):

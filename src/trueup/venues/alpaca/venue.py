@@ -7,15 +7,16 @@ the ledger holds and the list lacks; whether Alpaca lists that asset at all is a
 page of activities that is full costs one more, for what is no execution.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from trueup.core.snapshot import Snapshot, VenueOrder
-from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
+from trueup.ports import EVERYTHING, Check, OnUpdate, OrderAnswer, ReadScope, VenueActions, VenueStream
 from trueup.venues.alpaca.actions import AlpacaActions
 from trueup.venues.alpaca.connection import Connection, part
 from trueup.venues.alpaca.doctor import inspect
 from trueup.venues.alpaca.lists import Lookups, is_over
 from trueup.venues.alpaca.reading import read_document
+from trueup.venues.alpaca.stream import AlpacaStream
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller
 from trueup.venues.calls.verdicts import CallFailed, Kind
@@ -46,9 +47,13 @@ class AlpacaVenue:
         """Read what Alpaca claims; CannotKnow where nothing could be read."""
         return snapshot_of_answers(self.account.name, self.export(scope), self.account.symbols)
 
-    def inspect(self) -> list[Check]:
+    def inspect(self, scope: ReadScope = EVERYTHING) -> list[Check]:
         """Prove the set-up: keys, the account's state, clock, feeds and symbols."""
-        return inspect(self.connection, self.account, self.read)
+        return inspect(self.connection, self.account, self.read, scope)
+
+    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:
+        """Return what listens to the account's trade updates."""
+        return AlpacaStream(self.account, on_update, on_gap)
 
     def find_order(
         self,

@@ -4,13 +4,14 @@ Invariant 5 (Unknown is not flat): a call gives the venue's answer or CallFailed
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from trueup.ports.secrets import Secrets
 from trueup.venues.calls.circuit import Circuit
@@ -21,13 +22,19 @@ from trueup.venues.rows.fields import printable
 T = TypeVar("T")
 _AGAIN = (Kind.RETRY, Kind.THROTTLE, Kind.CLOCK)
 _LONGEST_WHY = 300
+_REMEMBERED = 100
+"""So many of the newest failures are remembered: a caller lives as long as its process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often one call is tried, how many run side by side, and how long a wait that the venue asks for may be."""
+    """How often one call is tried, how many run side by side, and how long a wait that the venue asks for may be.
+
+    A call that timed out is tried `attempts_timed_out` times: each has taken its whole time.
+    """
 
     attempts: int = 4
+    attempts_timed_out: int = 2
     side_by_side: int = 4
     longest_wait_s: float = 20
 
@@ -72,11 +79,12 @@ class Caller:
         self._backoff = wait_random_exponential(multiplier=0.25, max=8)
         self._count = count
         self.calls = 0
+        self.failures: deque[CallFailed] = deque(maxlen=_REMEMBERED)
 
     def ask(self, what: str, call: Callable[[], T], weight: float = 1) -> T:
         """Return the answer to a call; CallFailed where there is none to rely on, named by `what`."""
         again = Retrying(
-            stop=stop_after_attempt(self.patience.attempts),
+            stop=self._enough,
             wait=self._wait,
             retry=retry_if_exception(self._helps),
             sleep=self._sleep,
@@ -128,14 +136,14 @@ class Caller:
         """Take note of a verdict, and prepare the next attempt."""
         why = self.mask(verdict.why)
         if verdict.kind in (Kind.RETRY, Kind.THROTTLE):
-            self.circuit.failed(f"{what}: {why}")
+            self.circuit.failed(f"{what}: {why}", timed_out=verdict.timed_out)
         else:
             self.circuit.worked()
         if verdict.kind is Kind.THROTTLE and verdict.retry_after_s is not None:
             self.limit.hold(min(verdict.retry_after_s, self.patience.longest_wait_s))
         if verdict.kind is Kind.CLOCK and self._on_clock is not None:
             self._correct_clock(self._on_clock)
-        return _Judged(Verdict(verdict.kind, why, verdict.retry_after_s))
+        return _Judged(replace(verdict, why=why))
 
     def _correct_clock(self, correct: Callable[[], None]) -> None:
         """Correct for the venue's clock; where the venue fails here too, the next attempt says so."""
@@ -151,6 +159,14 @@ class Caller:
         wait = error.verdict.retry_after_s
         return error.verdict.kind in _AGAIN and (wait is None or wait <= self.patience.longest_wait_s)
 
+    def _enough(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome is not None else None
+        late = isinstance(error, _Judged) and error.verdict.timed_out
+        patience = self.patience
+        return state.attempt_number >= (
+            min(patience.attempts, patience.attempts_timed_out) if late else patience.attempts
+        )
+
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
         asked = error.verdict.retry_after_s if isinstance(error, _Judged) else None
@@ -158,4 +174,6 @@ class Caller:
 
     def _failed(self, kind: Kind, why: str) -> CallFailed:
         self._count(kind.value)
-        return CallFailed(kind, why)
+        failed = CallFailed(kind, why)
+        self.failures.append(failed)
+        return failed

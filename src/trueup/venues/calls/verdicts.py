@@ -28,11 +28,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an error means, why in the venue's words, and how many seconds the venue asks to wait."""
+    """What an error means, why in the venue's words, and how many seconds the venue asks to wait.
+
+    `timed_out` says that the venue gave no answer in the time that a call may take.
+    """
 
     kind: Kind
     why: str
     retry_after_s: float | None = None
+    timed_out: bool = False
 
 
 class CallFailed(Exception):

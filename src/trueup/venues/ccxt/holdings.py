@@ -42,6 +42,17 @@ def balance_section(
     return held or section
 
 
+def unclear_of(section: Mapping[str, object]) -> dict[str, str]:
+    """Return the assets of a section whose amount is not known, with what stands in its place."""
+    unclear: dict[str, str] = {}
+    for name, amount in section.items():
+        try:
+            read_decimal(amount)
+        except ValueError:
+            unclear[name] = str(amount)
+    return unclear
+
+
 def _amount(entry: Mapping[str, Any], declared: Decimal) -> str:
     total = entry.get("total")
     if _number(entry.get("debt")):

@@ -1,14 +1,15 @@
 """What the doctor finds at an exchange: clock, keys and what they may, feeds, and the symbols that were named."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from trueup.core.errors import CannotKnow
 from trueup.core.snapshot import Coverage, FeedState
 from trueup.core.times import iso
-from trueup.ports import Check, ReadScope
-from trueup.venues.calls.verdicts import CallFailed
+from trueup.ports import EVERYTHING, Check, ReadScope
+from trueup.venues.calls.verdicts import CallFailed, Kind
 from trueup.venues.ccxt.listing import Listed
 from trueup.venues.ccxt.reading import SKEW_MS, Reader
 from trueup.venues.ccxt.rules import DAY_MS
@@ -27,32 +28,58 @@ def _flag(*path: str) -> Rights:
     return said
 
 
-def _word(word: str, *path: str) -> Rights:
+def _word(word: str, *path: str | int) -> Rights:
     """Return the reader of a list of words, or a text of them, that stands at a path of the answer."""
 
     def said(answer: Any) -> bool:
         for name in path:
-            answer = answer.get(name) if isinstance(answer, Mapping) else None
+            if isinstance(name, int):
+                answer = answer[name] if isinstance(answer, list) and len(answer) > name else None
+            else:
+                answer = answer.get(name) if isinstance(answer, Mapping) else None
         return word in str(answer).lower()
 
     return said
 
 
-_BINANCE = ("sapi_get_account_apirestrictions", _flag("enableWithdrawals"))
-MAY_WITHDRAW: Mapping[str, tuple[str, Rights]] = {
-    "binance": _BINANCE,
-    "binancecoinm": _BINANCE,
-    "binanceusdm": _BINANCE,
-    "bybit": ("private_get_v5_user_query_api", _word("withdraw", "result", "permissions")),
-    "coinbase": ("v3_private_get_brokerage_key_permissions", _flag("can_transfer")),
-    "kucoin": ("private_get_user_api_key", _word("withdraw", "data", "permission")),
-    "okx": ("private_get_account_config", _word("withdraw", "data")),
+@dataclass(frozen=True, slots=True)
+class KeyRights:
+    """Which call of ccxt tells what a key may, and how it says that it may withdraw and trade."""
+
+    method: str
+    withdraws: Rights
+    trades: Rights
+
+
+def _binance(trades: str) -> KeyRights:
+    return KeyRights("sapi_get_account_apirestrictions", _flag("enableWithdrawals"), _flag(trades))
+
+
+RIGHTS: Mapping[str, KeyRights] = {
+    "binance": _binance("enableSpotAndMarginTrading"),
+    "binancecoinm": _binance("enableFutures"),
+    "binanceusdm": _binance("enableFutures"),
+    "bybit": KeyRights(
+        "private_get_v5_user_query_api",
+        _word("withdraw", "result", "permissions"),
+        _word("0", "result", "readOnly"),
+    ),
+    "coinbase": KeyRights("v3_private_get_brokerage_key_permissions", _flag("can_transfer"), _flag("can_trade")),
+    "kucoin": KeyRights(
+        "private_get_user_api_key", _word("withdraw", "data", "permission"), _word("trade", "data", "permission")
+    ),
+    "okx": KeyRights("private_get_account_config", _word("withdraw", "data"), _word("trade", "data", 0, "perm")),
 }
-"""Which call of ccxt tells what a key may, and how it says that it may withdraw."""
+"""The exchanges that tell it."""
+
+_HISTORY = ("closed_orders", "fills")
 
 
-def inspect(reader: Reader) -> list[Check]:
-    """Prove the set-up at an exchange; nothing is changed, and a failure is a finding."""
+def inspect(reader: Reader, scope: ReadScope = EVERYTHING) -> list[Check]:
+    """Prove the set-up at an exchange; nothing is changed, and a failure is a finding.
+
+    What is read is what a run would read; where that is no market at all, one is tried.
+    """
     checks = [_clock(reader)]
     try:
         listed = reader.markets()
@@ -60,13 +87,20 @@ def inspect(reader: Reader) -> list[Check]:
         return [*checks, Check("markets", False, error.what, "Check the exchange's name, base_url and the network.", 3)]
     checks.append(Check("markets", True, f"{len(listed.markets)} markets"))
     checks += [_symbol(reader, listed.resolve(symbol).markets, symbol) for symbol in reader.account.always_read]
-    symbols = reader.account.always_read or _any_market(listed)
+    named = (*scope.symbols, *reader.account.always_read)
+    tried = () if any(listed.resolve(symbol).markets for symbol in named) else _any_market(listed)
+    since = scope.since_ms if scope.since_ms is not None else reader.account.now_ms() - DAY_MS
     try:
-        document = reader.read(ReadScope(reader.account.now_ms() - DAY_MS, symbols))
+        document = reader.read(replace(scope, since_ms=since, symbols=(*scope.symbols, *tried)))
     except CannotKnow as error:
-        return [*checks, Check("key", False, error.what, "Check the key, its secret, its rights and its addresses.", 3)]
+        refused = any(failure.kind is Kind.AUTH for failure in reader.caller.failures)
+        do = "Check the key, its secret, its rights and its addresses."
+        return [*checks, Check("key", False, error.what, do, 2 if refused else 3)]
     checks.append(Check("key", True, "the venue answers it"))
-    checks.append(_withdrawals(reader))
+    checks.append(_rights(reader))
+    unclear = document.get("unknown_assets")
+    assert isinstance(unclear, Mapping)
+    checks += [_asset(reader, name, why) for name, why in unclear.items()]
     coverage = document["coverage"]
     assert isinstance(coverage, Mapping)
     return [*checks, *(_feed(name, entry) for name, entry in coverage.items())]
@@ -99,26 +133,38 @@ def _symbol(reader: Reader, markets: tuple[str, ...], symbol: str) -> Check:
     return Check(f"symbol {symbol}", False, f"it may mean {' or '.join(markets)}", "Spell it as one of them.", 2)
 
 
-def _withdrawals(reader: Reader) -> Check:
-    """Warn of a key that may withdraw: trueup never needs that."""
+def _rights(reader: Reader) -> Check:
+    """Say what the key may, and warn of one that may withdraw: trueup never needs that."""
     name = "rights of the key"
-    known = MAY_WITHDRAW.get(reader.exchange)
+    known = RIGHTS.get(reader.exchange)
     advice = "Use a key that cannot withdraw."
     if known is None or reader.account.sandbox:
         return Check(name, True, "the exchange does not say what the key may", advice, 0)
-    method, may = known
     try:
-        answer = reader.caller.ask(method, partial(reader.client.call, method), weight=0)
+        answer = reader.caller.ask(known.method, partial(reader.client.call, known.method), weight=0)
     except CallFailed as failed:
         return Check(name, True, f"not known: {failed.why}", advice, 0)
-    if may(answer.value):
-        return Check(name, False, "it may withdraw", advice, 0)
-    return Check(name, True, "it cannot withdraw")
+    trades = "it may trade" if known.trades(answer.value) else "it may read and not trade"
+    if known.withdraws(answer.value):
+        return Check(name, False, f"{trades}, and it may withdraw", advice, 0)
+    if known.trades(answer.value) and not reader.account.allow_flatten:
+        trades += ", which trueup does not need"
+    return Check(name, True, f"{trades}; it cannot withdraw")
+
+
+def _asset(reader: Reader, name: str, why: str) -> Check:
+    declared = {reader.account.symbols.asset(asset) for asset in reader.account.external_assets}
+    do = "Correct external_assets." if reader.account.symbols.asset(name) in declared else "Look at the account."
+    return Check(f"asset {name}", False, why, do, 0)
 
 
 def _feed(name: str, entry: Mapping[str, Any]) -> Check:
     coverage = Coverage(FeedState(entry["state"]), entry.get("reason", ""), given=entry.get("given", True))
+    if not coverage.given:
+        return Check(f"feed {name}", True, f"not given: {coverage.reason}")
     back = f", back to {entry['since']}" if "since" in entry else ""
+    if not back and coverage.complete and name in _HISTORY:
+        back = ", back to the beginning of the account"
     found = f"{coverage.state.value}{back}{': ' + coverage.reason if coverage.reason else ''}"
-    ok = coverage.complete or not coverage.given
-    return Check(f"feed {name}", ok, found, "" if ok else "See the reason; the other feeds are read all the same.", 3)
+    do = "" if coverage.complete else "See the reason; the other feeds are read all the same."
+    return Check(f"feed {name}", coverage.complete, found, do, 3)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import ccxt
 
+from trueup.venues.calls.causes import cause_of, timed_out, without_page
 from trueup.venues.calls.verdicts import Kind, Verdict
 from trueup.venues.ccxt.envelopes import BadEnvelope
 
@@ -56,7 +57,10 @@ def judge(error: Exception) -> Verdict | None:
         kind = Kind.AUTH
     elif kind in (Kind.FAIL, Kind.ABSENT) and _is_trouble(error, answered):
         kind = Kind.RETRY
-    return Verdict(kind, f"{type(error).__name__}: {_QUERY.sub('', said)}", answered.retry_after_s)
+    words = _QUERY.sub("", without_page(said))
+    cause = cause_of(error.__cause__) if error.__cause__ is not None and answered.status is None else None
+    why = f"{cause} ({words})" if cause is not None else f"{type(error).__name__}: {words}"
+    return Verdict(kind, why, answered.retry_after_s, timed_out=cause is not None and timed_out(error))
 
 
 def _is_trouble(error: Exception, answered: Answered) -> bool:

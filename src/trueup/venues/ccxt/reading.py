@@ -21,7 +21,7 @@ from trueup.venues.ccxt.client import Client
 from trueup.venues.ccxt.events import events_of
 from trueup.venues.ccxt.export import Row, is_something, order_row, position_row, sizes_and_markets, trade_rows
 from trueup.venues.ccxt.feeds import FeedRead, Feeds, balances_of
-from trueup.venues.ccxt.holdings import balance_section, debts_of, spot_legs
+from trueup.venues.ccxt.holdings import balance_section, debts_of, spot_legs, unclear_of
 from trueup.venues.ccxt.listing import Listed, Naming, Resolved, naming_of
 from trueup.venues.ccxt.paging import created
 from trueup.venues.ccxt.rules import Rules
@@ -256,7 +256,11 @@ class Reader:
         balances: dict[str, object] | None = None
         if reading.balances is not None:
             balances = balance_section(reading.balances, self.account.external_assets, self.account.symbols)
-            document["balances"] = balances
+            unclear = unclear_of(balances)
+            reading.unknown_assets = unclear | reading.unknown_assets
+            document["balances"] = {n: amount for n, amount in balances.items() if n not in unclear} or dict.fromkeys(
+                unclear, "0"
+            )
         if reading.positions is not None:
             why = reading.coverage[Feed.BALANCES].reason or "balances are not known"
             document["positions"] = [

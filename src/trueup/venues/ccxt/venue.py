@@ -1,12 +1,12 @@
 """An account at any exchange that ccxt knows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 from trueup.core.errors import ConfigurationError
 from trueup.core.snapshot import Snapshot
-from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
+from trueup.ports import EVERYTHING, Check, OnUpdate, OrderAnswer, ReadScope, VenueActions, VenueStream
 from trueup.ports.secrets import Secrets
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.calls.caller import Caller, Patience
@@ -79,9 +79,13 @@ class CcxtVenue:
         """Read what the exchange claims; CannotKnow where nothing could be read."""
         return snapshot_of_answers(self.account.name, self.export(scope), self.account.symbols)
 
-    def inspect(self) -> list[Check]:
+    def inspect(self, scope: ReadScope = EVERYTHING) -> list[Check]:
         """Prove the set-up at the exchange: its clock, the key and its rights, the feeds and the named symbols."""
-        return inspect(self.reader)
+        return inspect(self.reader, scope)
+
+    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:  # noqa: ARG002  # none
+        """Return None: the exchanges are read at their due times."""
+        return None
 
     def find_order(
         self,

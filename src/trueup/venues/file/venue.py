@@ -1,14 +1,14 @@
 """The file venue: one export of one account, a file or a folder of files."""
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from trueup.core.errors import CannotKnow, ConfigurationError
 from trueup.core.repair.reach import BEGINNING, order_feed_reach
 from trueup.core.snapshot import Feed, Snapshot
 from trueup.core.symbols import Symbols
-from trueup.ports import EVERYTHING, Check, OrderAnswer, ReadScope, VenueActions
+from trueup.ports import EVERYTHING, Check, OnUpdate, OrderAnswer, ReadScope, VenueActions, VenueStream
 from trueup.venues.documents.parts import Part, read_part
 from trueup.venues.documents.snapshots import snapshot_of
 from trueup.venues.documents.strict_json import read_json, shown_path, unreadable
@@ -46,9 +46,13 @@ class FileVenue:
             f"The venue of account {self.account} is an export already: {shown_path(self.path)}.", "Copy that."
         )
 
-    def inspect(self) -> list[Check]:
+    def inspect(self, scope: ReadScope = EVERYTHING) -> list[Check]:  # noqa: ARG002  # there is nothing to ask
         """Return nothing: all that there is to prove about a file is that it can be read."""
         return []
+
+    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:  # noqa: ARG002  # none
+        """Return None: a file tells nothing by itself."""
+        return None
 
     def find_order(
         self,

@@ -15,4 +15,4 @@ def upgrade() -> None:
     if not inspect(connection).has_table("trade_history"):
         return  # somebody dropped it; it is made anew with all of its indexes
     name = "idx_trade_history_profile_id_closed_at"
-    connection.execute(text(f"CREATE INDEX {name} ON trade_history (profile_id, closed_at)"))
+    connection.execute(text(f"CREATE INDEX IF NOT EXISTS {name} ON trade_history (profile_id, closed_at)"))

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from trueup.surfaces.api.models.parts import Amount, Answer, Asked, Moment, Name, PageQuery, Query, Reason
+from trueup.surfaces.api.models.parts import Amount, Answer, Asked, Moment, Name, PageQuery, Query, Reason, WaitSeconds
 
 
 class AuditItem(Answer):
@@ -94,7 +94,7 @@ class UndoAsked(Asked):
     """A batch that is to be taken back, or put in force again."""
 
     reason: Reason
-    wait_seconds: int = Field(default=0, ge=0, le=30, description="How long to wait for another run on the account.")
+    wait_seconds: WaitSeconds = 0
 
 
 class Undone(Answer):

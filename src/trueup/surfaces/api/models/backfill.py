@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from trueup.surfaces.api.models.audit import AuditItem
 from trueup.surfaces.api.models.parts import (
@@ -15,11 +15,21 @@ from trueup.surfaces.api.models.parts import (
     Name,
     Quarantined,
     SymbolName,
+    WaitSeconds,
 )
 
 
 class BackfillAsked(Asked):
     """A run of the backfill: a dry run, or the apply of a plan that was reviewed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {"apply": {"const": False}, "plan": {"type": "null"}}},
+                {"properties": {"apply": {"const": True}, "plan": {"type": "string"}}, "required": ["apply", "plan"]},
+            ]
+        }
+    )
 
     instance_ids: list[Name] | None = Field(
         default=None, min_length=1, max_length=200, description="These profiles; every enabled one if left out."
@@ -30,7 +40,7 @@ class BackfillAsked(Asked):
     plan: str | None = Field(
         default=None, pattern="^[0-9a-f]{64}$", description="The plan hash of the dry run that was reviewed."
     )
-    wait_seconds: int = Field(default=0, ge=0, le=30, description="How long to wait for another run on the account.")
+    wait_seconds: WaitSeconds = 0
 
     @model_validator(mode="after")
     def _needs_a_plan(self) -> "BackfillAsked":

@@ -14,6 +14,7 @@ from trueup.surfaces.api.models.parts import (
     Quarantined,
     Query,
     SymbolName,
+    UnknownThing,
 )
 from trueup.surfaces.api.models.reconciling import RunStatus
 
@@ -23,13 +24,6 @@ class CheckQuery(Query):
 
     instance_id: list[Name] = Field(default_factory=list, max_length=200, description="These profiles.")
     symbol: list[SymbolName] = Field(default_factory=list, max_length=200, description="These symbols.")
-
-
-class UnknownThing(Answer):
-    """What could not be compared, and why."""
-
-    what: str
-    why: str
 
 
 class CheckedAccount(Answer):

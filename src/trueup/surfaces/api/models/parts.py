@@ -2,7 +2,7 @@
 
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 Item = TypeVar("Item")
 
@@ -16,6 +16,18 @@ Reason = Annotated[
     str,
     StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"),
     Field(description="Why; it is kept for those who ask later."),
+]
+
+
+def _whole(value: object) -> object:
+    """Return a number without its empty fraction: in JSON, 10.0 is as whole as 10."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WaitSeconds = Annotated[
+    int,
+    Field(ge=0, le=30, description="How long to wait for another run on the account."),
+    BeforeValidator(_whole),
 ]
 
 Amount = Annotated[str, Field(description="An exact decimal, as text.", examples=["0.5"])]
@@ -76,4 +88,11 @@ class Quarantined(Answer):
     """An order of the venue's that is withheld from automatic repair."""
 
     exchange_order_id: str
+    why: str
+
+
+class UnknownThing(Answer):
+    """What could not be compared, and why."""
+
+    what: str
     why: str

@@ -5,7 +5,19 @@ from typing import Any
 
 from pydantic import Field
 
-from trueup.surfaces.api.models.parts import Amount, Answer, Asked, FeedCoverage, Moment, Name, PageQuery, SymbolName
+from trueup.core.reconcile.records import BreakState
+from trueup.surfaces.api.models.parts import (
+    Amount,
+    Answer,
+    Asked,
+    FeedCoverage,
+    Moment,
+    Name,
+    PageQuery,
+    Reason,
+    SymbolName,
+    UnknownThing,
+)
 
 
 class RunStatus(StrEnum):
@@ -15,18 +27,6 @@ class RunStatus(StrEnum):
     OK = "OK"
     MISMATCH = "MISMATCH"
     INCONCLUSIVE = "INCONCLUSIVE"
-
-
-class BreakState(StrEnum):
-    """Where a break is between being seen and being gone."""
-
-    OPEN = "open"
-    WAITING = "waiting"
-    CONFIRMED = "confirmed"
-    HEALED = "healed"
-    QUARANTINED = "quarantined"
-    ACKNOWLEDGED = "acknowledged"
-    RESOLVED = "resolved"
 
 
 class ReconcileAsked(Asked):
@@ -80,6 +80,7 @@ class BreakItem(Answer):
     break_id: str
     kind: str
     state: str | None = None
+    scope: str | None = None
     account: str | None = None
     profile_id: str | None = None
     symbol: str | None = None
@@ -107,6 +108,7 @@ class Counts(Answer):
     quarantined: int = 0
     waiting: int = 0
     unresolved: int = 0
+    acknowledged: int = 0
     resolved: int = 0
     parity_mismatch_trades: int = 0
     parity_quarantined_trades: int = 0
@@ -123,6 +125,17 @@ class Heal(Answer):
     rule: str | None = None
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
+
+
+class RunBackfill(Answer):
+    """What the EXIT backfill did within a run."""
+
+    skipped_reason: str | None = Field(default=None, description="The gate that stopped it.")
+    batch_id: str | None = None
+    dry_run: bool
+    proposed_rows: int
+    inserted_rows: int
+    error: str | None = None
 
 
 class RunResult(Answer):
@@ -142,15 +155,21 @@ class RunResult(Answer):
     exchange_equity: Amount | None = None
     internal_equity: Amount | None = None
     difference: Amount | None = Field(default=None, description="Exchange less internal.")
+    equity_currency: str | None = None
     explained_by: Explained | None = None
+    equity_notes: list[str] = Field(default_factory=list)
     coverage: dict[str, FeedCoverage] = Field(default_factory=dict)
     breaks: list[BreakItem] = Field(default_factory=list)
     counts: Counts = Field(default_factory=Counts)
     parity_max_mismatch_notional_usd: Amount | None = None
     parity_total_mismatch_notional_usd: Amount | None = None
     watchdog_triggered: bool | None = None
+    resumed: bool | None = Field(default=None, description="Whether the watchdog's pause ended with this run.")
     heals: list[Heal] = Field(default_factory=list)
+    backfill: RunBackfill | None = None
+    unclear: list[UnknownThing] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
+    skipped_reason: str | None = Field(default=None, description="Why the run was not done, lease_held for example.")
     error: str | None = None
     venue_calls: int | None = None
 
@@ -162,3 +181,9 @@ class BreaksQuery(PageQuery):
     account: Name | None = Field(default=None, description="Of this account alone.")
     kind: Name | None = Field(default=None, description="Of this kind alone.")
     state: BreakState | None = Field(default=None, description="In this state alone.")
+
+
+class TakeOverAsked(Asked):
+    """A break that a person takes over."""
+
+    reason: Reason

@@ -14,7 +14,7 @@ from trueup.surfaces.api.models.parts import Name
 router = APIRouter(route_class=Guarded, tags=["findings"])
 
 
-@router.get("/check", **needs(Permission.READ))
+@router.get("/check", **needs(Permission.READ, repeatable=("instance_id", "symbol")))
 def check(call: Reading, asked: Annotated[CheckQuery, Query()]) -> CheckDocument:
     """Compare the ledger's open trades with the venue, which is asked for it; nothing is changed."""
     report = run_check(call.app, tuple(asked.instance_id) or None, tuple(asked.symbol) or None)

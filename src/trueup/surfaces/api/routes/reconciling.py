@@ -9,7 +9,7 @@ from trueup.core.errors import UnknownName
 from trueup.service.app import App
 from trueup.service.gather import choose_profiles
 from trueup.service.tokens import Permission
-from trueup.surfaces.api.doors import Doing, Guarded, Reading, needs
+from trueup.surfaces.api.doors import Call, Doing, Guarded, Reading, needs
 from trueup.surfaces.api.models.parts import Name, Page
 from trueup.surfaces.api.models.reconciling import (
     BreakItem,
@@ -19,8 +19,9 @@ from trueup.surfaces.api.models.reconciling import (
     ResultsQuery,
     RunResult,
     RunStatus,
+    TakeOverAsked,
 )
-from trueup.surfaces.api.reconciling import BreakFilter, Wanted
+from trueup.surfaces.api.reconciling import BreakFilter, Document, Wanted
 
 router = APIRouter(route_class=Guarded)
 RESULTS = "/reconcile/results"
@@ -80,10 +81,25 @@ def breaks(call: Reading, asked: Annotated[BreaksQuery, Query()]) -> Page[BreakI
 @router.get("/breaks/{break_id}", tags=["breaks"], **needs(Permission.READ))
 def one_break(call: Reading, break_id: Annotated[Name, Path()]) -> BreakItem:
     """Show one break."""
+    return BreakItem.model_validate(_known_break(call, break_id))
+
+
+@router.post("/breaks/{break_id}/acknowledge", response_model=BreakItem, tags=["breaks"], **needs(Permission.ACT))
+def acknowledge(break_id: Annotated[Name, Path()], asked: TakeOverAsked, call: Doing) -> Response:
+    """Take a break over: it is yours to settle, and is kept with your name and the reason."""
+
+    def work() -> BreakItem:
+        _known_break(call, break_id)
+        return BreakItem.model_validate(call.options.reconciling.take_over(call.app, break_id, asked.reason))
+
+    return call.once(asked, work)
+
+
+def _known_break(call: Call, break_id: str) -> Document:
     found = call.options.reconciling.found_break(call.app, break_id)
     if found is None:
         raise UnknownName("There is no such break.", "GET /breaks lists them.")
-    return BreakItem.model_validate(found)
+    return found
 
 
 def _require_instance(app: App, instance_id: str | None) -> None:

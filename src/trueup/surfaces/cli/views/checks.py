@@ -52,6 +52,8 @@ def _account(account: "AccountCheck") -> None:
     if gathered.venue_error is None:
         say("coverage: ", *coverage_line(gathered.snapshot), indent=2)
     oddities(gathered.snapshot, account.plan.evidence)
+    if account.plan.evidence.outside_lookback:
+        say(f"executions left out: {account.plan.evidence.outside_lookback} outside the look-back", indent=2)
     _breaks(account.comparison.breaks)
     if not account.comparison.breaks and not account.inconclusive:
         say(("no break", GOOD), indent=2)

@@ -6,7 +6,7 @@ from trueup.core.decimals import plain
 from trueup.core.repair.decisions import Outcome
 from trueup.surfaces.cli.output import FAINT, GOOD, STRONG, WARN, Piece, say
 from trueup.surfaces.cli.tables import Column, table
-from trueup.surfaces.cli.words import as_of, coverage_line, moment
+from trueup.surfaces.cli.words import as_of, coverage_line, moment, price_of
 from trueup.surfaces.story import Telling, nothing_to_decide, without_repetitions
 
 if TYPE_CHECKING:
@@ -61,9 +61,8 @@ def _verdicts(found: "Explanation") -> None:
 
 def _exit(decision: "Decision", row: "ExitRow") -> list[Piece]:
     booked = decision.outcome is Outcome.BOOK
-    price = plain(row.price) if row.price_source != "none" else "none"
     return [
-        ("proposed", GOOD) if booked else ("withheld", WARN), row.side.value, plain(row.qty), price,
+        ("proposed", GOOD) if booked else ("withheld", WARN), row.side.value, plain(row.qty), price_of(row),
         moment(row.filled_ms), row.exchange_order_id, row.matched_by,
     ]  # fmt: skip
 

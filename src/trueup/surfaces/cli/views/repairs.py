@@ -1,5 +1,6 @@
 """What `backfill run` did, for people: gates, coverage, rows, refusals, validation, and the command to type next."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from trueup.core.audit import AuditRow
@@ -12,7 +13,7 @@ from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Piece, sa
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.views import gates
 from trueup.surfaces.cli.views.checks import oddities
-from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment, nobodys
+from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment, nobodys, price_of
 
 _ENDINGS: Mapping[str, Piece] = {
     "DRY_RUN": ("proposed", GOOD),
@@ -68,7 +69,8 @@ def _account(entries: Sequence[ProfileReport]) -> None:
 
 def _profile(entry: ProfileReport, *, refused: bool) -> None:
     kind = "dry run" if entry.dry_run else "apply"
-    say("profile ", (entry.profile.profile_id, STRONG), f"  {kind}  {entry.batch_id or 'nothing recorded'}")
+    batch = entry.batch_id if entry.audit else None
+    say("profile ", (entry.profile.profile_id, STRONG), f"  {kind}  {batch or 'nothing recorded'}")
     for batch, rows in sorted(entry.interrupted.items()):
         say(
             ("INTERRUPTED ", WARN),
@@ -111,7 +113,7 @@ def _rows(rows: Sequence[ExitRow], ended: Mapping[str, AuditRow], *, refused: bo
     proof = (Column("proof", below=True), Column("by", below=True))
     lines: list[list[Piece]] = [
         [
-            row.trade_id, row.symbol, row.side.value, plain(row.qty), plain(row.price), moment(row.filled_ms),
+            row.trade_id, row.symbol, row.side.value, plain(row.qty), price_of(row), moment(row.filled_ms),
             _state(ended.get(row.order_id), refused=refused), row.exchange_order_id, row.matched_by,
         ]
         for row in rows
@@ -136,15 +138,26 @@ def _refusals(decisions: Sequence[Decision]) -> None:
         Column("trade"), Column("symbol"), Column("open", number=True), Column("decision"),
         Column("reason", below=True), Column("why", below=True),
     )  # fmt: skip
-    table(columns, [_refusal(decision) for decision in decisions])
+    shared = {why: number for why, number in Counter(map(_why, decisions)).items() if number > 1}
+    rows = [_refusal(decision, shared) for decision in decisions]
+    wide = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    table(columns[:wide], [row[:wide] for row in rows])
+    for why, number in shared.items():
+        say((f"×{number} ", WARN), why, indent=2)
 
 
-def _refusal(decision: Decision) -> list[Piece]:
+def _why(decision: Decision) -> str:
+    detail = decision.metadata.get("detail")
+    return f"{decision.reason}: {decision.why} ({detail})" if detail else f"{decision.reason}: {decision.why}"
+
+
+def _refusal(decision: Decision, shared: Mapping[str, int]) -> list[Piece]:
+    """Return the row of a refusal; what is the same for several trades is told once, below the table."""
     facts = decision.metadata
     left = plain(decision.exit.qty) if decision.exit is not None else str(facts.get("remaining", ""))
     if decision.trade.defect is not None:
         left = "unknown"
-    why = f"{decision.why} ({facts['detail']})" if facts.get("detail") else decision.why
+    why = "" if _why(decision) in shared else _why(decision).removeprefix(f"{decision.reason}: ")
     trade = decision.trade
     return [trade.trade_id, trade.symbol, left, (decision.outcome.value, WARN), decision.reason, why]
 

@@ -1,0 +1,41 @@
+"""`make histories`: many seeded histories of bots whose writes fail; prints the counts, and each failure with its seed.
+
+`python -m tests.reconcile COUNT [FIRST_SEED]` plays COUNT histories.
+"""
+
+import sys
+import time
+import traceback
+from collections import Counter
+
+from tests.reconcile.places import QuickBooks
+from tests.reconcile.playing import play
+
+
+def main(count: int, first: int = 0) -> int:
+    """Play, print, and return 1 where anything is wrong or left."""
+    started, failures = time.process_time(), 0
+    counted: Counter[str] = Counter()
+    ledger = QuickBooks()
+    for seed in range(first, first + count):
+        try:
+            outcome = play(seed, ledger)
+        except Exception as error:
+            failures += 1
+            print(f"seed {seed}: {type(error).__name__}: {error}")
+            traceback.print_exc(limit=-4)
+            continue
+        counted += outcome.counts
+        counted["wrong"] += len(outcome.wrong)
+        counted["left"] += len(outcome.left)
+        if not outcome.well:
+            failures += 1
+            print(outcome)
+    seconds = time.process_time() - started
+    print(", ".join(f"{number} {name}" for name, number in counted.items()))
+    print(f"{failures} histories failed; {seconds:.0f} s, {1000 * seconds / count:.1f} ms each")
+    return int(failures > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), *map(int, sys.argv[2:3])))

@@ -1,0 +1,273 @@
+"""The judge: what the simulated exchange knows to be true, held against what each run did to the ledger.
+
+`wrong` is what a run did that the truth refutes; `left` is what should have been healed, or said, and was not.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from tests.reconcile.bots import Intent, Slip
+from tests.reconcile.histories import History
+
+from trueup.core.orders import LedgerOrder, StatusClass, read_order
+from trueup.core.repair.slices import Slice, slices_of
+from trueup.core.symbols import Symbols
+from trueup.sim.exchange import Order
+from trueup.sim.venue import spelt
+
+NOTHING = Decimal("1e-8")
+DUST = Decimal("0.001")
+Rows = Mapping[str, dict[str, Any]]
+Key = tuple[str, str]
+"""An account and a symbol's token."""
+
+
+@dataclass(eq=False)
+class Real:
+    """What one order of the venue, with its chain, really is; `intent` None is a person's or the venue's own."""
+
+    account: str
+    token: str
+    orders: list[Order]
+    intent: Intent | None = None
+
+    @property
+    def executed(self) -> Decimal:
+        return sum((order.executed for order in self.orders), Decimal(0))
+
+    @property
+    def over(self) -> bool:
+        return not self.orders or not self.orders[-1].status.working
+
+    @property
+    def prices(self) -> list[Decimal]:
+        return [fill.price for order in self.orders for fill in order.fills]
+
+    @property
+    def ids(self) -> set[str]:
+        return {order.id for order in self.orders}
+
+
+@dataclass
+class Judge:
+    """Holds one history to its truth."""
+
+    history: History
+    wrong: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    symbols: Symbols = field(default_factory=Symbols)
+
+    # Who is who
+
+    def reals(self) -> list[Real]:
+        found = [Real(i.trade.account, self._token(i.trade.market.symbol), i.orders, i) for i in self._intents()]
+        return found + [Real(o.account, self._token(o.symbol), [o]) for o in self.history.manual]
+
+    def _intents(self) -> list[Intent]:
+        return [intent for bot in self.history.bots for intent in bot.intents]
+
+    def _token(self, market: str) -> str:
+        return self.symbols.token(spelt(self.history.exchange.markets[market]))
+
+    def _account(self, profile: str) -> str:
+        return next(bot.account for bot in self.history.bots if bot.profile == profile)
+
+    def by_real(self, rows: Rows) -> dict[Real | None, list[LedgerOrder]]:
+        """Return the rows about each real order, by what wrote them or by the id that they name."""
+        reals = self.reals()
+        by_row = {real.intent.row_id: real for real in reals if real.intent is not None}
+        by_id = {(real.account, real.token, name): real for real in reals for name in real.ids}
+        found: dict[Real | None, list[LedgerOrder]] = defaultdict(list)
+        for name, raw in rows.items():
+            row = read_order(raw)
+            stem = name.split("+")[0]
+            where = (self._account(row.profile_id), self.symbols.token(row.symbol or ""))
+            real = by_row.get(stem.split("/")[0]) or by_id.get((*where, stem))
+            found[real or by_id.get((*where, row.exchange_order_id or ""))].append(row)
+        return found
+
+    def positions(self, rows: Rows) -> tuple[dict[Key, Decimal], dict[tuple[str, str, str], Slice]]:
+        """Return the ledger's position by account and token, and its slices by profile, trade and token."""
+        slices = slices_of([read_order(raw) for raw in rows.values()], self.symbols)
+        total: dict[Key, Decimal] = defaultdict(Decimal)
+        for piece in slices:
+            total[self._account(piece.profile_id), piece.token] += piece.signed_open
+        return total, {(piece.profile_id, piece.trade_id, piece.token): piece for piece in slices}
+
+    def keys(self) -> list[tuple[Key, str]]:
+        """Return every account and market, with how the market is spelt."""
+        markets = self.history.exchange.markets.values()
+        return [((name, self._token(m.symbol)), spelt(m)) for name in self.history.venues for m in markets]
+
+    def fees(self, key: Key) -> Decimal:
+        """Return what fees took of the base asset."""
+        fills = [fill for real in self.reals() if (real.account, real.token) == key
+                 for order in real.orders for fill in order.fills]  # fmt: skip
+        markets = self.history.exchange.markets
+        return sum((f.fee for f in fills if f.fee_asset == markets[f.order.symbol].base), Decimal(0))
+
+    def held(self, key: Key, symbol: str) -> Decimal:
+        """Return what the account really held when it was last read."""
+        return self.history.venues[key[0]].held.get(symbol, Decimal(0))
+
+    # What a run did
+
+    def after_run(self, before: Rows, after: Rows) -> None:
+        """Refute what a run did that is not true."""
+        if before == after:
+            return
+        self.wrong += [f"cycle {self.history.cycle}: {what}" for what in self._refuted(before, after)]
+
+    def _refuted(self, before: Rows, after: Rows) -> Iterator[str]:
+        yield from (f"{name} was removed" for name in before if name not in after)
+        was, is_ = self.positions(before), self.positions(after)
+        for key, symbol in self.keys():
+            old, new, true = was[0][key], is_[0][key], self.held(key, symbol)
+            spare = DUST + self.fees(key)
+            if old != new and not min(old, true) - spare <= new <= max(old, true) + spare:
+                yield f"{key} went from {old} to {new}, and the venue holds {true}"
+        for name, piece in is_[1].items():
+            had = was[1][name].open_qty if name in was[1] else Decimal(0)
+            if piece.open_qty < min(had, Decimal(0)) - NOTHING:
+                yield f"{name} exits {piece.exit_qty} of {piece.entry_qty}"
+        yield from self._bookings(before, after)
+        for name, raw in after.items():
+            if before.get(name) != raw:
+                yield from self._row(before.get(name), raw)
+
+    def _bookings(self, before: Rows, after: Rows) -> Iterator[str]:
+        old = self.by_real(before)
+        for real, rows in self.by_real(after).items():
+            if real is None:
+                continue
+            # The lists are by identity of what is real, which is made anew for each reading.
+            had = next((found for other, found in old.items() if other and other.orders == real.orders
+                        and other.intent is real.intent), [])  # fmt: skip
+            was, now = booked(had), booked(rows)
+            name = real.intent.row_id if real.intent else "by hand"
+            if now > was and now > real.executed + NOTHING:
+                yield f"{name}: booked {was}, then {now}, of {real.executed} executed"
+            if now < was and (was <= real.executed + NOTHING or now < real.executed - NOTHING):
+                yield f"{name}: booked {was}, then only {now}, of {real.executed} executed"
+
+    def _row(self, before: dict[str, Any] | None, after: dict[str, Any]) -> Iterator[str]:
+        """Refute one row that a run changed or added."""
+        row, old = read_order(after), read_order(before) if before is not None else None
+        name = row.order_id
+        real = next((each for each, rows in self.by_real({name: after}).items() if rows), None)
+        if real is None:
+            if not name.startswith(("PRTY-", "BFILL-")):
+                yield f"{name}: {after} is of no real order"
+            elif not self._is_flat(row):
+                yield f"{name}: closed at a venue that holds some"
+            return
+        if real.intent is None:
+            yield f"{name}: it books what a person or the venue did"
+            return
+        trade = real.intent.trade
+        if (row.profile_id, row.trade_id) != (trade.profile, trade.trade_id):
+            yield f"{name}: given to {row.profile_id} {row.trade_id}, really {trade.profile} {trade.trade_id}"
+        if old is None and (row.order_side, row.order_action) != (real.intent.side, real.intent.action):
+            yield f"{name}: a {row.order_action} {row.order_side}, really {real.intent.action} {real.intent.side}"
+        books_more = row.qty > (old.qty if old is not None else 0)
+        if books_more and row.price is not None and not _within(row.price, real.prices):
+            yield f"{name}: price {row.price} of {sorted(set(real.prices))}"
+        if old is not None and old.status is StatusClass.WORKING and row.status is StatusClass.DEAD and not real.over:
+            yield f"{name}: canceled, and it works at the venue"
+
+    def _is_flat(self, row: LedgerOrder) -> bool:
+        account, token = self._account(row.profile_id), self.symbols.token(row.symbol or "")
+        symbol = next(symbol for key, symbol in self.keys() if key == (account, token))
+        return abs(self.held((account, token), symbol)) <= DUST
+
+    # What remains
+
+    def unclear_keys(self, rows: Rows) -> set[Key]:
+        """Return the accounts and tokens of which something cannot be healed by proof alone."""
+        unclear = {(account, self._token(symbol)) for account, symbol in self.history.murky}
+        about = {id(real.intent): found for real, found in self.by_real(rows).items() if real and real.intent}
+        for real in self.reals():
+            if real.intent is not None and not self._healable(real, about.get(id(real.intent), [])):
+                unclear.add((real.account, real.token))
+        return unclear
+
+    def _healable(self, real: Real, rows: list[LedgerOrder]) -> bool:
+        """Say whether proof heals an order, and nothing about it is ambiguous."""
+        assert real.intent is not None
+        if not real.orders or any(row.defect for row in rows):
+            return False
+        habits = next(bot.habits for bot in self.history.bots if bot.profile == real.intent.trade.profile)
+        named = all(row.exchange_order_id or row.order_id in real.ids for row in rows)
+        if not named or Slip.NAMELESS in real.intent.slips:
+            return False
+        if not rows:
+            return habits.tags in ("full", "both") or (real.executed <= NOTHING and real.over)
+        filled = [row for row in rows if row.status is StatusClass.FILLED]
+        live = [row for row in rows if row.status is StatusClass.WORKING or row.word == "partially_filled"]
+        if booked(rows) > real.executed + NOTHING:
+            alike = {(row.qty, row.price, row.trade_id, row.word) for row in filled}
+            count = real.executed / filled[0].qty
+            return len(alike) == 1 and count >= 1 and count == int(count) and filled[0].word == "filled"
+        if len(filled) == 1 and real.executed and abs(filled[0].price or 0) and real.prices:
+            mean = sum((o.spent for o in real.orders), Decimal(0)) / real.executed
+            if booked(rows) == real.executed and abs((filled[0].price or 0) - mean) > mean * Decimal("0.005"):
+                return False
+        dead = not live and not filled and not real.over
+        return len(live) <= 1 and not dead
+
+    def at_rest(self, rows: Rows, unclear: set[Key]) -> None:
+        """Find what should have been healed and was not, and what is not healed and not said."""
+        breaks = self.history.books.breaks()
+        ledger, _ = self.positions(rows)
+        about = {(id(r.intent), *sorted(r.ids)): found for r, found in self.by_real(rows).items() if r}
+        for real in self.reals():
+            found = about.get((id(real.intent), *sorted(real.ids)), [])
+            agrees = _agrees(real, found)
+            if not agrees and (real.account, real.token) not in unclear:
+                self.left.append(f"{self._name(real)}: executed {real.executed}, booked {_shown(found)}")
+            elif not agrees and not self._said(real, found, breaks):
+                self.left.append(f"unsaid: {self._name(real)}: executed {real.executed}, booked {_shown(found)}")
+        for key, symbol in self.keys():
+            gap = abs(ledger[key] - self.held(key, symbol))
+            mine = [b for b in breaks if b["account"] == key[0] and self.symbols.token(b["symbol"] or "") == key[1]]
+            if gap > DUST + self.fees(key) and key not in unclear:
+                self.left.append(f"{key}: the ledger has {ledger[key]}, the venue {self.held(key, symbol)}")
+            if gap > DUST and not mine:
+                self.left.append(f"unsaid: {key}: the ledger has {ledger[key]}, the venue {self.held(key, symbol)}")
+            if key not in unclear:
+                self.left += [f"still {b['kind']} {b['state']}: {b['reason']}" for b in mine if gap > self.fees(key)]
+        self.left += [f"no reason: {b}" for b in breaks if not b["reason"] or b["state"] == "open"]
+
+    def _name(self, real: Real) -> str:
+        return real.intent.row_id if real.intent is not None else f"by hand {real.ids}"
+
+    def _said(self, real: Real, rows: list[LedgerOrder], breaks: list[dict[str, Any]]) -> bool:
+        names = real.ids | {row.order_id for row in rows} | {order.client_order_id for order in real.orders}
+        names |= {row.client_order_id for row in rows if row.client_order_id}
+        return any(each["exchange_order_id"] in names for each in breaks)
+
+
+def booked(rows: list[LedgerOrder]) -> Decimal:
+    """Return what rows book."""
+    return sum((row.qty for row in rows if row.status is StatusClass.FILLED and row.defect is None), Decimal(0))
+
+
+def _agrees(real: Real, rows: list[LedgerOrder]) -> bool:
+    if real.intent is None:
+        return not rows and real.executed <= NOTHING
+    if any(row.defect for row in rows) or abs(booked(rows) - real.executed) > NOTHING:
+        return False
+    live = any(row.status is StatusClass.WORKING for row in rows)
+    return not (live and real.over) and not (rows and not live and not real.over and real.executed <= NOTHING)
+
+
+def _within(price: Decimal, prices: list[Decimal]) -> bool:
+    tiny = Decimal("1e-9")
+    return bool(prices) and min(prices) * (1 - tiny) <= price <= max(prices) * (1 + tiny)
+
+
+def _shown(rows: list[LedgerOrder]) -> str:
+    return ", ".join(f"{row.order_id} {row.word} {row.qty}" for row in rows) or "nothing"
