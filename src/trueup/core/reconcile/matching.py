@@ -5,7 +5,7 @@ cannot be told apart is set aside with the reason, and heals nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -194,7 +194,8 @@ def standing_of(order: VenueOrder) -> Standing:
 def match(chains: Iterable[Chain], rows: Iterable[LedgerOrder], symbols: Symbols, tag_prefix: str) -> Matches:
     """Match the ledger's rows to the venue's orders: by exchange order id, by the row's own id, by client order id."""
     books = sorted(rows, key=lambda row: (row_time(row) or 0, row.order_id, row.profile_id))
-    found = _Finder(books, symbols, tag_prefix)
+    chains = list(chains)
+    found = _Finder(books, symbols, tag_prefix, {(chain.token, name) for chain in chains for name in chain.ids})
     matches, claims = Matches(), defaultdict[int, list[int]](list)
     chosen: list[tuple[Chain, list[int], str | None]] = []
     for number, chain in enumerate(chains):
@@ -211,16 +212,23 @@ def match(chains: Iterable[Chain], rows: Iterable[LedgerOrder], symbols: Symbols
 
 
 class _Finder:
-    """The rows by the names that they give to orders."""
+    """The rows by the names that they give to orders.
 
-    def __init__(self, rows: Sequence[LedgerOrder], symbols: Symbols, tag_prefix: str) -> None:
+    A client order id speaks only where a row names no listed order by an id of the venue: a bot may give the orders of
+    one trade the same one.
+    """
+
+    def __init__(
+        self, rows: Sequence[LedgerOrder], symbols: Symbols, tag_prefix: str, listed: Collection[OrderKey]
+    ) -> None:
         self._rows, self._symbols, self._prefix = rows, symbols, tag_prefix
         self._by_id: dict[str, list[int]] = defaultdict(list)
         self._by_client: dict[str, list[int]] = defaultdict(list)
         for at, row in enumerate(rows):
             for name in {row.exchange_order_id, row.order_id} - {None, ""}:
                 self._by_id[str(name)].append(at)
-            if row.client_order_id and not row.exchange_order_id:
+            named = row.symbol is not None and (symbols.token(row.symbol), row.order_id) in listed
+            if row.client_order_id and not row.exchange_order_id and not named:
                 self._by_client[comparable(tag_prefix, row.client_order_id)].append(at)
 
     def about(self, chain: Chain) -> tuple[list[int], str | None]:
