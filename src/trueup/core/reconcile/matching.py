@@ -12,11 +12,16 @@ from enum import StrEnum
 
 from trueup.core.decimals import plain
 from trueup.core.orders import LedgerOrder, Side, StatusClass, status_class, word
+from trueup.core.reconcile.changes import DIFFERENCE_PREFIX, IMPORT_PREFIX
 from trueup.core.repair.chains import OrderKey
 from trueup.core.repair.evidence import Evidence, Executions
+from trueup.core.repair.slices import REPAIR_PREFIX
 from trueup.core.snapshot import VenueOrder
 from trueup.core.symbols import Symbols
 from trueup.core.tags import comparable
+
+OUR_PREFIXES = (IMPORT_PREFIX, DIFFERENCE_PREFIX, REPAIR_PREFIX)
+"""What the ids of the rows begin with that book what the bot did not."""
 
 
 class Standing(StrEnum):
@@ -236,7 +241,7 @@ class _Finder:
         named = {at for name in chain.ids for at in self._by_id.get(name, ())}
         clients = {comparable(self._prefix, o.client_order_id) for o in chain.orders if o.client_order_id}
         by_client = {at for name in clients for at in self._by_client.get(name, ())}
-        found, doubt = [], None
+        found, doubt = [], self._shared(named, by_client - named)
         for at in sorted(named | by_client):
             symbol = self._rows[at].symbol
             if symbol is None:
@@ -248,6 +253,16 @@ class _Finder:
                 found.append(at)
                 doubt = doubt or f"the ledger books it under {symbol}, which may mean {chain.symbol}"
         return found, doubt
+
+    def _shared(self, named: set[int], by_client: set[int]) -> str | None:
+        """Return why a client order id may be another order's: a row of the bot names the order, and one still works.
+
+        A bot that gives several orders the same one has a working row of an order that the venue may not list yet.
+        """
+        bots = [at for at in named if not self._rows[at].order_id.startswith(OUR_PREFIXES)]
+        if not bots or all(self._rows[at].status is not StatusClass.WORKING for at in by_client):
+            return None
+        return "a row names it by its id, and a working one by its client order id alone, which may be another order's"
 
 
 def row_time(row: LedgerOrder) -> int | None:
