@@ -13,7 +13,6 @@ from trueup.core.decimals import exactly, plain
 from trueup.core.orders import Action, LedgerOrder, StatusClass
 from trueup.core.reconcile.changes import (
     DIFFERENCE_PREFIX,
-    IMPORT_PREFIX,
     PARITY_PREFIX,
     Change,
     NewRow,
@@ -30,17 +29,15 @@ from trueup.core.reconcile.handlers import (
     surplus_rows,
 )
 from trueup.core.reconcile.importing import CLOSED_TRADE, Owner, OwnerReader, import_row
-from trueup.core.reconcile.matching import Chain, Pair, Standing, chains_of, match, row_time
+from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, Pair, Standing, chains_of, match, row_time
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.reconcile.table import Do, Facts, Rule, booked_as, rule_for
 from trueup.core.repair.evidence import executions_of
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.reach import order_feed_reach
 from trueup.core.repair.rows import NAMES_NO_ORDER
-from trueup.core.repair.slices import REPAIR_PREFIX, Slice, said_action
+from trueup.core.repair.slices import Slice, said_action
 from trueup.core.snapshot import Snapshot
-
-OUR_PREFIXES = (IMPORT_PREFIX, DIFFERENCE_PREFIX, REPAIR_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
