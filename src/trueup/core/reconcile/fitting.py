@@ -15,8 +15,8 @@ from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.holdings import Holdings
 from trueup.core.orders import LedgerOrder, StatusClass, status_class, word
 from trueup.core.reconcile.changes import Change, NewRow, RowChange
-from trueup.core.reconcile.comparing import OUR_PREFIXES, Finding
-from trueup.core.reconcile.matching import row_time
+from trueup.core.reconcile.comparing import Finding
+from trueup.core.reconcile.matching import OUR_PREFIXES, row_time
 from trueup.core.reconcile.table import Do
 from trueup.core.repair.decisions import OVERSHOOT, POSITION_UNKNOWN
 from trueup.core.repair.policy import BackfillPolicy
