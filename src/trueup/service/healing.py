@@ -10,10 +10,10 @@ from dataclasses import replace
 from trueup.core.audit import closing as interrupted
 from trueup.core.breaks import BreakKind
 from trueup.core.errors import Refused, TrueupError
-from trueup.core.orders import LedgerOrder, StatusClass
+from trueup.core.orders import LedgerOrder
 from trueup.core.reconcile.audited import announced
 from trueup.core.reconcile.changes import Change, resting_on
-from trueup.core.reconcile.comparing import Finding, OrderFacts, asked, compare_orders, of_closed_trades
+from trueup.core.reconcile.comparing import Finding, OrderFacts, asked, compare_orders
 from trueup.core.reconcile.fitting import FitFacts, TradeKey, blocked, fit
 from trueup.core.reconcile.handlers import proof_of, reconcile_cancel
 from trueup.core.reconcile.matching import row_time
@@ -35,14 +35,11 @@ def compare(cycle: Cycle) -> None:
     """Compare every order; ask the venue for those that it does not list, and compare again with what it answers."""
     cycle.rows = tuple(_rows(cycle))
     cycle.findings = _compared(cycle, cycle.snapshot)
-    unentered = _unentered(cycle)
-    if unentered:
-        cycle.findings = _compared(cycle, cycle.snapshot, unentered)
     answers = _ask(cycle)
     if answers.found:
         snapshot = replace(cycle.snapshot, orders=(*cycle.snapshot.orders, *answers.found))
         cycle.gathered = gather_again(cycle.app, cycle.gathered, snapshot)
-        cycle.findings = _compared(cycle, snapshot, unentered)
+        cycle.findings = _compared(cycle, snapshot)
     cycle.findings = [_after_asking(cycle, finding, answers) for finding in cycle.findings]
     cycle.cleared |= _found_again(cycle)
 
@@ -85,17 +82,7 @@ def _rows(cycle: Cycle) -> list[LedgerOrder]:
     return [row for row in rows if row.profile_id not in elsewhere]
 
 
-def _unentered(cycle: Cycle) -> frozenset[TradeKey]:
-    """Return the trades of which the ledger has rows and none that booked anything: they were never entered."""
-    return frozenset(
-        (profile, trade)
-        for profile, trade in of_closed_trades(cycle.findings)
-        if (rows := cycle.app.ledger.trade_rows(trade, [profile]))
-        and all(row.status in (StatusClass.WORKING, StatusClass.DEAD) for row in rows)
-    )
-
-
-def _compared(cycle: Cycle, snapshot: Snapshot, unentered: frozenset[TradeKey] = frozenset()) -> list[Finding]:
+def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
     facts = cycle.gathered.facts
     users = {profile.profile_id: profile.user_id for profile in cycle.gathered.profiles}
     found = compare_orders(
@@ -103,7 +90,6 @@ def _compared(cycle: Cycle, snapshot: Snapshot, unentered: frozenset[TradeKey] =
             snapshot=snapshot, rows=cycle.rows, slices=facts.slices, profiles=frozenset(cycle.here),
             known_profiles=facts.known_profiles, policy=cycle.app.backfill.policy,
             rules=cycle.app.reconcile.policy, users=users, spelt=_spelt(cycle, snapshot),
-            unentered=unentered,
         )
     )  # fmt: skip
     return [finding for finding in found if cycle.includes(finding.profile_id, finding.token, finding.trade_id)]

@@ -498,7 +498,7 @@ def test_unknown_is_not_flat_nothing_moves_where_the_position_is_not_known(world
 @given(loops())
 def test_no_op_a_second_pass_heals_nothing_where_everything_was_healed(world: World) -> None:
     once = healed(world)
-    if fitted(world).healing and not fitted(world).held and all(found.changes for found in findings(world)):
+    if fitted(world).healing and not fitted(world).held:
         assert fitted(once).healing == ()
 
 

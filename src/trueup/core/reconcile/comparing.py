@@ -4,7 +4,7 @@ Invariants 5 (Not found is not absent) and 9 (Deterministic): a row whose order 
 to be asked, never an answer; the same facts in any order give the same findings.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -28,7 +28,7 @@ from trueup.core.reconcile.handlers import (
     row_side_differs,
     surplus_rows,
 )
-from trueup.core.reconcile.importing import CLOSED_TRADE, Owner, OwnerReader, import_row
+from trueup.core.reconcile.importing import Owner, OwnerReader, import_row
 from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, Pair, Standing, chains_of, match, row_time
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.reconcile.table import Do, Facts, Rule, booked_as, rule_for
@@ -85,8 +85,7 @@ class OrderFacts:
     """What a comparison of an account's orders depends on.
 
     `rows` are those to compare, `slices` the open trades of all profiles of the account, `spelt` the profile and the
-    lower-case id of trades that the ledger has, open or not, among those that the venue's tags name; `unentered` the
-    profile and id of those of which the ledger has rows and none that booked anything.
+    lower-case id of trades that the ledger has, open or not, among those that the venue's tags name.
     """
 
     snapshot: Snapshot
@@ -98,7 +97,6 @@ class OrderFacts:
     rules: ReconcilePolicy
     users: Mapping[str, str | None] = field(default_factory=dict)
     spelt: frozenset[tuple[str, str]] = frozenset()
-    unentered: frozenset[tuple[str, str]] = frozenset()
 
 
 @exactly
@@ -136,12 +134,14 @@ def _oldest(pair: Pair) -> int | None:
 class _Judge:
     """Decides about pairs, one at a time."""
 
-    def __init__(self, facts: OrderFacts, pairs: Iterable[Pair]) -> None:
+    def __init__(self, facts: OrderFacts, pairs: Sequence[Pair]) -> None:
         self._facts = facts
         self._reach = order_feed_reach(facts.snapshot)
-        self._owners = OwnerReader(
-            facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt, facts.unentered
-        )
+        self._owners = OwnerReader(facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt)
+        for pair in pairs:
+            if pair.chain is not None and pair.doubt is None:
+                for row in pair.rows:
+                    self._owners.expect(row, pair.chain)
         self._owners.meet(pair.chain for pair in pairs if pair.chain is not None and not pair.rows)
         self._trades = {(piece.profile_id, piece.trade_id, piece.token): piece for piece in facts.slices}
 
@@ -296,11 +296,6 @@ def _words(state: Facts, rule: Rule) -> str:
     if state.venue is Standing.NOT_FOUND:
         quantities = f"booked {plain(state.booked)}"
     return f"{state.ledger} in the ledger, {state.venue} at the venue ({quantities}): {rule.why}"
-
-
-def of_closed_trades(findings: Iterable[Finding]) -> set[tuple[str, str]]:
-    """Return profile and id of the trades of which an order cannot be imported because the ledger has closed them."""
-    return {(f.profile_id, f.trade_id) for f in findings if f.why == CLOSED_TRADE and f.profile_id and f.trade_id}
 
 
 def asked(findings: Iterable[Finding]) -> list[Finding]:

@@ -16,14 +16,12 @@ from trueup.core.holdings import Holdings
 from trueup.core.orders import LedgerOrder, StatusClass, status_class, word
 from trueup.core.reconcile.changes import Change, NewRow, RowChange
 from trueup.core.reconcile.comparing import Finding
-from trueup.core.reconcile.matching import OUR_PREFIXES, row_time
 from trueup.core.reconcile.table import Do
 from trueup.core.repair.decisions import OVERSHOOT, POSITION_UNKNOWN
 from trueup.core.repair.policy import BackfillPolicy
-from trueup.core.repair.reach import PositionReach, order_feed_reach
-from trueup.core.repair.slices import OWN_EXITS, NamelessExit, Slice, slices_of
+from trueup.core.repair.reach import PositionReach
+from trueup.core.repair.slices import NamelessExit, Slice, slices_of
 from trueup.core.snapshot import Snapshot
-from trueup.core.tags import comparable
 
 TradeKey = tuple[str, str]
 """A trade: profile and trade id."""
@@ -38,7 +36,6 @@ class Held(StrEnum):
     UNREADABLE = "trade_unreadable"
     NAMELESS = "a_row_without_id_may_book_it"
     REVERTED = "reverted_by_operator"
-    MAY_BE_BOOKED = "may_be_booked"
 
 
 INCONCLUSIVE = frozenset({Held.POSITION_UNKNOWN})
@@ -88,15 +85,10 @@ def fit(findings: Iterable[Finding], facts: FitFacts) -> Fitted:
     healing: list[Finding] = []
     held: list[tuple[Finding, Held, str]] = []
     moving: dict[str, list[Finding]] = defaultdict(list)
-    listed = _Listed(facts)
     for finding in findings:
         if not finding.changes:
             continue
-        loose = listed.loose_row(finding)
-        if loose is not None:
-            why = f"{loose.order_id} of the trade names no order that the venue lists, and may have booked this one"
-            held.append((finding, Held.MAY_BE_BOOKED, why))
-        elif facts.is_taken_back(finding):
+        if facts.is_taken_back(finding):
             held.append((finding, Held.REVERTED, "an operator took this heal back"))
         else:
             moving[finding.token].append(finding)
@@ -105,60 +97,6 @@ def fit(findings: Iterable[Finding], facts: FitFacts) -> Fitted:
         healing += chosen
         held += back
     return Fitted(tuple(healing), tuple(held))
-
-
-class _Listed:
-    """The names of the orders that the venue lists: a row that names none of them may be of any order of its trade."""
-
-    def __init__(self, facts: FitFacts) -> None:
-        snapshot = facts.snapshot
-        self._facts = facts
-        self._reach = order_feed_reach(snapshot)
-        token, prefix = snapshot.symbols.token, facts.policy.tag_prefix
-        self._ids = {(token(order.symbol), order.id) for order in snapshot.orders}
-        self._ids |= {(token(fill.symbol), fill.order_id) for fill in snapshot.fills}
-        links = [(order.symbol, name) for order in snapshot.orders for name in (order.replaces, order.replaced_by)]
-        self._ids |= {(token(symbol), name) for symbol, name in links if name}
-        self._clients = {
-            (token(order.symbol), comparable(prefix, order.client_order_id))
-            for order in snapshot.orders
-            if order.client_order_id
-        }
-
-    def loose_row(self, finding: Finding) -> LedgerOrder | None:
-        """Return a row that may have booked already what a finding's heal would book; None where there is none."""
-        own = {row.order_id for row in finding.pair.rows}
-        for change in finding.changes:
-            key = change.profile_id, change.trade_id or ""
-            for row in self._facts.trade_rows.get(key, ()) if change.moved > NOTHING else ():
-                if row.order_id not in own and self._same_action(row, change) and self._is_loose(row, finding.token):
-                    return row
-        return None
-
-    def _is_loose(self, row: LedgerOrder, token: str) -> bool:
-        """Say whether a row books something, or may come to do so, and it cannot be told of which order."""
-        if row.status is StatusClass.DEAD or row.order_id.startswith(OUR_PREFIXES + OWN_EXITS):
-            return False
-        if row.symbol is not None and self._facts.snapshot.symbols.token(row.symbol) != token:
-            return False
-        if {(token, row.exchange_order_id), (token, row.order_id)} & self._ids:
-            return False
-        prefix = self._facts.policy.tag_prefix
-        if row.client_order_id and (token, comparable(prefix, row.client_order_id)) in self._clients:
-            return False
-        if not row.exchange_order_id and not row.client_order_id:
-            return True
-        time_ms = row_time(row)
-        return self._reach is not None and time_ms is not None and time_ms - self._facts.policy.grace_ms >= self._reach
-
-    def _same_action(self, row: LedgerOrder, change: Change) -> bool:
-        """Say whether a row does to its trade what a change does, as far as both say it; else whether sides agree."""
-        at = after_change(change)
-        mine, other = row.action or row.order_action, at.action or at.order_action
-        if mine is not None and other is not None:
-            return mine is other
-        side = row.side or row.order_side
-        return side is None or at.side is None or side is at.side
 
 
 @dataclass(frozen=True, slots=True)

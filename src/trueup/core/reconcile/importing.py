@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from trueup.core.decimals import NOTHING
-from trueup.core.orders import Action, Side
+from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
 from trueup.core.reconcile.changes import IMPORT_PREFIX, NewRow, Proof, added_id
 from trueup.core.reconcile.matching import Chain, Standing
 from trueup.core.repair.slices import Slice
 from trueup.core.tags import Tag, TagReader
 
-CLOSED_TRADE = "its trade is closed in the ledger"
 WELL_FORMED = re.compile(r"TRD-[A-Za-z0-9._:-]{1,120}")
 _ENDINGS = re.compile(r"-(entry|exit)$", re.IGNORECASE)
 
@@ -37,21 +36,16 @@ class OwnerReader:
     """Reads the tags of the venue's orders against the trades of an account's profiles."""
 
     def __init__(
-        self,
-        prefix: str,
-        profiles: Iterable[str],
-        slices: Iterable[Slice],
-        spelt: frozenset[tuple[str, str]],
-        unentered: frozenset[tuple[str, str]] = frozenset(),
+        self, prefix: str, profiles: Iterable[str], slices: Iterable[Slice], spelt: frozenset[tuple[str, str]]
     ) -> None:
         self._prefix = prefix
-        self._unentered = unentered
         self._reader = TagReader(prefix, profiles)
         self._spelt = spelt
         self._open: dict[tuple[str, str], list[Slice]] = defaultdict(list)
         for piece in slices:
             self._open[piece.profile_id, piece.trade_id.lower()].append(piece)
         self._new: dict[tuple[str, str, str], Side] = {}
+        self._entering: dict[tuple[str, str, str], str] = {}
         self._names: dict[str, list[str]] = defaultdict(list)
         for profile, name in sorted(self._open):
             self._names[profile].append(name)
@@ -64,6 +58,13 @@ class OwnerReader:
                 key = (owner.profile_id, str(owner.trade_id).lower(), chain.token)
                 if chain.side is not None:
                     self._new.setdefault(key, chain.side)
+
+    def expect(self, row: LedgerOrder, chain: Chain) -> None:
+        """Learn of a trade of which the ledger has an entry that books nothing, and the venue has executed it."""
+        enters = (row.action or row.order_action) is Action.ENTRY and row.status is not StatusClass.FILLED
+        if enters and row.trade_id is not None and chain.side is not None and chain.executed > NOTHING:
+            key = (row.profile_id, row.trade_id.lower(), chain.token)
+            self._new[key], self._entering[key] = chain.side, row.trade_id
 
     def _says_entry(self, chain: Chain) -> bool:
         tag = self._reader.client_order_id(chain.said("client_order_id"))
@@ -102,14 +103,15 @@ class OwnerReader:
             return Owner(profile, action=action, why="its tag may name two trades")
         for name in known:
             found = self._slice(profile, name, chain)
-            if found is not None:
-                # An ending that belongs to the trade's own name says nothing about the order.
-                return self._of_open(profile, found, action if name == tag.trades[0] else None, chain)
-        spelt = bool(known)
+            entering = self._entering.get((profile, name, chain.token))
+            if found is None and entering is not None and (profile, name) not in self._open:
+                return self._of_new(profile, entering, action if name == tag.trades[0] else None, chain)
+            if found is None:
+                return Owner(profile, name, action, why="its trade is closed in the ledger, or of another symbol")
+            # An ending that belongs to the trade's own name says nothing about the order.
+            return self._of_open(profile, found, action if name == tag.trades[0] else None, chain)
         start = len(self._prefix) + len(profile) + 2
         trade_id = _ENDINGS.sub("", text.strip()[start:])
-        if spelt and (profile, trade_id) not in self._unentered:
-            return Owner(profile, trade_id, action, why=CLOSED_TRADE)
         if not WELL_FORMED.fullmatch(trade_id):
             return Owner(profile, trade_id or None, action, why="the trade that its tag names is not well formed")
         return self._of_new(profile, trade_id, action, chain)

@@ -203,10 +203,8 @@ def match(chains: Iterable[Chain], rows: Iterable[LedgerOrder], symbols: Symbols
     found = _Finder(books, symbols, tag_prefix, {(chain.token, name) for chain in chains for name in chain.ids})
     matches, claims = Matches(), defaultdict[int, list[int]](list)
     chosen: list[tuple[Chain, list[int], str | None]] = []
-    chains = list(chains)
-    by_id = {at for chain in chains for at in found.named(chain) if found.is_of(at, chain)}
     for number, chain in enumerate(chains):
-        mine, doubt = found.about(chain, by_id)
+        mine, doubt = found.about(chain)
         chosen.append((chain, mine, doubt))
         for at in mine:
             claims[at].append(number)
@@ -238,25 +236,11 @@ class _Finder:
             if row.client_order_id and not row.exchange_order_id and not named:
                 self._by_client[comparable(tag_prefix, row.client_order_id)].append(at)
 
-    def named(self, chain: Chain) -> set[int]:
-        """Return the rows that name an order of a chain by its own id, whatever their symbol."""
-        return {at for name in chain.ids for at in self._by_id.get(name, ())}
-
-    def is_of(self, at: int, chain: Chain) -> bool:
-        """Say whether a row is of a chain's symbol."""
-        symbol = self._rows[at].symbol
-        return symbol is not None and self._symbols.token(symbol) == chain.token
-
-    def about(self, chain: Chain, elsewhere: Collection[int]) -> tuple[list[int], str | None]:
-        """Return the rows about a chain, and why they may not be, where that is unclear.
-
-        `elsewhere` are the rows that name an order of some chain by its own id: bots give one client order id to
-        several orders, one after the other, so that it says less.
-        """
-        named = self.named(chain)
+    def about(self, chain: Chain) -> tuple[list[int], str | None]:
+        """Return the rows about a chain, and why they may not be, where that is unclear."""
+        named = {at for name in chain.ids for at in self._by_id.get(name, ())}
         clients = {comparable(self._prefix, o.client_order_id) for o in chain.orders if o.client_order_id}
         by_client = {at for name in clients for at in self._by_client.get(name, ())}
-        by_client -= set(elsewhere)
         found, doubt = [], self._shared(named, by_client - named)
         for at in sorted(named | by_client):
             symbol = self._rows[at].symbol
