@@ -8,7 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,6 +29,7 @@ _ONCE_MORE_S = 3.0
 _CLOSE_S = 10.0
 
 
+@cache
 def watching_method(exchange: str) -> str | None:
     """Return the method by which ccxt hears of one's own orders at an exchange, None where there is none."""
     import ccxt.pro
