@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trueup.core.orders import LedgerOrder
+from trueup.core.repair.naming import SettledTrade
 from trueup.core.repair.slices import Slice, slices_of
 from trueup.core.symbols import Symbols
 from trueup.ports import Realized
@@ -16,6 +17,22 @@ from trueup.service.app import App
 from trueup.service.events import log
 
 TradeKey = tuple[str, str]
+_AUDIT_ROWS = 1000
+"""So many new rows of the audit are looked through for the account's own; beyond, everything is read anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What the audit says of repairs: trades that were repaired, and evidence whose booking was taken back."""
+
+    settled: tuple[SettledTrade, ...] = ()
+    reverted: frozenset[tuple[str, str, str]] = frozenset()
+
+
+def read_repairs(app: App, profile_ids: Sequence[str], symbols: Symbols) -> Repairs:
+    """Read what the audit says of the repairs of profiles."""
+    settled = (SettledTrade(p, t, symbols.token(s), at) for p, t, s, at in app.journal.settled(profile_ids))
+    return Repairs(tuple(settled), app.journal.reverted(profile_ids))
 
 
 @dataclass(slots=True)
@@ -28,6 +45,9 @@ class OpenTrades:
     full_at_ms: int = 0
     realized: Realized | None = None
     profiles: frozenset[str] = field(default_factory=frozenset)
+    audited: int = 0
+    audited_profiles: frozenset[str] = field(default_factory=frozenset)
+    known_repairs: Repairs | None = None
 
     def rows(self, app: App, profile_ids: Sequence[str], symbols: Symbols, *, full: bool) -> list[LedgerOrder]:
         """Return the rows of every trade that may be open, by a full reading or by what changed."""
@@ -58,6 +78,21 @@ class OpenTrades:
             total = known.profit + more.profit if more.profit is not None else None
             self.realized = Realized(total, more.newest or known.newest)
         return self.realized.profit
+
+    def repairs(self, app: App, profile_ids: Sequence[str], symbols: Symbols) -> Repairs:
+        """Return what the audit says of repairs; read anew once it has a row more about one of the profiles.
+
+        Whatever changes the answer appends a row, in the same transaction and under the lock of the chain.
+        """
+        wanted, length = frozenset(profile_ids), app.journal.length()
+        new = length - self.audited
+        stale = self.known_repairs is None or wanted != self.audited_profiles or not 0 <= new <= _AUDIT_ROWS
+        if not stale and new:
+            stale = any(row["profile_id"] in wanted for row in app.journal.audit_between(self.audited + 1, length))
+        if stale or self.known_repairs is None:
+            self.known_repairs = read_repairs(app, profile_ids, symbols)
+        self.audited, self.audited_profiles = length, wanted
+        return self.known_repairs
 
     def _prove(
         self,
