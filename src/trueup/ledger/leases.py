@@ -66,6 +66,11 @@ class SqlLeases:
         names = sorted(set(scopes))
         if not names:
             return
+        with self._state.reading() as connection:
+            known = {scope for part in chunks(names) for scope in connection.scalars(_named(part))}
+        names = [name for name in names if name not in known]
+        if not names:
+            return
         with self._state.writing() as connection:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             first = {"owner": None, "fence": 0, "expires_at": 0, "next_run_at": self._clock.now_ms()}
@@ -227,6 +232,10 @@ class Renewal:
         """Say whether another run has taken a lease over; its own run had better stop."""
         with self._lock:
             return lease in self._lost
+
+
+def _named(scopes: Sequence[str]) -> Select[Any]:
+    return select(schema.leases.c.scope).where(schema.leases.c.scope.in_(scopes))
 
 
 def _free(scopes: Sequence[str], now_ms: int) -> Select[Any]:
