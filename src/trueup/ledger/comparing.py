@@ -236,6 +236,8 @@ def _changed(
     for profile, trade, at in connection.execute(union_all(*parts)):
         if trade is not None and _may_be_since(at, since_ms):
             found.add((str(profile), str(trade)))
+    if any(trade != trade.strip() for _, trade in found):
+        return ChangedTrades(None, None, "trade ids stand among blanks")
     return ChangedTrades(frozenset(found), _watermark(connection, table, profile_ids, now_ms))
 
 

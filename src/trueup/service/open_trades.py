@@ -17,6 +17,9 @@ from trueup.service.app import App
 from trueup.service.events import log
 
 TradeKey = tuple[str, str]
+OpenSlices = frozenset[tuple[str, str, str, Decimal]]
+"""Profile, trade, token and open quantity of slices."""
+
 _AUDIT_ROWS = 1000
 """So many new rows of the audit are looked through for the account's own; beyond, everything is read anew."""
 
@@ -54,18 +57,20 @@ class OpenTrades:
         now_ms = app.clock.now_ms()
         same = frozenset(profile_ids) == self.profiles
         due = now_ms - self.full_at_ms >= app.reconcile.full_check_s * 1000
+        forgets = False
         changed = app.ledger.changed_trades(profile_ids, self.watermark if same else None, now_ms)
         if full or due or not same or self.watermark is None or changed.trades is None:
             rows = app.ledger.open_trade_rows(profile_ids)
             found = _open(slices_of(rows, symbols))
-            if same and self.watermark is not None and changed.trades is not None and not full:
+            if same and self.watermark is not None and changed.trades is not None:
                 self._prove(app, changed.trades, symbols, found)
             self.full_at_ms, self.realized = now_ms, None
+            forgets = changed.watermark is not None and not self._can_hold(app, symbols, found)
         else:
             rows = app.ledger.rows_of_trades(sorted(self.keys | changed.trades))
             found = _open(slices_of(rows, symbols))
-        self.keys = frozenset((profile, trade) for profile, trade, _, _ in found)
-        self.watermark, self.profiles = changed.watermark, frozenset(profile_ids)
+        self.keys = _keys(found)
+        self.watermark, self.profiles = None if forgets else changed.watermark, frozenset(profile_ids)
         return rows
 
     def profit(self, app: App, profile_ids: Sequence[str]) -> Decimal | None:
@@ -94,13 +99,11 @@ class OpenTrades:
         self.audited, self.audited_profiles = length, wanted
         return self.known_repairs
 
-    def _prove(
-        self,
-        app: App,
-        changed: frozenset[TradeKey],
-        symbols: Symbols,
-        found: frozenset[tuple[str, str, str, Decimal]],
-    ) -> None:
+    def _can_hold(self, app: App, symbols: Symbols, found: OpenSlices) -> bool:
+        """Say whether open trades can be read again by their ids: those with blanks around them cannot."""
+        return not found or _open(slices_of(app.ledger.rows_of_trades(sorted(_keys(found))), symbols)) == found
+
+    def _prove(self, app: App, changed: frozenset[TradeKey], symbols: Symbols, found: OpenSlices) -> None:
         """Compare what was remembered with a full reading, and say so where they differ."""
         remembered = _open(slices_of(app.ledger.rows_of_trades(sorted(self.keys | changed)), symbols))
         if remembered != found:
@@ -109,7 +112,11 @@ class OpenTrades:
             log("full_check_differed", account=self.account, detail=", ".join(names[:5]) + more)
 
 
-def _open(slices: Sequence[Slice]) -> frozenset[tuple[str, str, str, Decimal]]:
+def _keys(found: OpenSlices) -> frozenset[TradeKey]:
+    return frozenset((profile, trade) for profile, trade, _, _ in found)
+
+
+def _open(slices: Sequence[Slice]) -> OpenSlices:
     """Return what of some slices may be open, or cannot be read."""
     return frozenset(
         (piece.profile_id, piece.trade_id, piece.token, piece.open_qty)
