@@ -314,7 +314,7 @@ class MemoryRuns:
     def begin(self, starts: Sequence[RunStart]) -> None:
         self._profiles |= {start.run_id: start.profile_id for start in starts}
 
-    def end(self, ends: Sequence[RunEnd]) -> None:
+    def end(self, ends: Sequence[RunEnd], lease: Lease | None = None) -> None:
         for end in ends:
             counts = end.summary["counts"]
             assert isinstance(counts, Mapping)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Enum,
     Float,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     Select,
@@ -99,6 +100,12 @@ class OrdersTable:
     def name_of(self, name: str) -> str:
         """Return what the table calls a column of ours."""
         return self._columns[name].name
+
+    @property
+    def depends_on_rows(self) -> bool:
+        """Say whether a column of ids is untyped, so that what its rows hold decides whether it can be used."""
+        kinds = (self._kinds.get(name) for name in ID_COLUMNS)
+        return any(isinstance(kind, (NullType, LargeBinary)) for kind in kinds)
 
     def holds_integers(self, name: str) -> bool:
         """Say whether a column is of whole numbers."""

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from trueup.core.orders import LedgerOrder, StatusClass, status_class, word
 from trueup.core.times import MICROSECONDS_FROM, NANOSECONDS_FROM, SECONDS_BELOW, iso, read_time, to_datetime
 from trueup.ledger.attach import OrdersTable
-from trueup.ledger.reading import read_rows, rows_booking
+from trueup.ledger.reading import Known, read_rows, rows_booking
 from trueup.ledger.tables import Store
 from trueup.ledger.types import UtcTime
 from trueup.ports import ChangedTrades
@@ -70,11 +70,13 @@ class Comparing:
         """Return the rows that a comparison with the venue is about, each once."""
         with self._store.books.reading() as connection:
             table = self._store.orders(connection)
-            found = Counter(rows_booking(connection, table, exchange_order_ids, client_order_ids, tag_prefix))
+            known: Known = {}
+            found = Counter(rows_booking(connection, table, exchange_order_ids, client_order_ids, tag_prefix, known))
             for part in batched(sorted(set(profile_ids))):
                 spelt = statuses_of(connection, table, part)
-                found |= Counter(read_rows(connection, table, unfinished(table, part, spelt)))
-                rows = read_rows(connection, table, recent_rows(table, part, spelt, since_ms, connection.dialect.name))
+                found |= Counter(read_rows(connection, table, unfinished(table, part, spelt), known))
+                recent = recent_rows(table, part, spelt, since_ms, connection.dialect.name)
+                rows = read_rows(connection, table, recent, known)
                 found |= Counter(row for row in rows if _is_wanted(row, since_ms))
         return sorted(found.elements(), key=lambda row: (row.profile_id, row.order_id))
 
@@ -234,6 +236,8 @@ def _changed(
     for profile, trade, at in connection.execute(union_all(*parts)):
         if trade is not None and _may_be_since(at, since_ms):
             found.add((str(profile), str(trade)))
+    if any(trade != trade.strip() for _, trade in found):
+        return ChangedTrades(None, None, "trade ids stand among blanks")
     return ChangedTrades(frozenset(found), _watermark(connection, table, profile_ids, now_ms))
 
 
@@ -275,12 +279,13 @@ def _doubt(connection: Connection, table: OrdersTable, profile_ids: Sequence[str
 def _watermark(connection: Connection, table: OrdersTable, profile_ids: Sequence[str], now_ms: int) -> str | None:
     """Return the newest time of profiles' rows, not after now, less the overlap; None where it cannot be read."""
     groups = [[name] for name in profile_ids] if table.is_native else [list(profile_ids)]
+    # Each profile's newest row is one step in the index; of all together it would be a walk over their past.
+    each = [select(func.max(table["updated_at"])).where(table["profile_id"].in_(group)) for group in groups]
     newest = 0
-    for group in groups:
-        at = table["updated_at"]
-        value = connection.scalar(select(func.max(at)).where(table["profile_id"].in_(group)))
-        try:
-            newest = max(newest, read_time(value) if value is not None else 0)
-        except ValueError:
-            return None
+    for start in range(0, len(each), _TERMS):
+        for value in connection.scalars(union_all(*each[start : start + _TERMS])):
+            try:
+                newest = max(newest, read_time(value) if value is not None else 0)
+            except ValueError:
+                return None
     return iso(min(newest or now_ms, now_ms) - OVERLAP_MS)

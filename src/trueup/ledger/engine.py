@@ -22,6 +22,13 @@ from trueup.core.errors import CannotKnow, ConfigurationError, TrueupError
 BUSY_SECONDS = 5
 """How long a statement waits for a lock before the program gives up and names the lock."""
 
+FROZEN_SECONDS = 10
+"""For so long a transaction that writes may say nothing; then Postgres ends it.
+
+A process that is frozen in the middle of one (a stopped container, a sleeping machine) would else keep its locks for as
+long as it sleeps: no other worker could write to the audit, nor the bot to its own orders.
+"""
+
 
 class Database:
     """One database: reads see one moment, writes are one transaction each."""
@@ -61,6 +68,9 @@ class Database:
         with self._told(), self._engine.connect() as connection:
             writer = connection.execution_options(trueup_writes=True)
             with writer.begin():
+                if not self.is_sqlite:
+                    limit = f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'"
+                    writer.exec_driver_sql(limit)
                 yield writer
 
     def _require_file(self) -> None:

@@ -37,9 +37,10 @@ _HELD_AT_MOST = 100
 class SqlLeases:
     """The Leases port."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, lease_ms: int = LEASE_MS) -> None:
         self._state = store.state
         self._clock = clock
+        self._lease_ms = lease_ms
 
     @contextmanager
     def hold(self, scope: str, wait_seconds: float) -> Iterator[Lease | None]:
@@ -65,6 +66,11 @@ class SqlLeases:
         names = sorted(set(scopes))
         if not names:
             return
+        with self._state.reading() as connection:
+            known = {scope for part in chunks(names) for scope in connection.scalars(_named(part))}
+        names = [name for name in names if name not in known]
+        if not names:
+            return
         with self._state.writing() as connection:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             first = {"owner": None, "fence": 0, "expires_at": 0, "next_run_at": self._clock.now_ms()}
@@ -84,10 +90,10 @@ class SqlLeases:
             rows: list[Lease] = []
             for part in chunks(taken):
                 mine = table.c.scope.in_(part)
-                values = {"owner": owner, "expires_at": now_ms + LEASE_MS, "next_run_at": None}
+                values = {"owner": owner, "expires_at": now_ms + self._lease_ms, "next_run_at": None}
                 connection.execute(update(table).where(mine).values(fence=table.c.fence + 1, **values))
                 fences = {row.scope: row.fence for row in connection.execute(select(table).where(mine))}
-                rows += [Lease(scope, owner, int(fences[scope]), now_ms + LEASE_MS) for scope in part]
+                rows += [Lease(scope, owner, int(fences[scope]), now_ms + self._lease_ms) for scope in part]
         return rows
 
     def release(self, lease: Lease, next_run_at: int | None = None) -> None:
@@ -111,7 +117,7 @@ class SqlLeases:
 
     def renew(self, leases: Sequence[Lease]) -> frozenset[Lease]:
         """Renew leases in one statement, and return those that another run has taken over."""
-        table, expires_at = schema.leases, self._clock.now_ms() + LEASE_MS
+        table, expires_at = schema.leases, self._clock.now_ms() + self._lease_ms
         lost: set[Lease] = set()
         with self._state.writing() as connection:
             for part in chunks(leases):
@@ -160,26 +166,26 @@ class SqlLeases:
             if held is None:
                 if connection.execute(select(table.c.scope).where(table.c.scope == scope)).first() is not None:
                     return None
-                values = {"scope": scope, "owner": owner, "fence": 1, "expires_at": now + LEASE_MS}
+                values = {"scope": scope, "owner": owner, "fence": 1, "expires_at": now + self._lease_ms}
                 try:
                     with connection.begin_nested():
                         connection.execute(insert(table).values(values))
                 except IntegrityError:
                     return None
-                return Lease(scope, owner, 1, now + LEASE_MS)
+                return Lease(scope, owner, 1, now + self._lease_ms)
             if held["owner"] is not None and held["expires_at"] > now and not is_gone(str(held["owner"])):
                 if count:
                     more = {"contended": table.c.contended + 1}
                     connection.execute(update(table).where(table.c.scope == scope).values(more))
                 return None
             fence = int(held["fence"]) + 1
-            values = {"owner": owner, "fence": fence, "expires_at": now + LEASE_MS}
+            values = {"owner": owner, "fence": fence, "expires_at": now + self._lease_ms}
             connection.execute(update(table).where(table.c.scope == scope).values(values))
-            return Lease(scope, owner, fence, now + LEASE_MS)
+            return Lease(scope, owner, fence, now + self._lease_ms)
 
     def _keep(self, renewal: "Renewal", over: threading.Event) -> None:
         """Renew leases until it is over; a renewal that fails is tried again, and the fence guards the rest."""
-        while not over.wait(RENEW_SECONDS):
+        while not over.wait(min(RENEW_SECONDS, self._lease_ms / 3000)):
             try:
                 renewal.lose(self.renew(renewal.kept()))
             except TrueupError:
@@ -226,6 +232,10 @@ class Renewal:
         """Say whether another run has taken a lease over; its own run had better stop."""
         with self._lock:
             return lease in self._lost
+
+
+def _named(scopes: Sequence[str]) -> Select[Any]:
+    return select(schema.leases.c.scope).where(schema.leases.c.scope.in_(scopes))
 
 
 def _free(scopes: Sequence[str], now_ms: int) -> Select[Any]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -38,9 +39,23 @@ def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield part
 
 
-def read_rows(connection: Connection, table: OrdersTable, query: Query) -> list[LedgerOrder]:
+Known = dict[tuple[Any, ...], LedgerOrder]
+"""Rows that were read already, by all of their raw values: what several queries find is read once."""
+
+
+def read_rows(
+    connection: Connection, table: OrdersTable, query: Query, known: Known | None = None
+) -> list[LedgerOrder]:
     """Run a query of orders under our names and read its rows strictly."""
-    return [read_row(table, dict(raw)) for raw in connection.execute(query).mappings()]
+    known = {} if known is None else known
+    found: list[LedgerOrder] = []
+    for raw in connection.execute(query).mappings():
+        key = tuple(raw.values())
+        row = known.get(key)
+        if row is None:
+            row = known[key] = read_row(table, dict(raw))
+        found.append(row)
+    return found
 
 
 def read_row(table: OrdersTable, raw: dict[str, object]) -> LedgerOrder:
@@ -65,8 +80,7 @@ class Reader:
                     "Name the profiles in trueup.toml ([[profiles]]) and run `trueup init`.",
                 )
             table = schema.profiles
-            rows = connection.execute(select(*table.c).order_by(table.c.profile_id)).mappings()
-            return [_profile(dict(row)) for row in rows]
+            return [_profile(*row) for row in connection.execute(select(*_PROFILE).order_by(table.c.profile_id))]
 
     def open_trade_rows(self, profile_ids: Sequence[str]) -> list[LedgerOrder]:
         """Return the filled and working rows of every trade that may be open or cannot be read."""
@@ -100,13 +114,17 @@ class Reader:
     def trades_spelt(self, profile_ids: Sequence[str], names: Iterable[str]) -> frozenset[tuple[str, str]]:
         """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
         found: set[tuple[str, str]] = set()
+        wanted, mine = sorted(names), frozenset(profile_ids)
+        if not wanted:
+            return frozenset()
         with self._store.books.reading() as connection:
             table = self._store.orders(connection)
             spelt = in_lower_case(table["trade_id"], connection.dialect.name)
-            for part in chunks(sorted(names)):
-                query = select(table["profile_id"], spelt).where(spelt.in_(part), table["profile_id"].in_(profile_ids))
+            for part in chunks(wanted):
+                # A condition on the profile would let SQLite walk the profile's whole past instead of the names' index.
+                query = select(table["profile_id"], spelt).where(spelt.in_(part))
                 found |= {(str(profile), str(name)) for profile, name in connection.execute(query.distinct())}
-        return frozenset(found)
+        return frozenset(key for key in found if key[0] in mine)
 
     def rows_of_trades(self, trades: Sequence[tuple[str, str]]) -> list[LedgerOrder]:
         """Return the filled, working and unreadable rows of trades, by profile and trade id."""
@@ -174,6 +192,7 @@ def rows_booking(
     exchange_order_ids: Iterable[str],
     client_order_ids: Iterable[str],
     tag_prefix: str,
+    known: Known | None = None,
 ) -> list[LedgerOrder]:
     """Return the rows that name one of the exchange orders, each once, whatever blanks stand around the ids.
 
@@ -191,10 +210,11 @@ def rows_booking(
     if tags and "client_order_id" in table:
         asked.append((in_lower_case(table["client_order_id"], connection.dialect.name), tags))
     found: Counter[LedgerOrder] = Counter()
+    known = {} if known is None else known
     for column, values in asked:
         named: Counter[LedgerOrder] = Counter()
         for part in chunks(sorted(values)):
-            named.update(read_rows(connection, table, select(*table.selected()).where(column.in_(part))))
+            named.update(read_rows(connection, table, select(*table.selected()).where(column.in_(part)), known))
         found |= named
     return list(found.elements())
 
@@ -235,19 +255,28 @@ def existing_ids(connection: Connection, table: OrdersTable, order_ids: Iterable
     return frozenset(found)
 
 
-def _profile(row: dict[str, Any]) -> Profile:
-    capital = row["allocated_capital"]
+_PROFILE = tuple(
+    schema.profiles.c[name]
+    for name in ("profile_id", "account", "user_id", "managed_symbols", "allocated_capital", "enabled")
+)
+
+
+@lru_cache(maxsize=20_000)
+def _profile(
+    profile_id: object, account: object, user_id: object, symbols: object, capital: object, enabled: object
+) -> Profile:
+    """Read a row of profiles; a fleet's rows are read in every cycle, and they hardly ever change."""
     try:
         allocated = read_decimal(capital) if capital is not None else None
     except ValueError as error:
-        raise ConfigurationError(f"profiles: allocated_capital of {row['profile_id']}: {error}.") from None
+        raise ConfigurationError(f"profiles: allocated_capital of {profile_id}: {error}.") from None
     return Profile(
-        profile_id=str(row["profile_id"]),
-        account=text_or_none(row["account"]),
-        user_id=text_or_none(row["user_id"]),
-        managed_symbols=managed_symbols(row["managed_symbols"], str(row["profile_id"])),
+        profile_id=str(profile_id),
+        account=text_or_none(account),
+        user_id=text_or_none(user_id),
+        managed_symbols=managed_symbols(symbols, str(profile_id)),
         allocated_capital=allocated,
-        enabled=bool(row["enabled"]),
+        enabled=bool(enabled),
     )
 
 

@@ -10,10 +10,11 @@ from trueup.core.reconcile.watchdog import RunFact
 from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
 from trueup.ledger.figures import count_ends
+from trueup.ledger.guards import fenced
 from trueup.ledger.leases import this_process
 from trueup.ledger.reading import chunks
 from trueup.ledger.tables import Store
-from trueup.ports import Clock, RunEnd, RunStart
+from trueup.ports import Clock, Lease, RunEnd, RunStart
 
 KIND = "reconcile"
 COUNTED = 10_000
@@ -47,14 +48,14 @@ class SqlRuns:
             ]  # fmt: skip
             connection.execute(insert(schema.reconcile_runs), rows)
 
-    def end(self, ends: Sequence[RunEnd]) -> None:
-        """Record how runs ended, and count them."""
+    def end(self, ends: Sequence[RunEnd], lease: Lease | None = None) -> None:
+        """Record how runs ended, and count them; under a lease, that is refused where another run took it over."""
         if not ends:
             return
         table, now = schema.reconcile_runs, iso(self._clock.now_ms())
         values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("status", "summary", "ended_at")}
         statement = update(table).where(table.c.run_id == bindparam("of_run")).values(values)
-        with self._state.writing() as connection:
+        with self._state.writing() if lease is None else fenced(self._state, lease) as connection:
             connection.execute(
                 statement,
                 [

@@ -1,26 +1,40 @@
 """Which tables are there, and in what shape."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Table, inspect
+from sqlalchemy import Connection, Table, text
 
 from trueup.core.errors import ConfigurationError
 from trueup.ledger.attach import OrdersMap, OrdersTable, resolve
 from trueup.ledger.engine import Database
 
+Shape = tuple[tuple[Any, ...], ...]
+"""A table's columns as the database's catalogue lists them: names first, then all that their types depend on."""
+
+_SQLITE_SHAPE = text("SELECT name, type, hidden FROM pragma_table_xinfo(:name)")
+_POSTGRES_SHAPE = text(
+    "SELECT attname, atttypid, atttypmod, attcollation FROM pg_attribute"
+    " WHERE attrelid = to_regclass(quote_ident(CAST(:name AS text))) AND attnum > 0 AND NOT attisdropped"
+    " ORDER BY attnum"
+)
+
+
+def shape_of(connection: Connection, name: str) -> Shape:
+    """Return a table's shape by one look into the catalogue; empty where there is no such table."""
+    query = _SQLITE_SHAPE if connection.dialect.name == "sqlite" else _POSTGRES_SHAPE
+    return tuple(tuple(row) for row in connection.execute(query, {"name": name}))
+
 
 def has_table(connection: Connection, table: Table) -> bool:
     """Say whether a table is there."""
-    return inspect(connection).has_table(table.name)
+    return bool(shape_of(connection, table.name))
 
 
 def fits(connection: Connection, table: Table) -> bool:
     """Say whether a table is there with all of our columns: one that is not is somebody else's."""
-    found = inspect(connection)
-    if not found.has_table(table.name):
-        return False
-    return set(table.c.keys()) <= {column["name"] for column in found.get_columns(table.name)}
+    return set(table.c.keys()) <= {column[0] for column in shape_of(connection, table.name)}
 
 
 @dataclass(slots=True)
@@ -30,6 +44,7 @@ class Store:
     books: Database
     state: Database
     wanted: OrdersMap
+    _resolved: tuple[Shape, OrdersTable] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def one_database(self) -> bool:
@@ -56,5 +71,14 @@ class Store:
         self.state.close()
 
     def orders(self, connection: Connection) -> OrdersTable:
-        """Return the orders table of a connection to the books."""
-        return resolve(connection, self.wanted)
+        """Return the orders table of a connection to the books.
+
+        Reflecting it costs more than many a query, and what it gives depends on the catalogue's shape alone: as long as
+        that is the same in the very transaction that asks, the answer is.
+        """
+        shape, known = shape_of(connection, self.wanted.table), self._resolved
+        if shape and known is not None and known[0] == shape:
+            return known[1]
+        table = resolve(connection, self.wanted)
+        self._resolved = (shape, table) if not table.depends_on_rows else None
+        return table

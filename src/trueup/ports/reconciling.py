@@ -72,8 +72,8 @@ class Runs(Protocol):
         """Record that runs began, with the audit head that they saw."""
         ...
 
-    def end(self, ends: Sequence[RunEnd]) -> None:
-        """Record how runs ended."""
+    def end(self, ends: Sequence[RunEnd], lease: Lease | None = None) -> None:
+        """Record how runs ended; under a lease, Refused where another run took it over."""
         ...
 
     def get(self, run_id: str) -> Mapping[str, object] | None:

@@ -9,7 +9,7 @@ from trueup.core.reconcile.records import BreakRecord, Sighting
 from trueup.core.snapshot import Snapshot
 from trueup.ports import Lease, Profile
 from trueup.service.app import App
-from trueup.service.gather import Gathered, profiles_elsewhere
+from trueup.service.gather import Gathered
 from trueup.service.reconcile_report import RunReport
 
 
@@ -79,7 +79,7 @@ class Cycle:
     @property
     def elsewhere(self) -> frozenset[str]:
         """Return the profiles of other accounts."""
-        return profiles_elsewhere(self.app, self.app.ledger.profiles(), self.gathered.account)
+        return self.gathered.elsewhere
 
     @property
     def tokens(self) -> frozenset[str] | None:

@@ -8,7 +8,6 @@ from trueup.core.errors import CannotKnow, ConfigurationError, UnknownName, near
 from trueup.core.holdings import Holdings
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import booked_index
-from trueup.core.repair.naming import SettledTrade
 from trueup.core.repair.plan import AccountFacts
 from trueup.core.repair.slices import Slice, slices_of
 from trueup.core.snapshot import Snapshot, unreadable
@@ -16,14 +15,15 @@ from trueup.core.symbols import Symbols
 from trueup.core.tags import TagReader
 from trueup.ports import Profile, ReadScope
 from trueup.service.app import Account, App
-from trueup.service.open_trades import OpenTrades
+from trueup.service.open_trades import OpenTrades, Repairs, read_repairs
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """One account's facts, with the profiles that live on it and why its venue could not be read, if so.
 
-    `rows` are those of the trades that may be open, `memory` what makes the next reading of them cheap.
+    `rows` are those of the trades that may be open, `memory` what makes the next reading of them cheap; `elsewhere` are
+    the profiles of other accounts.
     """
 
     account: Account
@@ -32,6 +32,7 @@ class Gathered:
     venue_error: CannotKnow | None = None
     memory: OpenTrades | None = None
     rows: tuple[LedgerOrder, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -122,7 +123,8 @@ def gather(
     starts = [start for start in (scope.since_ms, since_ms) if start is not None]
     scope = ReadScope(min(starts, default=None), tuple(sorted({*scope.symbols, *symbols})), scope.held)
     snapshot, error = _snapshot(app, account, scope)
-    return Gathered(account, here, _facts(app, account, everybody, here, slices, snapshot), error, memory, rows)
+    facts = _facts(app, account, everybody, here, slices, snapshot, memory=memory)
+    return Gathered(account, here, facts, error, memory, rows, profiles_elsewhere(app, everybody, account))
 
 
 def gather_again(app: App, gathered: Gathered, snapshot: Snapshot | None = None) -> Gathered:
@@ -130,8 +132,10 @@ def gather_again(app: App, gathered: Gathered, snapshot: Snapshot | None = None)
     account, here = gathered.account, gathered.profiles
     rows = _open_rows(app, account, here, gathered.memory)
     slices = slices_of(rows, account.symbols)
-    facts = _facts(app, account, app.ledger.profiles(), here, slices, snapshot or gathered.snapshot)
-    return Gathered(account, here, facts, gathered.venue_error, gathered.memory, rows)
+    everybody = app.ledger.profiles()
+    facts = _facts(app, account, everybody, here, slices, snapshot or gathered.snapshot, memory=gathered.memory)
+    elsewhere = profiles_elsewhere(app, everybody, account)
+    return Gathered(account, here, facts, gathered.venue_error, gathered.memory, rows, elsewhere)
 
 
 def _facts(
@@ -141,6 +145,8 @@ def _facts(
     here: Sequence[Profile],
     slices: Sequence[Slice],
     snapshot: Snapshot,
+    *,
+    memory: OpenTrades | None,
 ) -> AccountFacts:
     exchange_ids, client_ids = executed_ids(snapshot)
     elsewhere = profiles_elsewhere(app, everybody, account)
@@ -148,6 +154,7 @@ def _facts(
     audited = app.journal.audit_exists()
     applied = app.journal.applied(exchange_ids) if audited else []
     ids = [profile.profile_id for profile in here]
+    repairs = _repairs(app, account, ids, memory) if audited else Repairs()
     return AccountFacts(
         snapshot=snapshot,
         slices=tuple(slices),
@@ -159,8 +166,8 @@ def _facts(
         ),
         known_profiles=frozenset(profile.profile_id for profile in everybody),
         managed={profile.profile_id: _managed(profile, account) for profile in here},
-        reverted=app.journal.reverted(ids) if audited else frozenset(),
-        settled=tuple(_settled(app, account, ids)) if audited else (),
+        reverted=repairs.reverted,
+        settled=repairs.settled,
         spelt=app.ledger.trades_spelt(ids, _short_tags(app, everybody, snapshot, slices)),
     )
 
@@ -246,9 +253,10 @@ def _not_of(rows: Iterable[LedgerOrder], profiles: frozenset[str]) -> list[Ledge
     return [row for row in rows if row.profile_id not in profiles]
 
 
-def _settled(app: App, account: Account, profile_ids: Sequence[str]) -> Iterable[SettledTrade]:
-    for profile, trade, symbol, as_of_ms in app.journal.settled(profile_ids):
-        yield SettledTrade(profile, trade, account.symbols.token(symbol), as_of_ms)
+def _repairs(app: App, account: Account, profile_ids: Sequence[str], memory: OpenTrades | None) -> Repairs:
+    if memory is not None:
+        return memory.repairs(app, profile_ids, account.symbols)
+    return read_repairs(app, profile_ids, account.symbols)
 
 
 def _managed(profile: Profile, account: Account) -> frozenset[str] | None:

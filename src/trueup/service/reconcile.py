@@ -152,20 +152,18 @@ def cycle_of(
     memory: OpenTrades | None = None,
 ) -> AccountReport:
     """Do one cycle, and put on record how its runs ended, whatever is raised."""
-    by_id = {profile.profile_id: profile for profile in app.ledger.profiles()}
-    members = tuple(by_id[run.profile_id] for run in runs if run.profile_id in by_id)
     try:
         with within(cycle_id=runs[0].cycle_id if runs else ""):
             log("cycle_started", account=account, profiles=len(runs))
             gathered = gather(app, account, memory=memory, full=request.full)
-            cycle = _cycle(app, request, lease, members, runs, gathered)
+            cycle = _cycle(app, request, lease, runs, gathered)
             _steps(cycle)
+        _end(app, runs, lease)
     except BaseException as error:
         _broken(app, runs, error)
         if isinstance(error, TrueupError):
             return AccountReport(account, tuple(runs), readable=False)
         raise
-    _end(app, runs)
     with within(cycle_id=runs[0].cycle_id if runs else ""):
         tell_cycle(cycle, _calls(app, account))
         alert_cycle(cycle)
@@ -187,11 +185,12 @@ def _cycle(
     app: App,
     request: ReconcileRequest,
     lease: Lease,
-    members: tuple[Profile, ...],
     runs: Sequence[RunReport],
     gathered: Gathered,
 ) -> Cycle:
     account = gathered.account.name
+    by_id = {profile.profile_id: profile for profile in gathered.profiles}
+    members = tuple(by_id[run.profile_id] for run in runs if run.profile_id in by_id)
     cycle = Cycle(app, request, lease, members, {run.profile_id: run for run in runs}, gathered)
     cycle.records = {record.break_id: record for record in app.breaks.open(account)}
     for run in runs:
@@ -291,8 +290,9 @@ def _broken(app: App, runs: Sequence[RunReport], error: BaseException) -> None:
         error.add_note(f"The runs could not be ended on record: {worse.what} The next run ends them.")
 
 
-def _end(app: App, runs: Sequence[RunReport]) -> None:
+def _end(app: App, runs: Sequence[RunReport], lease: Lease | None = None) -> None:
+    """Put on record how runs ended; Refused where the lease was lost meanwhile, since what they saw is old by now."""
     now = app.clock.now_ms()
     for run in runs:
         run.ended_ms = now
-    app.runs.end([RunEnd(run.run_id, run.status, run.as_json()) for run in runs])
+    app.runs.end([RunEnd(run.run_id, run.status, run.as_json()) for run in runs], lease)

@@ -14,6 +14,7 @@ from trueup.service.cycle import Cycle
 def watch(cycle: Cycle) -> None:
     """Pause or resume each profile of the cycle, as its mismatch and its runs demand."""
     rules = cycle.app.reconcile.policy
+    modes: dict[str, Mode] | None = None
     for profile in cycle.members:
         run = cycle.runs[profile.profile_id]
         why = must_pause(run.parity.total, profile.allocated_capital, rules)
@@ -26,7 +27,9 @@ def watch(cycle: Cycle) -> None:
             if why is not None:
                 _pause(cycle, profile, why)
             else:
-                run.resumed = _resume(cycle, profile)
+                modes = cycle.app.modes.current() if modes is None else modes
+                paused = modes.get(f"profile:{profile.profile_id}", Mode.NORMAL).paused
+                run.resumed = paused and _resume(cycle, profile)
         except TrueupError as error:
             run.notes.append(f"the watchdog could not act: {error.what}")
 
@@ -38,11 +41,9 @@ def _pause(cycle: Cycle, profile: Profile, why: str) -> None:
 
 
 def _resume(cycle: Cycle, profile: Profile) -> bool:
-    """Resume a profile where the rules of the core say so; a run about some symbols or trades says nothing of it."""
+    """Resume a paused profile where the rules of the core say so; a run about some symbols or trades does not."""
     app, scope, rules = cycle.app, f"profile:{profile.profile_id}", cycle.app.reconcile.policy
     if cycle.request.symbols or cycle.request.trade_ids is not None:
-        return False
-    if not app.modes.current().get(scope, Mode.NORMAL).paused:
         return False
     changes = app.modes.of_scope(scope, 50)
     pause = _pause_of(changes[0]) if changes else None

@@ -12,7 +12,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from random import Random
 
-from trueup.core.errors import ConfigurationError, TrueupError
+from trueup.core.errors import CannotKnow, ConfigurationError, TrueupError
 from trueup.ports import Lease, Renewal
 from trueup.service.alerts import DAY_MS, deliver_alerts, prune_alerts
 from trueup.service.app import App
@@ -64,8 +64,7 @@ class Worker:
     def run(self) -> int:
         """Work until it is stopped or has done its cycles; return how many cycles it did."""
         app = self.app
-        scopes = self._scopes()
-        end_the_killed(app)
+        scopes = self._begun()
         log("worker_started", owner=app.actor, accounts=len(scopes))
         with (
             app.leases.renewing() as renewal,
@@ -89,6 +88,19 @@ class Worker:
             self._finished(running)
         log("worker_stopped", owner=app.actor, cycles=self.done)
         return self.done
+
+    def _begun(self) -> frozenset[str]:
+        """Return the accounts once the database answers; one that is locked or away is asked again until stopped."""
+        while True:
+            try:
+                scopes = self._scopes()
+                end_the_killed(self.app)
+            except CannotKnow as error:
+                log("cycle_failed", account="", error=error.what, retry_ms=int(_IDLE_SECONDS * 1000))
+                if self.stop.wait(_IDLE_SECONDS):
+                    return frozenset()
+            else:
+                return scopes
 
     def _scopes(self, known: frozenset[str] = frozenset()) -> frozenset[str]:
         """Return the accounts that are to be run; what `trueup init` changes meanwhile is seen after a while."""

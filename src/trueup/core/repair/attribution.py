@@ -75,14 +75,16 @@ def attribute(
     past = list(settled)
     walk = _Walk(list(trades), policy, reach_ms, max((trade.as_of_ms for trade in past), default=None))
     now_open = TradeNames(walk.trades, spelt)
-    repaired = [(trade.profile_id, trade.trade_id) for trade in past]
-    ever = TradeNames([*walk.trades, *repaired], spelt) if past else now_open
+    ever: TradeNames | None = None
     for row in sorted(rows, key=attrgetter("time_ms", "exchange_order_id"), reverse=True):
         reading = read_scope(row, reader, policy)
         if reading.scope is not Scope.KEPT:
             walk.result.dropped.append((row, reading))
             continue
-        names = ever if walk.was_weighed(row) else now_open
+        names = now_open
+        if walk.was_weighed(row):
+            ever = ever or TradeNames([*walk.trades, *((trade.profile_id, trade.trade_id) for trade in past)], spelt)
+            names = ever
         walk.add(_Row(row, reading.owner, names.named_by(row, reading)))
     for method in NAMED_PASSES:
         walk.run(method, partial(_named, method, reverted))
