@@ -1,4 +1,4 @@
-"""The ports that a reconciliation needs, in plain memory: the same answers as the database's, in a hundredth of the time.
+"""The ports that a reconciliation needs, in plain memory: the answers of the database, in a hundredth of the time.
 
 `test_histories.py` plays the same histories on both and compares every row, audit and break.
 """
@@ -14,7 +14,7 @@ from trueup.core.decimals import cut_quantity, exactly, round_price
 from trueup.core.modes import Mode
 from trueup.core.orders import LedgerOrder, StatusClass, read_order, status_class
 from trueup.core.reconcile.audited import announced, healed
-from trueup.core.reconcile.changes import Change, Effect, NewRow, RowChange
+from trueup.core.reconcile.changes import Effect, NewRow, RowChange
 from trueup.core.reconcile.records import BreakRecord
 from trueup.core.reconcile.watchdog import RunFact
 from trueup.core.repair.booked import Applied, booked_index
@@ -24,7 +24,18 @@ from trueup.core.repair.slices import fingerprint, slices_of
 from trueup.core.symbols import Symbols
 from trueup.core.tags import comparable, is_tagged
 from trueup.core.times import iso, read_time
-from trueup.ports import HealBatch, HealResult, Lease, ModeChange, Profile, RepairBatch, RepairResult, RunEnd, RunStart
+from trueup.ports import (
+    HealBatch,
+    HealResult,
+    Lease,
+    ModeChange,
+    Profile,
+    Realized,
+    RepairBatch,
+    RepairResult,
+    RunEnd,
+    RunStart,
+)
 
 _COLUMNS = {"filled_at", "exchange_order_id", "qty", "quantity", "price", "order_qty"}
 
@@ -118,8 +129,8 @@ class MemoryBooks:
         spelt = ((row.profile_id, row.trade_id.lower()) for row in self.every() if row.trade_id is not None)
         return frozenset((profile, name) for profile, name in spelt if profile in profile_ids and name in wanted)
 
-    def realized(self, profile_ids: Sequence[str]) -> Decimal | None:
-        return None
+    def realized(self, profile_ids: Sequence[str], after: str | None = None) -> Realized:
+        return Realized()
 
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         return frozenset(order_ids) & self.raw.keys()
@@ -299,7 +310,7 @@ class MemoryBreaks:
     def named(self, break_ids: Iterable[str]) -> list[BreakRecord]:
         return [self.records[name] for name in break_ids if name in self.records]
 
-    def save(self, records: Sequence[BreakRecord]) -> None:
+    def save(self, records: Sequence[BreakRecord], lease: Lease | None = None) -> None:
         self.records |= {record.break_id: record for record in records}
 
 
@@ -334,7 +345,7 @@ class MemoryModes:
     def current(self) -> dict[str, Mode]:
         return {change.scope: change.mode for change in self.changes}
 
-    def set(self, change: ModeChange, after: ModeChange | None = None) -> ModeChange:
+    def set(self, change: ModeChange, after: ModeChange | None = None, lease: Lease | None = None) -> ModeChange:
         made = replace(change, previous=self.current().get(change.scope, Mode.NORMAL))
         self.changes.append(made)
         return made
@@ -346,12 +357,30 @@ class MemoryModes:
         return [change for change in reversed(self.changes) if change.scope == scope][:limit]
 
 
+class MemoryHeartbeats:
+    """The Heartbeats port: nobody listens."""
+
+    def beat(self, scope: str, at_ms: int, *, healthy: bool) -> None:
+        return
+
+
+class MemoryOutbox:
+    """The outbox: what is put into it is forgotten."""
+
+    def change(self, key: str, decide: Callable[[Sequence[Any]], Any], now_ms: int) -> Any:
+        return decide([])
+
+
+class MemoryFigures:
+    """The figures: what is counted is forgotten."""
+
+    def count_venue(self, counts: Mapping[str, Any]) -> None:
+        return
+
+
 class MemoryLeases:
     """The Leases port: nobody else is there."""
 
     @contextmanager
     def hold(self, scope: str, wait_seconds: float) -> Iterator[Lease | None]:
         yield Lease(scope, "me", 1, 2**62)
-
-
-__all__ = ["Change", "MemoryBooks", "MemoryBreaks", "MemoryJournal", "MemoryLeases", "MemoryModes", "MemoryRuns"]

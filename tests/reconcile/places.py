@@ -18,9 +18,12 @@ from sqlalchemy import event
 from tests.reconcile.memory import (
     MemoryBooks,
     MemoryBreaks,
+    MemoryFigures,
+    MemoryHeartbeats,
     MemoryJournal,
     MemoryLeases,
     MemoryModes,
+    MemoryOutbox,
     MemoryRuns,
 )
 
@@ -221,7 +224,7 @@ class QuickBooks:
         ports: dict[str, Any] = {
             "ledger": self.ledger, "journal": self.journal, "breaks": self.found, "modes": MemoryModes(),
             "runs": MemoryRuns(time), "leases": MemoryLeases(), "setup": None, "tokens": None, "requests": None,
-            "figures": None,
+            "figures": MemoryFigures(), "heartbeats": MemoryHeartbeats(), "outbox": MemoryOutbox(),
         }  # fmt: skip
         self.app = App(
             backfill=rules.config, reconcile=ReconcileConfig(rules.loop), accounts=accounts_of(venues),

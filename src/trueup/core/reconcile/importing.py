@@ -32,6 +32,9 @@ class Owner:
     why: str = ""
 
 
+OLDER_THAN_TRADE = "it is older than its trade, whose entry may be missing: nothing says whether it enters or leaves"
+
+
 class OwnerReader:
     """Reads the tags of the venue's orders against the trades of an account's profiles."""
 
@@ -144,6 +147,8 @@ class OwnerReader:
         by_side = Action.ENTRY if chain.side is trade.entry_side else Action.EXIT
         if action is not None and action is not by_side:
             return Owner(profile, trade.trade_id, action, trade, "its tag and its side say different things")
+        if action is None and by_side is Action.EXIT and chain.time_ms < trade.opened_ms:
+            return Owner(profile, trade.trade_id, action, trade, OLDER_THAN_TRADE)
         return Owner(profile, trade.trade_id, by_side, trade)
 
     def _slice(self, profile: str, name: str, chain: Chain) -> Slice | None:
