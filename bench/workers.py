@@ -25,7 +25,8 @@ def main(profiles: int = 2000, workers: int = 8, seconds: int = 120, per_account
         finally:
             fleet.close()
     print(
-        f"{workers} workers, {profiles:,} profiles, {played.seconds:.0f} s, {played.killed} killed, {played.frozen} frozen:"
+        f"{workers} workers, {profiles:,} profiles, {played.seconds:.0f} s,"
+        f" {played.killed} killed, {played.frozen} frozen:"
         f" {len(played.ran):,} profiles ran in {played.cycles:,} cycles, {played.heals:,} heals; cycles of one account"
         f" at the same time {len(played.overlaps)}, heals interleaved {len(played.interleaved)}, refused by fence"
         f" {played.fenced_out}, left pending {played.pending}, audit {'whole' if played.audit.ok else played.audit}"

@@ -1,4 +1,4 @@
-"""What a worker remembers of open trades is what a full reading finds; where the table cannot tell, it is read in full."""
+"""What a worker remembers of open trades is what a full reading finds; a table that cannot tell is read in full."""
 
 from collections.abc import Iterator
 from dataclasses import replace
