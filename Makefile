@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench scenarios mutants constraints promtool clean
+.PHONY: help setup demo live test check format bench scenarios mutants constraints promtool clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ setup: $(STAMP) ## make .venv with trueup, its extras and the tools (nothing to 
 
 demo: setup ## find, prove, repair and take back a bot's week of ghosts on an embedded ledger
 	@$(BIN)/trueup demo
+
+live: setup ## watch a careless bot being reconciled on a simulated exchange, until Ctrl-C
+	@$(BIN)/trueup demo --live
 
 test: setup ## run every test, on SQLite and on Postgres
 	@$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import text
 from tests.postgres import running_postgres
 
+from bench.events import EVENTS, measured, told
 from bench.worlds import PROFILE, facts, history
 from trueup.__main__ import COLLECT_AFTER
 from trueup.core.repair.plan import Wanted, plan_account
@@ -118,6 +119,7 @@ def main() -> None:
     finally:
         shutil.rmtree(folder)
     deciding()
+    print(told(measured(EVENTS)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from trueup.surfaces.cli.main import run
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from trueup.service.app import App, TrialPlace
+    from trueup.service.app import App, LivePlace, TrialPlace
 
 
 COLLECT_AFTER = (1_000_000, 20, 100)
@@ -38,10 +38,16 @@ def _trial(
     return trial(venue, folder, port, seed, faults)
 
 
+def _live(folder: Path, seed: int) -> "AbstractContextManager[LivePlace]":
+    from trueup.bootstrap import live_trial
+
+    return live_trial(folder, seed)
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
     gc.set_threshold(*COLLECT_AFTER)
-    sys.exit(run(_build, _demo, _trial))
+    sys.exit(run(_build, _demo, _trial, _live))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tokens import SqlTokens
 from trueup.ports import Check, Notifier, Profile, Venue, VenueMeter
 from trueup.service import events
-from trueup.service.app import Account, App, BackfillConfig, ReconcileConfig, TrialPlace
+from trueup.service.app import Account, App, BackfillConfig, LivePlace, ReconcileConfig, TrialPlace
 from trueup.settings import (
     AccountSettings,
     ProfileSettings,
@@ -151,6 +151,26 @@ def trial(kind: str, folder: Path, port: int, seed: int, faults: Mapping[str, st
         raise ConfigurationError(
             f"Port {port} cannot be served on: {error.strerror}.", "Name another with --port; 0 takes a free one."
         ) from None
+
+
+@contextmanager
+def live_trial(folder: Path, seed: int) -> Iterator[LivePlace]:
+    """Run a simulated exchange with a careless bot on it, its folder laid down anew, until the caller is done."""
+    from trueup.service.demo_folder import in_use
+    from trueup.service.live_demo import prepare
+
+    with _extra("sim"):
+        from trueup.sim.live import running_live
+    with running_live(folder, SystemClock().now_ms, seed) as made:
+        world = made.world
+        prepare(lambda place: build(place / "trueup.toml", world.environ), world, folder)
+        with in_use(folder):
+            app = build(folder / "trueup.toml", world.environ)
+            try:
+                yield LivePlace(made, app, world.about, made.url)
+            finally:
+                made.stop()
+                app.close()
 
 
 def _trial_kind(kind: str) -> "WeekKind":

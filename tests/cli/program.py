@@ -50,7 +50,7 @@ def call(build: Callable[[Path | None], App], *words: str, demo: Demo | None = N
     """Run one command in this process."""
     out, err = (Terminal(), Terminal()) if terminal else (StringIO(), StringIO())
     with redirect_stdout(out), redirect_stderr(err):
-        code = run(build, demo or (lambda venue, folder, say, program: 0), no_trial, words)
+        code = run(build, demo or (lambda venue, folder, say, program: 0), no_trial, no_trial, words)
     return Answer(code, out.getvalue(), err.getvalue())
 
 

@@ -18,13 +18,17 @@ COMMANDS = (
     (), ("init",), ("demo",), ("check",), ("backfill",), ("backfill", "run"), ("backfill", "revert"),
     ("backfill", "reapply"), ("backfill", "list"), ("mode",), ("mode", "set"), ("mode", "show"), ("audit",),
     ("audit", "verify"), ("audit", "export"), ("explain",), ("doctor",), ("alerts",),
-    ("alerts", "list"), ("alerts", "test"), ("alerts", "deliver"),
+    ("alerts", "list"), ("alerts", "test"), ("alerts", "deliver"), ("serve",), ("token",), ("token", "create"),
+    ("token", "list"), ("token", "revoke"),
 )  # fmt: skip
-LEAVES = [words for words in COMMANDS if words and words not in (("backfill",), ("mode",), ("audit",), ("alerts",))]
+GROUPS = (("backfill",), ("mode",), ("audit",), ("alerts",), ("token",))
+LEAVES = [words for words in COMMANDS if words and words not in GROUPS]
 HEAVY = {
     "sqlalchemy",
     "pydantic",
     "pydantic_settings",
+    "fastapi",
+    "uvicorn",
     "alembic",
     "altair",
     "apprise",

@@ -79,6 +79,8 @@ class Runner:
         return text
 
     def _learn(self, command: str, said: str) -> None:
+        if command.startswith("trueup reconcile"):
+            self.names["RUN_ID"] = re.findall(r"RUN-\w+-\w+", said)[0]
         if "backfill run" not in command:
             return
         for name, pattern in placeholders(command).items():

@@ -89,6 +89,30 @@ def test_the_rows_to_compare_are_those_of_the_whole_ledger_each_once(bot: Bot) -
     check()
 
 
+CASES = {
+    "an old working one": ({"status": " pEnDiNg "}, 0, True),
+    "an old partly filled one without ids": ({"status": "Partially-Filled"}, 0, True),
+    "an old filled one": ({"exchange_order_id": "X1"}, 99, False),
+    "a new filled one": ({"exchange_order_id": "X1"}, 100, True),
+    "a new filled one by its client order id": ({"client_order_id": "c"}, 100, True),
+    "a new filled one without ids": ({}, 100, False),
+    "a new canceled one": ({"status": "canceled", "exchange_order_id": "X1"}, 101, False),
+    "a new one of unknown status": ({"status": "settling"}, 101, True),
+    "an old one of unknown status": ({"status": "settling"}, 99, False),
+    "a new one without status": ({"status": None}, 101, True),
+    "another profile's": ({"profile_id": "p2", "exchange_order_id": "X1"}, 101, False),
+}
+
+
+def test_what_is_compared_and_what_is_not(bot: Bot) -> None:
+    app = bot.init()
+    bot.db.orders(*(
+        row("TRD-1", "1", minute, order_id=name, **columns) for name, (columns, minute, _) in CASES.items()
+    ))  # fmt: skip
+    found = {one.order_id for one in app.ledger.orders_to_compare(["p1"], SINCE, (), (), "bytelyst")}
+    assert found == {name for name, (*_, wanted_one) in CASES.items() if wanted_one}
+
+
 def test_a_row_is_found_by_its_client_order_id_too(bot: Bot) -> None:
     app = bot.init()
     bot.db.orders(row("TRD-1", status="canceled", client_order_id="BYTELYST-p1-TRD-1", profile_id="p9"))

@@ -172,6 +172,33 @@ def test_of_two_runs_that_healed_one_row_the_later_is_taken_back_and_put_back_al
     assert (the_row(bot)["status"], number(the_row(bot)["qty"]), the_row(bot)["quantity"]) == ("NEW", "2", None)
 
 
+def test_a_row_that_one_run_healed_twice_is_taken_back_to_its_beginning(bot: Bot) -> None:
+    app = bot.ready(working())
+    before = orders(bot)
+    heal(app, filled(rows_of(bot)["w1"], "0.5", "partially_filled"))
+    heal(app, filled(rows_of(bot)["w1"], "2", proof=proof(executed="2", booked="0.5")))
+    after = orders(bot)
+    revert(app, RUN, "wrong")
+    assert orders(bot) == before
+    reapply(app, RUN, "right")
+    assert orders(bot) == after
+
+
+def test_the_history_forgets_where_a_price_was_from_when_the_heal_is_taken_back(bot: Bot) -> None:
+    said = {"order_id": "w1", "status": "partially_filled", "order_qty": "1", "exchange_order_id": "X1"}
+    app = bot.ready(row("TRD-1"), leave("TRD-1", "0.5", 3, **said))
+
+    def source() -> object:
+        return bot.db.value("SELECT price_source FROM trade_history")
+
+    heal(app, filled(rows_of(bot)["w1"], "1", proof=proof(executed="1", booked="0.5")))
+    assert source() == "order"
+    revert(app, RUN, "wrong")
+    assert source() == "ledger"
+    reapply(app, RUN, "right")
+    assert source() == "order"
+
+
 def test_a_run_is_in_the_list_of_batches(bot: Bot) -> None:
     app, _ = healed(bot)
     [batch] = app.journal.batches()
@@ -242,6 +269,17 @@ def test_an_attached_table_on_sqlite_gets_back_what_it_had(sqlite_bot: Bot, name
 @pytest.mark.parametrize("name", [*BOTH, *POSTGRES])
 def test_an_attached_table_on_postgres_gets_back_what_it_had(postgres_bot: Bot, name: str) -> None:
     undone_form(postgres_bot, {**BOTH, **POSTGRES}[name])
+
+
+def test_a_column_without_a_type_gets_back_the_number_that_it_had(sqlite_bot: Bot) -> None:
+    app = Form(qty="").attach(sqlite_bot).init()
+    sqlite_bot.db.run("UPDATE deals SET state = 'new', amount = 0.5, cost = 7 WHERE id = 'o1'")
+    look = "SELECT amount, typeof(amount) AS a, cost, typeof(cost) AS c FROM deals WHERE id = 'o1'"
+    before = sqlite_bot.db.rows(look)
+    assert (before[0]["a"], before[0]["c"]) == ("real", "integer")
+    heal(app, filled(rows_of(sqlite_bot)["o1"], "0.25", exchange_order_id=None, proof=proof("V1", "0.25")))
+    revert(app, RUN, "wrong")
+    assert sqlite_bot.db.rows(look) == before
 
 
 QTYS = st.sampled_from(["0.1", "1", "2", "0.000000000000000001", "1.500000000000000001"])

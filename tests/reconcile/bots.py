@@ -51,7 +51,6 @@ class Habits:
     chains: str = "one"
     long_exits: bool = False
     silent: bool = False
-    rounds: bool = True
 
 
 @dataclass(eq=False)
@@ -135,9 +134,7 @@ class Bot:
 
     def enter(self, market: Market, side: Side, qty: Decimal, limit: Decimal | None = None) -> Intent | None:
         """Open a trade."""
-        number = len(self.trades) + 1
-        name = f"TRD-{self.profile[-1]}{number:02d}{self.chance.randrange(16**3):03x}-{market.base}"
-        trade = Trade(name, self.profile, self.account, market, side)
+        trade = Trade(self._name(market), self.profile, self.account, market, side)
         self.trades.append(trade)
         return self._place(trade, "ENTRY", side, qty, limit)
 
@@ -185,6 +182,28 @@ class Bot:
             client += f"-{action.lower()}"
         sub = f"{PREFIX}:{self.profile}:{trade.trade_id if kind == 'both' else trade.trade_id[:8]}"
         return (client if kind in ("full", "bare", "both") else None), (sub if kind in ("sub", "both") else None)
+
+    def ask_in_vain(self, market: Market, side: Side, qty: Decimal) -> None:
+        """Write an order that never reaches the exchange: the request timed out, and the bot cannot tell."""
+        trade = Trade(self._name(market), self.profile, self.account, market, side)
+        self.trades.append(trade)
+        client, sub = self._tags(trade, "ENTRY")
+        intent = Intent(f"R-{self.profile}-{len(self.intents) + 1}", trade, "ENTRY", side, client, sub)
+        self.intents.append(intent)
+        trade.intents.append(intent)
+        now = self.exchange.now_ms
+        self._write(
+            {
+                "order_id": intent.row_id, "profile_id": self.profile, "user_id": "somebody", "symbol": spelt(market),
+                "type": "market", "side": side.value, "qty": qty, "quantity": qty, "price": None,
+                "status": self.chance.choice(("new", "pending_new", "submitted")), "timestamp": now,
+                "trade_id": trade.trade_id, "action": "ENTRY", "source": "BOT", "sub_tag": sub,
+                "client_order_id": client, "order_qty": qty, "created_at": iso(now), "updated_at": iso(now),
+            }
+        )  # fmt: skip
+
+    def _name(self, market: Market) -> str:
+        return f"TRD-{self.profile[-1]}{len(self.trades) + 1:02d}{self.chance.randrange(16**3):03x}-{market.base}"
 
     # In the ledger
 

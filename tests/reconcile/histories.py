@@ -84,8 +84,10 @@ class History:
             self._replace(bot, self.chance.choice(working))
         elif deed < 0.90 and working:
             self._fill(self.chance.choice(working))
-        elif deed < 0.96:
+        elif deed < 0.94:
             self._move(market)
+        elif deed < 0.97 and clear:
+            bot.ask_in_vain(market, Side.BUY, self.chance.choice(SIZES))
         elif self.chance.random() < 0.4:
             self._interfere(bot.account, market)
 
@@ -186,7 +188,7 @@ def _habits(chance: Random) -> Habits:
         tags=chance.choice(("full", "full", "full", "bare", "sub", "both", "none")),
         ids=chance.choice(("exchange", "exchange", "exchange", "own", "client")),
         chains=chance.choice(("one", "each")),
-        long_exits=chance.random() < 0.1, silent=chance.random() < 0.1,
+        **{chance.choice(("long_exits", "silent", "silent")): chance.random() < 0.2},
     )  # fmt: skip
 
 

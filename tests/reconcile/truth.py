@@ -197,9 +197,14 @@ class Judge:
     def _healable(self, real: Real, rows: list[LedgerOrder]) -> bool:
         """Say whether proof heals an order, and nothing about it is ambiguous."""
         assert real.intent is not None
-        if not real.orders or any(row.defect for row in rows):
+        if any(row.defect for row in rows):
             return False
         habits = next(bot.habits for bot in self.history.bots if bot.profile == real.intent.trade.profile)
+        if not real.orders:
+            others = (o.client_order_id for each in self.reals() for o in each.orders if each is not real)
+            return real.intent.client_id not in set(others) and all(
+                row.client_order_id or row.status is StatusClass.DEAD for row in rows
+            )
         named = all(row.exchange_order_id or row.order_id in real.ids for row in rows)
         if not named or Slip.NAMELESS in real.intent.slips:
             return False
@@ -247,7 +252,11 @@ class Judge:
     def _said(self, real: Real, rows: list[LedgerOrder], breaks: list[dict[str, Any]]) -> bool:
         names = real.ids | {row.order_id for row in rows} | {order.client_order_id for order in real.orders}
         names |= {row.client_order_id for row in rows if row.client_order_id}
-        return any(each["exchange_order_id"] in names for each in breaks)
+        trades = {row.trade_id for row in rows} - {None}
+        return any(
+            each["exchange_order_id"] in names or (each["exchange_order_id"] and each["trade_id"] in trades)
+            for each in breaks
+        )
 
 
 def booked(rows: list[LedgerOrder]) -> Decimal:

@@ -52,19 +52,29 @@ def app(sqlite_bot: Bot, clock: Hand) -> App:
     return made
 
 
-def cycle(app: App, *, dry_run: bool = False, mismatch: str | None = None, **asked: object) -> Cycle:
+def cycle(app: App, lease: Lease, *, dry_run: bool = False, mismatch: str | None = None, **asked: object) -> Cycle:
     """A cycle whose run saw everything and found nothing, but for a mismatch that is worth so much."""
     run = RunReport(app.clock.new_id("RUN"), "p1", "main", "CYC-1", dry_run, app.clock.now_ms())
     run.parity = ParityCounts(total=Decimal(0)) if mismatch is None else ParityCounts(1, total=Decimal(mismatch))
     gathered = gather(app, "main")
     members = tuple(profile for profile in app.ledger.profiles() if profile.profile_id == "p1")
     request = ReconcileRequest(dry_run=dry_run, **asked)
-    return Cycle(app, request, Lease("account:main", "me", 1, 0), members, {"p1": run}, gathered)
+    return Cycle(app, request, lease, members, {"p1": run}, gathered)
+
+
+@contextmanager
+def looking(app: App, **said: object) -> Iterator[Cycle]:
+    """A cycle under its lease, which is watched at its end."""
+    with app.leases.hold("account:main", 0) as lease:
+        assert lease is not None
+        looked = cycle(app, lease, **said)
+        yield looked
+        watch(looked)
 
 
 def watched(app: App, **said: object) -> RunReport:
-    looked = cycle(app, **said)
-    watch(looked)
+    with looking(app, **said) as looked:
+        pass
     return looked.runs["p1"]
 
 
@@ -169,9 +179,8 @@ def test_a_run_that_is_not_clean_itself_resumes_nothing(app: App, clock: Hand) -
     paused(app, clock)
     ran(app, clock)
     ran(app, clock)
-    looked = cycle(app)
-    looked.cannot_tell("p1", "BTC/USD", "not read")
-    watch(looked)
+    with looking(app) as looked:
+        looked.cannot_tell("p1", "BTC/USD", "not read")
     assert not looked.runs["p1"].resumed
 
 
@@ -256,8 +265,7 @@ def test_a_pause_of_the_account_or_of_everything_is_not_its_to_end(app: App, clo
 
 
 def test_without_allocated_capital_it_says_that_it_cannot_weigh(app: App) -> None:
-    looked = cycle(app, mismatch="9000")
-    looked.members = tuple(replace(profile, allocated_capital=None) for profile in looked.members)
-    watch(looked)
+    with looking(app, mismatch="9000") as looked:
+        looked.members = tuple(replace(profile, allocated_capital=None) for profile in looked.members)
     assert mode(app) is Mode.NORMAL
     assert looked.runs["p1"].notes == ["no allocated capital is known, so that the watchdog cannot weigh the mismatch"]

@@ -58,3 +58,27 @@ class LiveWorld:
     still_open: tuple[str, ...]
     files: tuple[ExportFile, ...] = ()
     kind: str = "alpaca"
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """One write into a ledger that a careless bot lost, doubled or delayed: `at_ms` is when the order executed.
+
+    `late_ms` is how late a delayed write came, None as long as it has not come.
+    """
+
+    kind: str
+    order_id: str
+    trade_id: str
+    what: str
+    at_ms: int
+    late_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """How a ledger stands to what really happened: how many orders and symbols there are, and each difference."""
+
+    orders: int
+    symbols: int
+    differences: tuple[str, ...] = ()

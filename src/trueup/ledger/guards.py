@@ -14,8 +14,8 @@ from trueup.core.audit import DONE
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import Refused, TrueupError
 from trueup.core.modes import Mode, effective
-from trueup.core.orders import LedgerOrder, Side
-from trueup.core.reconcile.changes import Change, RowChange
+from trueup.core.orders import LedgerOrder
+from trueup.core.reconcile.changes import RowChange, booked_of
 from trueup.core.repair.booked import Applied, BookedIndex, booked_index
 from trueup.core.repair.rows import WITHOUT_ORDER
 from trueup.core.repair.slices import fingerprint
@@ -133,22 +133,10 @@ def stale_heals(
     )
     marks = trade_marks(connection, table, batch.profile.profile_id, batch.fingerprints)
     moved = {trade_id for trade_id, mark in batch.fingerprints.items() if marks[trade_id] != mark}
-    stale = {change.order_id for change in cited if _booked_of(index, change) != change.proof.booked_before}
+    stale = {change.order_id for change in cited if booked_of(index, change) != change.proof.booked_before}
     stale |= {change.order_id for change in batch.changes if change.trade_id in moved}
     changed = (change for change in batch.changes if isinstance(change, RowChange))
     return tuple(sorted(stale | {change.order_id for change in changed if found[change.order_id] != [change.before]}))
-
-
-def _booked_of(index: BookedIndex, change: Change) -> Decimal:
-    proof = change.proof
-    symbol, side = (
-        (change.before.symbol, change.before.order_side)
-        if isinstance(change, RowChange)
-        else (change.symbol, change.side)
-    )
-    # A row whose side cannot be read may have booked an order of either.
-    sides = (side,) if side is not None else tuple(Side)
-    return max(index.of(symbol or "", one, proof.exchange_order_id or "", proof.client_order_id).qty for one in sides)
 
 
 def stale_trades(connection: Connection, table: OrdersTable, batch: RepairBatch) -> tuple[str, ...]:

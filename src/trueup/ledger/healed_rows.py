@@ -50,8 +50,11 @@ def _what(now: Stored, wanted: Stored) -> str:
 def switch_heals(
     connection: Connection, table: OrdersTable, heals: Sequence[AuditRow], now: str, *, revert: bool
 ) -> dict[int, str]:
-    """Take heals back, the newest first, or put them in force again; return the digests of the rows then, by seq."""
-    marks: dict[int, str] = {}
+    """Take heals back, the newest first, or put them in force again; return the digests of the rows then, by seq.
+
+    Of a row that was healed twice, both digests are of what it says at the end.
+    """
+    marks: dict[str, str] = {}
     for heal in sorted(heals, key=lambda row: row.seq, reverse=revert):
         name = str(heal["backfill_order_id"])
         [raw] = locked_rows(connection, table, [name])[name]
@@ -65,8 +68,8 @@ def switch_heals(
         other = [column for column, value in values.items() if kept[column] != value]
         if other:
             raise Refused(f"The table does not take back what {name} had as {other[0]}: {values[other[0]]}.")
-        marks[heal.seq] = mark_of(kept)
-    return marks
+        marks[name] = mark_of(kept)
+    return {heal.seq: marks[str(heal["backfill_order_id"])] for heal in heals}
 
 
 def _values(

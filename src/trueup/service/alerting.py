@@ -1,5 +1,8 @@
 """Which of a cycle's findings people are told of, and when they are told that it is over."""
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 from trueup.core.errors import TrueupError
 from trueup.core.reconcile.records import BreakRecord, BreakState
 from trueup.service.alerts import raise_alert, resolve_alert
@@ -16,9 +19,8 @@ def alert_cycle(cycle: Cycle) -> None:
     """Put what a cycle found into the outbox; a dry run tells nobody."""
     if cycle.request.dry_run:
         return
+    _alert_breaks(cycle)
     for run in cycle.runs.values():
-        for record in run.breaks:
-            _alert_break(cycle.app, record)
         key = f"{WATCHDOG}:{run.profile_id}"
         if run.watchdog:
             text = f"{run.profile_id} is paused: its mismatch is beyond the share of its capital that is allowed."
@@ -28,14 +30,28 @@ def alert_cycle(cycle: Cycle) -> None:
     _alert_venue(cycle)
 
 
-def _alert_break(app: App, record: BreakRecord) -> None:
-    """Tell of a break that a run could not heal; one that was healed at once is no alarm."""
-    if record.state.over or record.state is BreakState.ACKNOWLEDGED:
-        resolve_alert(app, record.break_id, f"{record.kind} {record.symbol or ''}: {record.resolution or record.state}")
-        return
-    where = " ".join(filter(None, (record.symbol, record.trade_id, record.exchange_order_id)))
-    severity = "warning" if record.state is BreakState.QUARANTINED else "info"
-    raise_alert(app, MISMATCH, record.break_id, record.scope, severity, f"{record.kind} {where}: {record.reason}")
+def _alert_breaks(cycle: Cycle) -> None:
+    """Tell of the breaks that are left, once for each kind and scope: an outage breaks hundreds of orders at once."""
+    seen = {record.break_id: record for run in cycle.runs.values() for record in run.breaks}
+    left: dict[tuple[str, str], list[BreakRecord]] = defaultdict(list)
+    for record in {**cycle.records, **seen}.values():
+        if not record.state.over and record.state is not BreakState.ACKNOWLEDGED:
+            left[record.scope, record.kind].append(record)
+    for scope, kind in sorted({(record.scope, record.kind) for record in seen.values()}):
+        key, records = f"{MISMATCH}:{scope}:{kind}", left.get((scope, kind), [])
+        if records:
+            severity = "warning" if any(r.state is BreakState.QUARANTINED for r in records) else "info"
+            raise_alert(cycle.app, MISMATCH, key, scope, severity, _told(kind, records))
+        else:
+            resolve_alert(cycle.app, key, f"No {kind} is left in {scope}.")
+
+
+def _told(kind: str, records: Sequence[BreakRecord]) -> str:
+    """Say what the breaks of one kind are: the oldest by name, and how many there are."""
+    oldest = min(records, key=lambda record: (record.first_seen_ms, record.break_id))
+    where = " ".join(filter(None, (oldest.symbol, oldest.trade_id, oldest.exchange_order_id)))
+    more = f" and {len(records) - 1} more" if len(records) > 1 else ""
+    return f"{kind} {where}{more}: {oldest.reason}"
 
 
 def _alert_venue(cycle: Cycle) -> None:

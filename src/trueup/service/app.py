@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
+from trueup.core.world import Slip, Truth
 from trueup.ports import (
     Breaks,
     Check,
@@ -74,6 +76,34 @@ class TrialPlace:
     about: str
     environ: Mapping[str, str]
     anew: bool = False
+
+
+class LiveTrial(Protocol):
+    """A simulated exchange with a bot on it that keeps its books carelessly; `problem` is why the bot ended early."""
+
+    problem: str
+
+    def start(self, tell: Callable[[Slip], None]) -> None:
+        """Let the bot trade, and tell of each slip from the bot's thread."""
+        ...
+
+    def stop(self) -> None:
+        """Let the bot end its trading and write what it delayed."""
+        ...
+
+    def truth(self) -> Truth:
+        """Compare the bot's ledger with what really happened at the exchange."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LivePlace:
+    """A bot to be reconciled live: the exchange with the bot, and the App of the bot's folder."""
+
+    trial: LiveTrial
+    app: "App"
+    about: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)

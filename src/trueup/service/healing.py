@@ -12,7 +12,7 @@ from trueup.core.breaks import BreakKind
 from trueup.core.errors import Refused, TrueupError
 from trueup.core.orders import LedgerOrder
 from trueup.core.reconcile.audited import announced
-from trueup.core.reconcile.changes import Change
+from trueup.core.reconcile.changes import Change, resting_on
 from trueup.core.reconcile.comparing import Finding, OrderFacts, asked, compare_orders
 from trueup.core.reconcile.fitting import FitFacts, TradeKey, blocked, fit
 from trueup.core.reconcile.handlers import proof_of, reconcile_cancel
@@ -62,7 +62,7 @@ def heal(cycle: Cycle) -> None:
     changes: dict[str, list[Change]] = defaultdict(list)
     for finding in fitted.healing:
         for change in finding.changes:
-            changes[change.profile_id].append(change)
+            changes[change.profile_id].append(resting_on(change, cycle.gathered.facts.booked))
     done = {name: _heal_profile(cycle, name, tuple(found)) for name, found in sorted(changes.items())}
     for finding in cycle.findings:
         healed = id(finding) in healing and done.get(finding.profile_id or "", False)

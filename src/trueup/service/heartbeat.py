@@ -199,7 +199,7 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
     found = compare(facts, plan, policy, cycle.tokens, frozenset(cycle.here))
     marks = marks_of(facts.snapshot)
     holdings = Holdings(facts.snapshot)
-    told = {each.trade.token for each in looks if each.look in (Look.GHOST, Look.WAITS)}
+    told = {each.trade.token for each in looks if each.look is not Look.CLEAN}
     for each in found.breaks:
         token = facts.snapshot.symbols.token(each.symbol)
         if not each.kind.of_positions or not cycle.includes(each.profile_id, token, each.trade_id):
@@ -215,7 +215,10 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
         why = "which trade it is cannot be told while the venue holds some of the symbol"
         if each.kind is not BreakKind.GHOST_POSITION:
             why = "no order of the venue explains it; a person decides"
-        cycle.saw(Sighting(each, BreakState.QUARANTINED, why, gap * worth if worth is not None else None))
+        # What a ghost's count must not go on with: the venue held some of it at this look.
+        held = each.kind is BreakKind.GHOST_POSITION
+        worth_of_it = gap * worth if worth is not None else None
+        cycle.saw(Sighting(each, BreakState.QUARANTINED, why, worth_of_it, resets=held))
     if cycle.request.trade_ids is None:
         for what, why in found.unknown:
             if not any(what == f"{e.trade.symbol} {e.trade.trade_id}" for e in looks):

@@ -17,6 +17,9 @@ SCOPE = "stream:"
 ACCOUNT = "account:"
 _TRY_AGAIN_SECONDS = 20.0
 _LOOK_SECONDS = 1.0
+_LOST_LOOK_SECONDS = 10.0
+"""How often a listener looks whether another process took its lease over: it wakes one time too many at the worst."""
+
 QUIET_SECONDS = 0.2
 """Several events of one moment wake the account once."""
 
@@ -55,8 +58,9 @@ def _listen(app: App, account: str, over: threading.Event, woken: Callable[[], N
             with app.leases.hold(SCOPE + account, 0.0) as lease:
                 if lease is not None:
                     _while_held(app, account, lease, over, woken)
-        except TrueupError as error:
-            log("stream_closed", account=account, reason=error.what, retry_ms=int(_TRY_AGAIN_SECONDS * 1000))
+        except Exception as error:  # noqa: BLE001  # a stream's defect ends no worker; it is told, and tried again
+            reason = error.what if isinstance(error, TrueupError) else f"{type(error).__name__}: {error}"
+            log("stream_closed", account=account, reason=reason, retry_ms=int(_TRY_AGAIN_SECONDS * 1000))
         over.wait(_TRY_AGAIN_SECONDS)
 
 
@@ -66,11 +70,13 @@ def _while_held(app: App, account: str, lease: Lease, over: threading.Event, wok
     assert stream is not None
     stream.start()
     log("stream_opened", account=account)
-    told = ""
+    told, look_ms = "", app.clock.now_ms() + int(_LOST_LOOK_SECONDS * 1000)
     try:
         while not over.wait(_LOOK_SECONDS):
-            if _is_lost(app, lease):
-                return
+            if app.clock.now_ms() >= look_ms:
+                look_ms = app.clock.now_ms() + int(_LOST_LOOK_SECONDS * 1000)
+                if _is_lost(app, lease):
+                    return
             if stream.problem and stream.problem != told:
                 log("stream_closed", account=account, reason=stream.problem, retry_ms=0)
             told = stream.problem

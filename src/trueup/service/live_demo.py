@@ -54,7 +54,8 @@ def prepare(open_app: Callable[[Path], App], world: LiveWorld, folder: Path) -> 
     lay_down(folder, world)
     app = open_app(folder)
     initialise(app)
-    app.setup.add_orders(world.orders)
+    if world.orders:
+        app.setup.add_orders(world.orders)
     app.close()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trueup.core.breaks import BreakKind
-from trueup.core.decimals import plain
+from trueup.core.decimals import plain, read_decimal
 from trueup.core.errors import TrueupError
 from trueup.core.reconcile.changes import Effect
 from trueup.core.reconcile.equity import TieOut
@@ -150,8 +150,23 @@ def _plain(number: Decimal | None) -> str | None:
 def _effect(effect: Effect) -> dict[str, object]:
     return {
         "order_id": effect.order_id, "trade_id": effect.trade_id, "rule": effect.rule,
-        "before": dict(effect.before), "after": dict(effect.after),
+        "before": shown(effect.before), "after": shown(effect.after),
     }  # fmt: skip
+
+
+_NUMBERS = frozenset({"qty", "quantity", "order_qty", "price"})
+
+
+def shown(columns: Mapping[str, object]) -> dict[str, object]:
+    """Return columns as people read them: numbers plain, whatever zeros the database adds."""
+    return {name: _number(value) if name in _NUMBERS else value for name, value in columns.items()}
+
+
+def _number(value: object) -> object:
+    try:
+        return plain(read_decimal(value)) if value is not None else None
+    except ValueError:
+        return value
 
 
 @dataclass(slots=True)

@@ -62,7 +62,7 @@ class SimVenue:
         """Return nothing: the truth needs no proof."""
         return []
 
-    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:  # noqa: ARG002  # none
+    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:  # noqa: ARG002  # the signature is the port's
         """Return None: whoever holds the exchange sees it move."""
         return None
 

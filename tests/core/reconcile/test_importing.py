@@ -4,7 +4,7 @@ from decimal import Decimal
 from hashlib import md5
 
 import pytest
-from tests.core.reconcile.looking import added, buy, chain, chains, found, only, owner, refused, tag
+from tests.core.reconcile.looking import added, buy, chain, chains, found, heals, only, owner, refused, tag
 from tests.core.world import World, at, entry, fill, leave, order, row, short
 
 from trueup.core.orders import Action, Side
@@ -339,8 +339,21 @@ def test_exits_of_a_trade_that_the_ledger_has_open_find_it_whatever_else_is_impo
     assert (made.action, made.qty, made.exchange_order_id) == (EXIT, 1, "N")
 
 
-def test_a_working_row_of_the_trade_is_no_open_trade_by_itself() -> None:
-    waiting = World(rows=[row("TRD-1", None, status="new", exchange_order_id="W")], orders=[
+def test_an_exit_finds_the_trade_whose_entry_the_ledger_takes_for_working_or_dead() -> None:
+    """Both fills were missed: neither can be booked without the other."""
+    for status in ("new", "canceled"):
+        waiting = row("TRD-1", None, status=status, action="ENTRY", exchange_order_id="W")
+        leaving = sell("N", minute=12, client_order_id=tag("trd-1", ending="-exit"))
+        world = World(rows=[waiting], orders=[buy("W", minute=5), leaving])
+        assert heals(world) == [f"TRD-1: {'filled_at_venue' if status == 'new' else 'missed_fill'}", "TRD-1: import"]
+
+
+def test_an_entry_of_which_nothing_executed_opens_no_trade() -> None:
+    waiting = World(rows=[row("TRD-1", None, status="new", action="ENTRY", exchange_order_id="W")], orders=[
         buy("W", "0", status="new", working=True), sell("N", minute=12, client_order_id=tag("TRD-1")),
     ])  # fmt: skip
     assert refused(waiting) == CLOSED
+    unsaid = World(rows=[row("TRD-1", None, status="canceled", exchange_order_id="W")], orders=[
+        buy("W"), sell("N", minute=12, client_order_id=tag("TRD-1")),
+    ])  # fmt: skip
+    assert found(unsaid) == ["missed_fill", f"import -> QUARANTINE: {CLOSED}"]

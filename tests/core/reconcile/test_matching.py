@@ -107,6 +107,36 @@ def test_a_row_that_claims_two_orders_leaves_both_in_doubt() -> None:
     assert doubts(again) == {"X1": NAMED_TWICE, "X2": NAMED_TWICE}
 
 
+def test_a_row_that_has_the_venues_id_for_its_own_is_not_claimed_by_its_client_order_id_too() -> None:
+    """A bot may give the entry and the exit of a trade the same client order id."""
+    orders = [buy("X1", client_order_id="c"), order("X2", client_order_id="c")]
+    rows = [entry(order_id="X1", client_order_id="c"), entry(order_id="X2", client_order_id="c", minute=1)]
+    assert pairs(World(rows=rows, orders=orders)) == {"X1": ["X1"], "X2": ["X2"]}
+    assert doubts(World(rows=rows, orders=orders)) == {}
+    elsewhere = [entry(order_id="X2", client_order_id="c", symbol="ETH/USD")]
+    world = World(rows=elsewhere, orders=[buy("X1", client_order_id="c", symbol="ETH/USD"), buy("X2")])
+    assert pairs(world) == {"X2": [], "X1": ["X2"]}
+
+
+def test_a_working_row_is_not_ended_by_an_order_whose_client_order_id_it_shares() -> None:
+    """The order of the working row is not listed yet, and another order of the trade has the same client order id."""
+    rows = [
+        entry(order_id="X1", client_order_id="c"),
+        row(None, "1", 1, order_id="X2", status="new", client_order_id="c"),
+    ]
+    world = World(rows=rows, orders=[buy("X1", client_order_id="c")])
+    assert found(world) == ["order_unclear"]
+    assert "may be another order's" in doubts(world)["X1"]
+    ours = [leave_of("BFILL-1"), rows[1]]
+    assert doubts(world.having(rows=ours)) == {}
+    filled = [rows[0], entry(order_id="X2", client_order_id="c", minute=1)]
+    assert doubts(world.having(rows=filled)) == {}
+
+
+def leave_of(name: str) -> object:
+    return entry(order_id=name, exchange_order_id="X1", client_order_id="c")
+
+
 def test_what_pairs_book_is_the_sum_of_the_rows_that_can_be_read() -> None:
     rows = [
         entry(qty="0.4", order_id="A", exchange_order_id="X1"),

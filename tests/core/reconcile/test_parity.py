@@ -151,6 +151,26 @@ def test_a_trade_that_was_healed_in_this_run_is_looked_at_in_the_next() -> None:
     assert state(GHOST.having(legs=[leg("1")]), touched=frozenset({("p1", "TRD-1")})) == ("clean", "")
 
 
+def test_an_order_of_the_symbol_that_is_not_settled_is_waited_for() -> None:
+    said = {"BTCUSD": "quantity_mismatch of X1"}
+    assert state(GHOST, unsettled=said) == ("waits", "an order of the symbol is not settled: quantity_mismatch of X1")
+    assert state(GHOST, unsettled={"ETHUSD": "x"}) == ("ghost", "")
+    assert state(GHOST.having(legs=[leg("1")]), unsettled=said) == ("clean", "")
+    healed = state(GHOST, unsettled=said, touched=frozenset({("p1", "TRD-1")}))
+    assert healed == ("waits", "the trade was healed in this run")
+
+
+def test_a_coin_among_the_balances_that_the_positions_leave_out_is_not_flat() -> None:
+    full = GHOST.snapshot.feed(next(iter(GHOST.snapshot.coverage)))
+    both = {"coverage": {"positions": full, "balances": full}}
+    omitted = GHOST.having(**both, balances={"BTC": "0.0011"})
+    assert state(omitted) == ("unknown", "the venue lists no position in BTC/USD, and a balance of 0.0011 BTC")
+    assert state(omitted.having(balances={"BTC": "-2"}))[0] == "unknown"
+    assert state(omitted.having(balances={"BTC": "0.001", "USD": "9"})) == ("ghost", "")
+    assert state(omitted.having(balances={"ETH": "5"})) == ("ghost", "")
+    assert state(omitted.having(legs=[leg("1")])) == ("clean", "")
+
+
 def test_only_open_slices_of_the_profiles_are_looked_at_oldest_first() -> None:
     rows = [
         entry("B", minute=2), entry("A", minute=3), entry("C", minute=1, profile_id="p2"), entry("D"), leave("D"),
@@ -229,32 +249,39 @@ def closable(rows: list[LedgerOrder], *ghosts: str, dust: Decimal = DUST) -> lis
     return [each.trade.trade_id for each in chosen]
 
 
-def test_ghosts_that_end_at_flat_are_closed_together() -> None:
+def test_ghosts_of_one_side_are_closed_together() -> None:
     assert closable([entry("A")], "A") == ["A"]
-    assert closable([entry("A"), short("B", "3")], "A", "B") == ["A", "B"]
+    assert closable([short("A"), short("B")], "A", "B") == ["A", "B"]
     assert closable([entry("A"), entry("B", symbol="ETH/USD")], "A", "B") == ["A", "B"]
+    assert closable([entry("A"), entry("B", "2")], "A") == ["A"]
     assert closable([]) == []
 
 
+def test_where_both_sides_are_open_which_is_gone_cannot_be_told() -> None:
+    assert closable([entry("A"), short("B", "3")], "A", "B") == []
+    assert closable([entry("A"), short("B", "3")], "B") == []
+    assert closable([entry("A"), short("B", "3", profile_id="p2")], "A") == []
+    assert closable([entry("A"), short("B", "3", symbol="ETH/USD")], "A", "B") == ["A", "B"]
+    assert closable([entry("A"), short("B", "3"), leave("B", "3", side="buy")], "A") == ["A"]
+
+
 def test_a_ghost_whose_exit_would_take_the_ledger_past_flat_stays() -> None:
-    assert closable([entry("A", "3"), short("B", "2.5")], "A") == []
-    assert closable([entry("A", "2.5"), short("B", "3")], "A") == []
-    assert closable([entry("A"), entry("B", "2")], "A") == ["A"]
-    assert closable([entry("A", "3"), short("B", "2.999")], "B") == []
-    assert closable([entry("A", "3"), short("B", "3.001")], "A") == []
-    assert closable([entry("A", "3"), short("B", "0.001")], "A") == ["A"]
-    assert closable([entry("A", "3"), short("B", "0.0011")], "A") == []
+    """A trade that exited too much counts against the others."""
+    assert closable([entry("A", "3"), entry("B"), leave("B", "1.001")], "A") == ["A"]
+    assert closable([entry("A", "3"), entry("B"), leave("B", "1.0011")], "A") == []
+    assert closable([short("A", "3"), short("B"), leave("B", "1.0011", side="buy")], "A") == []
+    assert closable([short("A", "3"), short("B"), leave("B", "1.001", side="buy")], "A") == ["A"]
 
 
 def test_else_one_by_one_in_their_order_as_far_as_they_lead_to_flat() -> None:
-    rows = [entry("A", "2"), entry("B", "3"), short("C", "4")]
-    assert closable(rows, "A", "B") == []
-    assert closable([entry("A", "2"), entry("B", "3"), short("C", "2")], "A", "B") == ["A"]
-    assert closable([entry("A", "2"), entry("B", "3"), short("C", "2")], "B", "A") == ["B"]
+    over = [entry("C"), leave("C", "3")]
+    assert closable([entry("A", "2"), entry("B", "3"), *over], "A", "B") == ["A"]
+    assert closable([entry("A", "2"), entry("B", "3"), *over], "B", "A") == ["B"]
+    assert closable([entry("A", "1"), entry("B", "0.5"), *over], "A", "B") == []
 
 
 def test_what_each_step_may_be_off_does_not_add_up() -> None:
-    rows = [*(entry(f"T{n}", "0.001", n) for n in range(9)), short("S", "0.0075")]
+    rows = [*(entry(f"T{n}", "0.001", n) for n in range(9)), entry("S"), leave("S", "1.0075")]
     chosen = closable(rows, *(f"T{n}" for n in range(9)))
     assert len(chosen) == 2
     assert Decimal("0.0015") - Decimal("0.001") * len(chosen) >= -DUST
@@ -268,8 +295,9 @@ QUANTITIES = st.sampled_from(("1", "2", "0.5", "0.001", "0.0009"))
 def test_never_past_the_truth_closing_ghosts_leads_to_flat_and_not_beyond(
     trades: list[tuple[bool, str, bool]],
 ) -> None:
-    rows = [(entry if long else short)(f"T{n}", qty, n) for n, (long, qty, _) in enumerate(trades)]
-    ghosts = [f"T{n}" for n, (_, _, ghost) in enumerate(trades) if ghost]
+    rows = [entry(f"T{n}", qty, n) for n, (_, qty, _) in enumerate(trades)]
+    rows += [leave(f"T{n}", "2.5", n) for n, (over, _, _) in enumerate(trades) if over]
+    ghosts = [f"T{n}" for n, (over, _, ghost) in enumerate(trades) if ghost and not over]
     by_name = {piece.trade_id: piece.signed_open for piece in pieces(rows)}
     before = sum(by_name.values(), Decimal(0))
     chosen = closable(rows, *ghosts)

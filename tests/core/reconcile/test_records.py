@@ -87,6 +87,16 @@ def test_a_look_that_does_not_count_holds_the_confirmations() -> None:
     assert record.confirmations == 1
 
 
+def test_a_look_that_sees_that_it_is_not_so_begins_the_count_anew() -> None:
+    resets = replace(sees(BreakState.QUARANTINED), resets=True)
+    [record] = looked([first()], resets, as_of=200)
+    assert (record.confirmations, record.first_seen_ms, record.state) == (0, 1000, BreakState.QUARANTINED)
+    [record] = looked([record], sees(), as_of=300)
+    assert record.confirmations == 1
+    [record] = looked([], resets)
+    assert record.confirmations == 0
+
+
 def test_a_record_without_a_reading_counts_the_next_one() -> None:
     assert confirmations(None, 100) == 1
     assert confirmations(replace(first(), as_of_ms=None), 100) == 2

@@ -5,11 +5,12 @@ back by its status. Nothing is deleted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from hashlib import md5
 
 from trueup.core.orders import Action, LedgerOrder, Side, StatusClass, status_class
+from trueup.core.repair.booked import BookedIndex
 
 IMPORT_PREFIX = "IMPRT-"
 """What the ids of rows begin with that book an order of the venue which the ledger did not have."""
@@ -134,6 +135,27 @@ class NewRow:
 
 
 Change = RowChange | NewRow
+
+
+def booked_of(index: BookedIndex, change: Change) -> Decimal:
+    """Return what is booked of the order that a change cites: base units."""
+    proof = change.proof
+    row = change.before if isinstance(change, RowChange) else change
+    side = row.order_side if isinstance(row, LedgerOrder) else row.side
+    # A row whose side cannot be read may have booked an order of either.
+    sides = (side,) if side is not None else tuple(Side)
+    orders = (index.of(row.symbol or "", one, proof.exchange_order_id or "", proof.client_order_id) for one in sides)
+    return max(found.qty for found in orders)
+
+
+def resting_on(change: Change, index: BookedIndex) -> Change:
+    """Return a change that books executions with what was booked of them when it was decided.
+
+    Invariant 2 (Once): what the bot books of the order in between makes the change stale.
+    """
+    if not change.proof.executed:
+        return change
+    return replace(change, proof=replace(change.proof, booked_before=booked_of(index, change)))
 
 
 def added_id(prefix: str, *parts: object) -> str:

@@ -4,7 +4,7 @@ Invariants 5 (Not found is not absent) and 9 (Deterministic): a row whose order 
 to be asked, never an answer; the same facts in any order give the same findings.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -13,7 +13,6 @@ from trueup.core.decimals import exactly, plain
 from trueup.core.orders import Action, LedgerOrder, StatusClass
 from trueup.core.reconcile.changes import (
     DIFFERENCE_PREFIX,
-    IMPORT_PREFIX,
     PARITY_PREFIX,
     Change,
     NewRow,
@@ -30,17 +29,15 @@ from trueup.core.reconcile.handlers import (
     surplus_rows,
 )
 from trueup.core.reconcile.importing import Owner, OwnerReader, import_row
-from trueup.core.reconcile.matching import Chain, Pair, Standing, chains_of, match, row_time
+from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, Pair, Standing, chains_of, match, row_time
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.reconcile.table import Do, Facts, Rule, booked_as, rule_for
 from trueup.core.repair.evidence import executions_of
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.reach import order_feed_reach
 from trueup.core.repair.rows import NAMES_NO_ORDER
-from trueup.core.repair.slices import REPAIR_PREFIX, Slice, said_action
+from trueup.core.repair.slices import Slice, said_action
 from trueup.core.snapshot import Snapshot
-
-OUR_PREFIXES = (IMPORT_PREFIX, DIFFERENCE_PREFIX, REPAIR_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +134,14 @@ def _oldest(pair: Pair) -> int | None:
 class _Judge:
     """Decides about pairs, one at a time."""
 
-    def __init__(self, facts: OrderFacts, pairs: Iterable[Pair]) -> None:
+    def __init__(self, facts: OrderFacts, pairs: Sequence[Pair]) -> None:
         self._facts = facts
         self._reach = order_feed_reach(facts.snapshot)
         self._owners = OwnerReader(facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt)
+        for pair in pairs:
+            if pair.chain is not None and pair.doubt is None:
+                for row in pair.rows:
+                    self._owners.expect(row, pair.chain)
         self._owners.meet(pair.chain for pair in pairs if pair.chain is not None and not pair.rows)
         self._trades = {(piece.profile_id, piece.trade_id, piece.token): piece for piece in facts.slices}
 

@@ -20,7 +20,7 @@ from trueup.core.reconcile.table import Do
 from trueup.core.repair.decisions import OVERSHOOT, POSITION_UNKNOWN
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.reach import PositionReach
-from trueup.core.repair.slices import Slice, slices_of
+from trueup.core.repair.slices import NamelessExit, Slice, slices_of
 from trueup.core.snapshot import Snapshot
 
 TradeKey = tuple[str, str]
@@ -34,6 +34,7 @@ class Held(StrEnum):
     OVERSHOOT = OVERSHOOT
     OVER_EXIT = "would_exit_more_than_entered"
     UNREADABLE = "trade_unreadable"
+    NAMELESS = "a_row_without_id_may_book_it"
     REVERTED = "reverted_by_operator"
 
 
@@ -168,6 +169,9 @@ class _Symbol:
         for piece in (group.before, group.after):
             if piece is not None and piece.defect is not None:
                 return Held.UNREADABLE, piece.detail or piece.defect
+        nameless = self._nameless(group)
+        if nameless is not None:
+            return Held.NAMELESS, f"{nameless} names no order of the venue, and is like what would be booked"
         before, after = group.before, group.after
         had = before.open_qty if before is not None else Decimal(0)
         if after is not None and after.open_qty < min(had, Decimal(0)) - NOTHING:
@@ -176,6 +180,21 @@ class _Symbol:
             why = self._reach.why_not(piece) if piece is not None else None
             if why is not None:
                 return Held.POSITION_UNKNOWN, why
+        return None
+
+    def _nameless(self, group: _Group) -> str | None:
+        """Return the row of the trade that names no order and may be the booking of what a heal would book."""
+        changes = [change for finding in group.findings for change in finding.changes if change.moved > 0]
+        about = _ids_of(group)
+        for row in self._facts.trade_rows.get(group.key, ()) if changes else ():
+            named = row.exchange_order_id or row.client_order_id or row.order_id in about
+            if row.status is not StatusClass.FILLED or named:
+                continue
+            like = NamelessExit(row.qty, row.price, row.time_ms or 0)
+            for new in map(after_change, changes):
+                grace_ms = self._facts.policy.grace_ms
+                if row.side is new.side and like.may_book(new.qty, new.price, new.time_ms or 0, grace_ms):
+                    return row.order_id
         return None
 
     def _within(self, groups: list[_Group]) -> tuple[list[_Group], list[tuple[Finding, Held, str]]]:
@@ -212,8 +231,8 @@ class _Symbol:
         return chosen, [held for group in waiting for held in group.held(Held.OVERSHOOT, why)]
 
     def _fits(self, before: Decimal, after: Decimal, venue: Decimal) -> bool:
-        """Say whether a move ends between where it began and the venue's position, but for dust and fees."""
-        return min(before, venue) - self._spare <= after <= max(before, venue) + self._spare
+        """Say whether a move ends between where it began and the venue's position, or there but for dust and fees."""
+        return min(before, venue) <= after <= max(before, venue) or abs(after - venue) <= self._spare
 
     def _ledger(self) -> Decimal | None:
         """Return the ledger's position over every profile; None where it is not known or cannot be compared."""
@@ -232,6 +251,13 @@ class _Symbol:
             rows[change.order_id] = after_change(change)
         pieces = slices_of(rows.values(), self._facts.snapshot.symbols)
         return next((piece for piece in pieces if piece.token == self._token), None)
+
+
+def _ids_of(group: _Group) -> set[str]:
+    """Return the ids of the venue's orders that the heals of a trade are about, and of all rows about them."""
+    pairs = [finding.pair for finding in group.findings]
+    rows = {row.order_id for pair in pairs for row in pair.rows}
+    return rows | {name for pair in pairs if pair.chain is not None for name in pair.chain.ids}
 
 
 def after_change(change: Change) -> LedgerOrder:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from trueup.core.decimals import NOTHING
-from trueup.core.orders import Action, Side
+from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
 from trueup.core.reconcile.changes import IMPORT_PREFIX, NewRow, Proof, added_id
 from trueup.core.reconcile.matching import Chain, Standing
 from trueup.core.repair.slices import Slice
@@ -45,6 +45,7 @@ class OwnerReader:
         for piece in slices:
             self._open[piece.profile_id, piece.trade_id.lower()].append(piece)
         self._new: dict[tuple[str, str, str], Side] = {}
+        self._entering: dict[tuple[str, str, str], str] = {}
         self._names: dict[str, list[str]] = defaultdict(list)
         for profile, name in sorted(self._open):
             self._names[profile].append(name)
@@ -57,6 +58,13 @@ class OwnerReader:
                 key = (owner.profile_id, str(owner.trade_id).lower(), chain.token)
                 if chain.side is not None:
                     self._new.setdefault(key, chain.side)
+
+    def expect(self, row: LedgerOrder, chain: Chain) -> None:
+        """Learn of a trade of which the ledger has an entry that books nothing, and the venue has executed it."""
+        enters = (row.action or row.order_action) is Action.ENTRY and row.status is not StatusClass.FILLED
+        if enters and row.trade_id is not None and chain.side is not None and chain.executed > NOTHING:
+            key = (row.profile_id, row.trade_id.lower(), chain.token)
+            self._new[key], self._entering[key] = chain.side, row.trade_id
 
     def _says_entry(self, chain: Chain) -> bool:
         tag = self._reader.client_order_id(chain.said("client_order_id"))
@@ -95,6 +103,9 @@ class OwnerReader:
             return Owner(profile, action=action, why="its tag may name two trades")
         for name in known:
             found = self._slice(profile, name, chain)
+            entering = self._entering.get((profile, name, chain.token))
+            if found is None and entering is not None and (profile, name) not in self._open:
+                return self._of_new(profile, entering, action if name == tag.trades[0] else None, chain)
             if found is None:
                 return Owner(profile, name, action, why="its trade is closed in the ledger, or of another symbol")
             # An ending that belongs to the trade's own name says nothing about the order.

@@ -5,18 +5,23 @@ cannot be told apart is set aside with the reason, and heals nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
 from trueup.core.decimals import plain
 from trueup.core.orders import LedgerOrder, Side, StatusClass, status_class, word
+from trueup.core.reconcile.changes import DIFFERENCE_PREFIX, IMPORT_PREFIX
 from trueup.core.repair.chains import OrderKey
 from trueup.core.repair.evidence import Evidence, Executions
+from trueup.core.repair.slices import REPAIR_PREFIX
 from trueup.core.snapshot import VenueOrder
 from trueup.core.symbols import Symbols
 from trueup.core.tags import comparable
+
+OUR_PREFIXES = (IMPORT_PREFIX, DIFFERENCE_PREFIX, REPAIR_PREFIX)
+"""What the ids of the rows begin with that book what the bot did not."""
 
 
 class Standing(StrEnum):
@@ -194,7 +199,8 @@ def standing_of(order: VenueOrder) -> Standing:
 def match(chains: Iterable[Chain], rows: Iterable[LedgerOrder], symbols: Symbols, tag_prefix: str) -> Matches:
     """Match the ledger's rows to the venue's orders: by exchange order id, by the row's own id, by client order id."""
     books = sorted(rows, key=lambda row: (row_time(row) or 0, row.order_id, row.profile_id))
-    found = _Finder(books, symbols, tag_prefix)
+    chains = list(chains)
+    found = _Finder(books, symbols, tag_prefix, {(chain.token, name) for chain in chains for name in chain.ids})
     matches, claims = Matches(), defaultdict[int, list[int]](list)
     chosen: list[tuple[Chain, list[int], str | None]] = []
     for number, chain in enumerate(chains):
@@ -211,16 +217,23 @@ def match(chains: Iterable[Chain], rows: Iterable[LedgerOrder], symbols: Symbols
 
 
 class _Finder:
-    """The rows by the names that they give to orders."""
+    """The rows by the names that they give to orders.
 
-    def __init__(self, rows: Sequence[LedgerOrder], symbols: Symbols, tag_prefix: str) -> None:
+    A client order id speaks only where a row names no listed order by an id of the venue: a bot may give the orders of
+    one trade the same one.
+    """
+
+    def __init__(
+        self, rows: Sequence[LedgerOrder], symbols: Symbols, tag_prefix: str, listed: Collection[OrderKey]
+    ) -> None:
         self._rows, self._symbols, self._prefix = rows, symbols, tag_prefix
         self._by_id: dict[str, list[int]] = defaultdict(list)
         self._by_client: dict[str, list[int]] = defaultdict(list)
         for at, row in enumerate(rows):
             for name in {row.exchange_order_id, row.order_id} - {None, ""}:
                 self._by_id[str(name)].append(at)
-            if row.client_order_id and not row.exchange_order_id:
+            named = row.symbol is not None and (symbols.token(row.symbol), row.order_id) in listed
+            if row.client_order_id and not row.exchange_order_id and not named:
                 self._by_client[comparable(tag_prefix, row.client_order_id)].append(at)
 
     def about(self, chain: Chain) -> tuple[list[int], str | None]:
@@ -228,7 +241,7 @@ class _Finder:
         named = {at for name in chain.ids for at in self._by_id.get(name, ())}
         clients = {comparable(self._prefix, o.client_order_id) for o in chain.orders if o.client_order_id}
         by_client = {at for name in clients for at in self._by_client.get(name, ())}
-        found, doubt = [], None
+        found, doubt = [], self._shared(named, by_client - named)
         for at in sorted(named | by_client):
             symbol = self._rows[at].symbol
             if symbol is None:
@@ -240,6 +253,16 @@ class _Finder:
                 found.append(at)
                 doubt = doubt or f"the ledger books it under {symbol}, which may mean {chain.symbol}"
         return found, doubt
+
+    def _shared(self, named: set[int], by_client: set[int]) -> str | None:
+        """Return why a client order id may be another order's: a row of the bot names the order, and one still works.
+
+        A bot that gives several orders the same one has a working row of an order that the venue may not list yet.
+        """
+        bots = [at for at in named if not self._rows[at].order_id.startswith(OUR_PREFIXES)]
+        if not bots or all(self._rows[at].status is not StatusClass.WORKING for at in by_client):
+            return None
+        return "a row names it by its id, and a working one by its client order id alone, which may be another order's"
 
 
 def row_time(row: LedgerOrder) -> int | None:

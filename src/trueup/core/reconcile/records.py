@@ -79,7 +79,8 @@ class BreakRecord:
 class Sighting:
     """A break as one look sees it: what becomes of it, why, and what it is worth in quote currency.
 
-    `counts` False is a look that holds the confirmations: it saw the break, and something is waited for.
+    `counts` False is a look that holds the confirmations: it saw the break, and something is waited for. `resets` is
+    one that saw that what was confirmed is not so, although a break is there.
     """
 
     found: Break
@@ -87,6 +88,7 @@ class Sighting:
     reason: str = ""
     notional: Decimal | None = None
     counts: bool = True
+    resets: bool = False
 
 
 def advance(
@@ -127,7 +129,9 @@ def _seen(
     first_ms, first_run, owner = now_ms, run_id, None
     if record is not None and not fresh:
         first_ms, first_run, owner = record.first_seen_ms, record.first_run_id, record.owner
-    count = confirmations(record, as_of_ms) if sighting.counts else record.confirmations if record and not fresh else 0
+    count = record.confirmations if record is not None and not fresh and not sighting.resets else 0
+    if sighting.counts and not sighting.resets:
+        count = confirmations(record, as_of_ms)
     state = sighting.state
     if record is not None and not fresh and record.state is BreakState.ACKNOWLEDGED and not state.over:
         state = BreakState.ACKNOWLEDGED

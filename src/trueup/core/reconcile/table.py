@@ -37,7 +37,7 @@ class Do(StrEnum):
     BOOK_DIFFERENCE = "book the difference"
     CANCEL_DUPLICATE = "set the later row to canceled"
     IMPORT = "import the order"
-    ASK = "ask for that order by id and by client id; so many confirmed misses cancel it"
+    ASK = "ask for that order by id and by client id; N confirmed misses cancel it"
     WAIT = "wait"
     UNRESOLVED = "unresolved"
     QUARANTINE = "quarantine"
@@ -234,7 +234,7 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         "not_found", "working", "not found within complete coverage",
         lambda f: f.ledger is Booked.WORKING and f.venue is Standing.NOT_FOUND, Do.ASK,
-        BreakKind.MISSING_FROM_EXCHANGE, "One miss proves nothing; so many in a row, and the venue asked, do.",
+        BreakKind.MISSING_FROM_EXCHANGE, "One miss proves nothing; several in a row do, each with the venue asked.",
     ),
     Rule(
         "phantom_fill", "filled, partially filled", "fewer executed, or dead with none, or not found",

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +29,7 @@ from trueup.surfaces.cli import (
 )
 from trueup.surfaces.cli.options import EXIT_CODES_OF_CHECKS
 from trueup.surfaces.cli.output import BAD, note
-from trueup.surfaces.cli.session import Demo, Session, Trial
+from trueup.surfaces.cli.session import Demo, Live, Session, Trial
 
 if TYPE_CHECKING:
     from trueup.service.app import App
@@ -40,7 +41,13 @@ READER_GONE = 141
 UNEXPECTED = 3
 
 
-def run(build: "Callable[[Path | None], App]", demo: Demo, trial: Trial, arguments: Sequence[str] | None = None) -> int:
+def run(
+    build: "Callable[[Path | None], App]",
+    demo: Demo,
+    trial: Trial,
+    live: Live,
+    arguments: Sequence[str] | None = None,
+) -> int:
     """Run one command and return its exit code; `build` makes the App from what --config names.
 
     130 after Ctrl-C, 141 where the reader of stdout went away; a traceback only where TRUEUP_TRACEBACK is set.
@@ -49,7 +56,7 @@ def run(build: "Callable[[Path | None], App]", demo: Demo, trial: Trial, argumen
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _call(_program(), Session(build, demo, trial), sys.argv[1:] if arguments is None else arguments)
+        code = _call(_program(), Session(build, demo, trial, live), sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         return _stopped(READER_GONE)
@@ -100,7 +107,7 @@ def _root(
 ) -> None:
     session = context.find_object(Session)
     assert session is not None
-    context.obj = Session(session.build, session.demo, session.trial, config)
+    context.obj = replace(session, config=config)
 
 
 class _Stopped(Exception):

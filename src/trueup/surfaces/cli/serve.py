@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from trueup.surfaces.cli.session import open_app
 if TYPE_CHECKING:
     from trueup.service.app import App
     from trueup.service.tokens import NewToken
+    from trueup.service.worker import Worker
 
 PORT = 8787
 _EXIT_CODES = (
@@ -53,6 +54,25 @@ def serve(
 
     Example: trueup serve --port 8787
     """
+    place_of = (host, port, tls_cert, tls_key, behind_proxy)
+    with (
+        answering(lambda: open_app(context, logs="info"), place_of) as (app, url, made, stop),
+        _working(app, with_worker, stop),
+    ):
+        tell_link(url, made, form)
+        stop.wait()
+    note("stopped")
+
+
+PlaceWords = tuple[str, int, Path | None, Path | None, bool]
+"""Host, port, certificate, key, and whether a proxy stands before it."""
+
+
+@contextmanager
+def answering(
+    build: "Callable[[], App]", place_of: PlaceWords
+) -> "Iterator[tuple[App, str, NewToken | None, threading.Event]]":
+    """Serve the API of an App, and give the App, the address, a token that was made, and the event that ends it."""
     try:
         from trueup.surfaces.api.app import create_app
         from trueup.surfaces.api.options import ApiOptions
@@ -65,32 +85,35 @@ def serve(
         ) from None
     from trueup.service.tokens import first_token
 
-    app = open_app(context, logs="info")
-    place = Place(host, port, tls_cert, tls_key, behind_proxy)
+    app, place = build(), Place(*place_of)
     options = ApiOptions(
         metrics=lambda: render(app),
         metrics_open=place.on_loopback,
         hosts=place.hosts,
-        behind_proxy=behind_proxy,
+        behind_proxy=place.behind_proxy,
         secure=place.secure,
     )
     with until_stopped() as stop, listening(place) as listener:
         made = first_token(app, alone=place.on_loopback)
-        with serving(create_app(app, options), place, listener, stop) as url, _working(app, with_worker, stop):
-            _tell(url, made, form)
-            stop.wait()
-        note("stopped")
+        with serving(create_app(app, options), place, listener, stop) as url:
+            yield app, url, made, stop
 
 
 @contextmanager
 def _working(app: "App", wanted: bool, stop: threading.Event) -> Iterator[None]:
-    """Work beside the server, where that is wanted; a worker that ends by a defect stops the server with it."""
+    """Work beside the server, where that is wanted."""
     if not wanted:
         yield
         return
     from trueup.service.worker import Worker
 
-    worker = Worker(app)
+    with working_beside(Worker(app), stop):
+        yield
+
+
+@contextmanager
+def working_beside(worker: "Worker", stop: threading.Event) -> Iterator[None]:
+    """Let a worker work meanwhile; one that ends by a defect ends the program with it."""
 
     def work() -> None:
         try:
@@ -107,7 +130,7 @@ def _working(app: "App", wanted: bool, stop: threading.Event) -> Iterator[None]:
         thread.join()
 
 
-def _tell(url: str, made: "NewToken | None", form: Format) -> None:
+def tell_link(url: str, made: "NewToken | None", form: Format) -> None:
     """Say where it answers, and how to log in; behind the # a token reaches no server and no log."""
     docs = f"{url}/docs"
     link = f"{docs}#token={made.secret}" if made is not None else None

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from trueup.service.app import App, TrialPlace
+    from trueup.service.app import App, LivePlace, TrialPlace
 
 NAME = "trueup"
 
@@ -27,6 +27,9 @@ is called from a shell.
 Trial = Callable[[str, Path, int, int, Mapping[str, str]], "AbstractContextManager[TrialPlace]"]
 """Serves a simulated venue: its name, the bot's folder, the port, the seed, and the faults by name and ratio."""
 
+Live = Callable[[Path, int], "AbstractContextManager[LivePlace]"]
+"""Runs a simulated venue with a careless bot on it: the bot's folder, and the seed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -35,6 +38,7 @@ class Session:
     build: "Callable[[Path | None], App]"
     demo: Demo
     trial: Trial
+    live: Live
     config: Path | None = None
 
     @property

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trueup.core.errors import TrueupError
+from trueup.core.errors import ConfigurationError, TrueupError
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, add_command
 from trueup.surfaces.cli.output import BAD, GOOD, note, print_json, remark, say, working
 from trueup.surfaces.cli.session import open_app, session_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def register(program: typer.Typer) -> None:
     """Add the commands."""
     add_command(program, init, EXIT_CODES)
-    add_command(program, demo, "Exit codes: 0 all went as told, 1 it did not, 2 the folder is unusable.")
+    add_command(program, demo, "Exit codes: 0 all went as told, 1 it did not, 2 the folder or the port is unusable.")
     add_command(
         program, doctor, "Exit codes: 0 all is well, else the worst failure's: 2 configuration, 3 inconclusive."
     )
@@ -56,6 +56,7 @@ def init(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
 
 def demo(
     context: typer.Context,
+    *,
     folder: Annotated[
         Path, typer.Option("--folder", metavar="DIR", help="Where to lay it down; it is made anew each time.")
     ] = Path("trueup-demo"),
@@ -65,18 +66,37 @@ def demo(
             "--venue", metavar="NAME", help="At a simulated exchange over HTTP instead: alpaca, binance or binanceusdm."
         ),
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Watch a careless bot being reconciled, until Ctrl-C or --seconds.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="The API's, with --live; 0 takes a free one.")
+    ] = 0,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0, metavar="N", help="Stop the bot of --live after so long.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="With --live: another seed is another bot.")] = 0,
     form: FormatOption = Format.TEXT,
 ) -> int:
     """Find, prove, repair and take back a made-up week of ghosts.
 
     Everything happens in a folder of its own, on SQLite and exported files. With --venue, the exports are replaced by
-    an exchange on this machine that speaks that venue's API, and that is asked through the venue's real client.
+    an exchange on this machine that speaks that venue's API, and that is asked through the venue's real client. With
+    --live, a bot trades on such an exchange and loses, doubles and delays writes, while trueup's worker and API run.
 
     Example: trueup demo --folder try
     """
     told: list[str] = []
     session = session_of(context)
-    code = session.demo(venue, folder, told.append if form is Format.JSON else tell, shlex.join(session.program[:1]))
+    say_line = told.append if form is Format.JSON else tell
+    if live:
+        if venue is not None:
+            raise ConfigurationError("--live and --venue exclude each other.", "--live speaks Alpaca's API.")
+        from trueup.surfaces.cli.live import run_live
+
+        code = run_live(session, folder, port, seed, seconds, say_line)
+    else:
+        code = session.demo(venue, folder, say_line, shlex.join(session.program[:1]))
     if form is Format.JSON:
         print_json({"folder": str(folder), "told": told, "exit_code": code})
     return code

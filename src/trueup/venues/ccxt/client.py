@@ -25,7 +25,7 @@ from trueup.venues.calls.wire import Wire, bound
 from trueup.venues.ccxt.envelopes import BadEnvelope, check_answer
 from trueup.venues.ccxt.judging import Answered, UnreadableAnswer
 
-_SECRETS = {
+SECRETS = {
     "key": "apiKey", "secret": "secret", "password": "password", "uid": "uid", "wallet": "walletAddress",
     "private_key": "privateKey", "login": "login", "token": "token", "twofa": "twofa", "account_id": "accountId",
 }  # fmt: skip
@@ -128,7 +128,7 @@ class Client:
         config = {
             "enableRateLimit": True,
             "timeout": int(self.account.timeout_s * 1000),
-            **{theirs: self.account.secrets[ours] for ours, theirs in _SECRETS.items() if ours in self.account.secrets},
+            **{theirs: self.account.secrets[ours] for ours, theirs in SECRETS.items() if ours in self.account.secrets},
         }
         made = _checked_class(self.exchange)(config)
         bound(made.session, Wire(self.account.timeout_s))
@@ -147,9 +147,13 @@ class Client:
             made.set_sandbox_mode(True)
         if self.account.base_url is not None:
             made.urls = {**made.urls, "api": _moved(made.urls["api"], self.account.base_url)}
-        if self._prepare is not None:
-            self._prepare(made)
+        self.prepare(made)
         return made
+
+    def prepare(self, exchange: Any) -> None:
+        """Set the options that the account's exchange needs, on an object of ccxt's."""
+        if self._prepare is not None:
+            self._prepare(exchange)
 
 
 def _asked(call: Callable[[], Any]) -> Any:
@@ -245,6 +249,6 @@ def _moved(urls: Any, base_url: str) -> Any:
 
 def require_secrets(exchange: Any, account: LiveAccount) -> None:
     """Refuse an account without the secrets that its exchange needs; ConfigurationError names the setting."""
-    for ours, theirs in _SECRETS.items():
+    for ours, theirs in SECRETS.items():
         if exchange.requiredCredentials.get(theirs):
             account.secret(ours)

@@ -18,6 +18,7 @@ from trueup.venues.ccxt.inspection import inspect
 from trueup.venues.ccxt.judging import judge
 from trueup.venues.ccxt.lookup import Lookup
 from trueup.venues.ccxt.reading import Reader
+from trueup.venues.ccxt.stream import CcxtStream, watching_method
 from trueup.venues.documents.snapshots import snapshot_of_answers
 
 _MS_A_MINUTE = 60_000
@@ -83,9 +84,10 @@ class CcxtVenue:
         """Prove the set-up at the exchange: its clock, the key and its rights, the feeds and the named symbols."""
         return inspect(self.reader, scope)
 
-    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:  # noqa: ARG002  # none
-        """Return None: the exchanges are read at their due times."""
-        return None
+    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:
+        """Return what listens to the exchange's live events, None where ccxt hears of none there."""
+        method = watching_method(self.exchange)
+        return CcxtStream(self.client, method, on_update, on_gap) if method is not None else None
 
     def find_order(
         self,

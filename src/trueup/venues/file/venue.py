@@ -50,7 +50,7 @@ class FileVenue:
         """Return nothing: all that there is to prove about a file is that it can be read."""
         return []
 
-    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:  # noqa: ARG002  # none
+    def stream(self, on_update: OnUpdate, on_gap: Callable[[], None]) -> VenueStream | None:  # noqa: ARG002  # the signature is the port's
         """Return None: a file tells nothing by itself."""
         return None
 

@@ -148,6 +148,7 @@ class BackfillSummary(Answer):
     unresolved: dict[str, int]
     interrupted_batches: list[str]
     left_unended: list[str]
+    unknown_symbols: list[str] = Field(description="Symbols asked for that no account knows.")
     errors: dict[str, str]
     error: str | None
     plan_refused: bool

@@ -40,6 +40,7 @@ class CheckedAccount(Answer):
     quarantined: list[Quarantined]
     unmatched: list[dict[str, Any]] = Field(description="Executions that prove nothing about an open trade.")
     likely_tag_prefix: str | None
+    outside_lookback: int = Field(default=0, description="Executions that are older than the look-back.")
     notes: list[str]
     error: str | None
 
@@ -73,6 +74,7 @@ class CheckSummary(Answer):
     by_kind: dict[str, int]
     unmatched: int
     unknown: int
+    unknown_symbols: list[str] = Field(description="Symbols asked for that no account knows.")
 
 
 class CheckDocument(Answer):
@@ -128,5 +130,6 @@ class Explained(Answer):
     open_qty: Amount | None
     coverage: dict[str, FeedCoverage]
     as_of: Moment
+    error: str | None = Field(description="Why the venue could not be read.")
     timeline: list[TimelineEntry]
     decisions: list[TradeDecision]

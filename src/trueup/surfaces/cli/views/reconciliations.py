@@ -110,8 +110,11 @@ def _heals(run: "RunReport") -> None:
 
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> str:
-    changed = [(name, before.get(name), value) for name, value in after.items() if before.get(name) != value]
-    return ", ".join(f"{name}: {_told(old)} → {_told(new)}" for name, old, new in changed)
+    from trueup.service.reconcile_report import shown
+
+    old, new = shown(before), shown(after)
+    changed = [(name, old.get(name), value) for name, value in new.items() if old.get(name) != value]
+    return ", ".join(f"{name}: {_told(was)} → {_told(value)}" for name, was, value in changed)
 
 
 def _told(value: object) -> str:

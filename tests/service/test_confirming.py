@@ -1,0 +1,179 @@
+"""What is counted across runs and restarts: misses of an order, looks at a ghost, and what resets or holds them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tests.ledger.bot import Bot, at, row, sold
+
+from trueup.core.times import iso
+from trueup.service.reconcile import ReconcileRequest, run_reconcile
+from trueup.service.reconcile_report import RunReport
+from trueup.service.undo import revert
+
+TAG = "bytelyst-p1-TRD-1-entry"
+ENTRY = row("TRD-1", client_order_id=TAG, exchange_order_id="E1")
+BOUGHT = sold("E1", side="buy", minute=0, client_order_id=TAG, filled_avg_price="100")
+LOST = row("TRD-1", None, 5, status="new", action="EXIT", side="sell", exchange_order_id="L1", order_id="L", price=None)
+HELD = [{"symbol": "BTC/USD", "qty": "1", "side": "long", "mark_price": "97"}]
+PARTIAL = {"closed_orders": {"state": "partial", "reason": "page limit"}}
+
+
+class Loop:
+    """A bot's loop; each look is made by a program that was started anew."""
+
+    def __init__(self, bot: Bot) -> None:
+        self.bot = bot
+        self.minute = 600.0
+
+    def look(self, *orders: Mapping[str, object], later: float = 1, **said: Any) -> RunReport:
+        """Look at the venue, whose clock has gone on by some minutes; HELD is held unless told otherwise."""
+        self.minute += later
+        sections = {
+            "positions": HELD,
+            "open_orders": [],
+            "as_of": iso(at(self.minute)),
+            "closed_orders": [BOUGHT, *orders],
+            **said,
+        }
+        self.bot.venue(**sections)
+        [run] = run_reconcile(self.bot.app(), ReconcileRequest()).runs
+        return run
+
+    def counts(self, *orders: Mapping[str, object], **said: Any) -> list[tuple[str, str, int]]:
+        run = self.look(*orders, **said)
+        return [(r.kind, r.state.value, r.confirmations) for r in run.breaks]
+
+    def status(self, order_id: str) -> str:
+        return str(self.bot.db.value("SELECT status FROM orders WHERE order_id = :id", id=order_id))
+
+    def booked(self) -> list[dict[str, Any]]:
+        return self.bot.db.rows("SELECT * FROM orders WHERE order_id LIKE 'PRTY-%'")
+
+
+@pytest.fixture
+def loop(sqlite_bot: Bot) -> Loop:
+    sqlite_bot.init()
+    return Loop(sqlite_bot)
+
+
+def missed(count: int, state: str = "waiting") -> list[tuple[str, str, int]]:
+    return [("missing_from_exchange", state, count)]
+
+
+def test_the_third_miss_cancels_an_order(loop: Loop) -> None:
+    loop.bot.db.orders(ENTRY, LOST)
+    assert loop.counts() == missed(1)
+    assert loop.counts() == missed(2)
+    assert loop.status("L") == "new"
+    assert loop.counts() == missed(3, "healed")
+    assert loop.status("L") == "canceled"
+    assert loop.counts() == []
+
+
+def test_a_miss_counts_only_on_a_newer_reading(loop: Loop) -> None:
+    loop.bot.db.orders(ENTRY, LOST)
+    assert [loop.counts(later=later) for later in (1, 0, 0, 0)] == [missed(1)] * 4
+    assert loop.counts(later=-1) == missed(1)
+    assert loop.counts(later=1) == missed(1)
+    assert loop.counts() == missed(2)
+
+
+def test_a_look_that_cannot_tell_holds_the_misses(loop: Loop) -> None:
+    loop.bot.db.orders(ENTRY, LOST)
+    assert loop.counts() == missed(1)
+    run = loop.look(coverage=PARTIAL)
+    assert run.status == "INCONCLUSIVE"
+    assert [(r.state.value, r.confirmations) for r in run.breaks] == [("unresolved", 1)]
+    assert loop.counts() == missed(2)
+    assert loop.status("L") == "new"
+    assert loop.counts() == missed(3, "healed")
+
+
+def test_an_order_that_is_found_again_is_missed_anew_although_something_else_is_not_known(loop: Loop) -> None:
+    unread = row("TRD-2", "1", symbol="ETH/USD", quantity="2", order_id="odd")
+    loop.bot.db.orders(ENTRY, LOST, unread)
+    misses = [("missing_from_exchange", "waiting", n) for n in (1, 2)]
+    assert [misses[n] in loop.counts() for n in (0, 1)] == [True, True]
+    there = sold("L1", "0", minute=5, status="new")
+    assert ("missing_from_exchange", "resolved", 2) in loop.counts(open_orders=[there])
+    assert misses[0] in loop.counts()
+    assert loop.status("L") == "new"
+
+
+def ghost(count: int, state: str = "waiting") -> list[tuple[str, str, int]]:
+    return [("ghost_position", state, count)]
+
+
+def test_the_third_look_at_a_ghost_closes_it_at_the_last_looks_time(loop: Loop) -> None:
+    loop.bot.db.orders(ENTRY)
+    assert loop.counts(positions=[]) == ghost(1)
+    assert loop.counts(positions=[], later=0) == ghost(1)
+    assert loop.counts(positions=[]) == ghost(2)
+    assert loop.booked() == []
+    assert loop.counts(positions=[]) == ghost(3, "healed")
+    [made] = loop.booked()
+    assert (made["timestamp"], made["trade_id"], made["action"], made["side"]) == (at(603), "TRD-1", "EXIT", "sell")
+    assert loop.counts(positions=[]) == []
+
+
+def test_a_clean_look_resets_a_ghosts_count(loop: Loop) -> None:
+    loop.bot.db.orders(ENTRY)
+    assert [loop.counts(positions=[]) for _ in range(2)] == [ghost(1), ghost(2)]
+    assert loop.counts() == ghost(2, "resolved")
+    assert loop.counts(positions=[]) == ghost(1)
+
+
+def test_a_clean_look_resets_a_ghosts_count_although_something_else_is_not_known(loop: Loop) -> None:
+    """Three looks in a row, or none: what else the look could not read says nothing of this symbol."""
+    unread = row("TRD-2", "1", symbol="ETH/USD", quantity="2", order_id="odd")
+    loop.bot.db.orders(ENTRY, unread)
+    for n in (1, 2):
+        assert ("ghost_position", "waiting", n) in loop.counts(positions=[])
+    assert ("ghost_position", "resolved", 2) in loop.counts()
+    assert ("ghost_position", "waiting", 1) in loop.counts(positions=[])
+    assert loop.booked() == []
+
+
+def test_looks_at_a_venue_that_holds_some_of_it_confirm_no_ghost(loop: Loop) -> None:
+    """The break is the same; flat is what is to be confirmed."""
+    loop.bot.db.orders(ENTRY)
+    half = [{**HELD[0], "qty": "0.5"}]
+    assert [loop.counts(positions=half) for _ in range(3)] == [ghost(0, "quarantined")] * 3
+    assert loop.counts(positions=[]) == ghost(1)
+    assert loop.counts(positions=[]) == ghost(2)
+    assert loop.counts(positions=half) == ghost(0, "quarantined")
+    assert loop.counts(positions=[]) == ghost(1)
+    assert loop.booked() == []
+
+
+@pytest.mark.parametrize("blind", [{"positions": None}, {"coverage": PARTIAL, "positions": []}])
+def test_an_inconclusive_look_holds_a_ghosts_count(loop: Loop, blind: dict[str, Any]) -> None:
+    loop.bot.db.orders(ENTRY)
+    assert [loop.counts(positions=[]) for _ in range(2)] == [ghost(1), ghost(2)]
+    assert loop.look(**blind).status == "INCONCLUSIVE"
+    assert loop.booked() == []
+    assert loop.counts(positions=[]) == ghost(3, "healed")
+
+
+def test_a_ghost_without_a_tag_is_for_a_person(loop: Loop) -> None:
+    loop.bot.db.orders(row("TRD-1"))
+    states = [loop.look(positions=[], closed_orders=[]).breaks[0].state.value for _ in range(4)]
+    assert states == ["waiting", "waiting", "quarantined", "quarantined"]
+    assert loop.booked() == []
+
+
+def test_what_an_operator_took_back_stays_taken_back(loop: Loop) -> None:
+    loop.bot.db.orders({**ENTRY, "qty": "2", "quantity": "2"})
+    grown = {**BOUGHT, "filled_qty": "2"}
+    out = sold("X9", minute=9, client_order_id="bytelyst-p1-TRD-1-exit")
+    run = loop.look(closed_orders=[grown, out])
+    [heal] = run.heals
+    assert heal.rule == "import"
+    revert(loop.bot.app(), run.run_id, "it was another's")
+    again = loop.look(closed_orders=[grown, out], positions=HELD)
+    assert again.heals == []
+    [held] = [record for record in again.breaks if record.exchange_order_id == "X9"]
+    assert (held.kind, held.state.value) == ("status_mismatch", "quarantined")
+    assert held.reason == "reverted_by_operator: an operator took this heal back"
+    assert loop.status(heal.order_id) == "canceled"
