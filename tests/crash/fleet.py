@@ -97,7 +97,7 @@ def main(config: str, lease_ms: str) -> None:
         if child == 0:
             try:
                 work(Path(config), int(lease_ms))
-            except BaseException:  # noqa: BLE001  # whatever ends a worker of the fleet is told to the test
+            except BaseException:  # noqa: BLE001  # a child says what it died of
                 traceback.print_exc()
                 os._exit(1)
             os._exit(0)

@@ -97,10 +97,23 @@ def added() -> dict[str, tuple[Column[Any], ...]]:
     }
 
 
+FIRST = {
+    "breaks": {"break_id", "kind", "scope", "confirmations", "first_seen_at", "resolved_at"},
+    "reconcile_runs": {"run_id", "kind", "scope", "status", "audit_head", "started_at"},
+    "leases": {"scope", "owner", "fence", "expires_at", "next_run_at"},
+    "alerts": {"seq", "kind", "scope", "text", "created_at", "sent_at"},
+}
+"""What the tables had at first: one without is somebody else's, which `init` refuses, and no column is added to it."""
+
+
+def _is_ours(name: str) -> bool:
+    found = inspect(op.get_bind())
+    return found.has_table(name) and FIRST[name] <= {column["name"] for column in found.get_columns(name)}
+
+
 def upgrade() -> None:
     """Add the columns and the tables; a table that somebody dropped is made anew, whole, after the migrations."""
-    found = inspect(op.get_bind())
-    there = set(found.get_table_names())
+    there = {name for name in added() if _is_ours(name)}
     for name, columns in added().items():
         for column in columns if name in there else ():
             op.add_column(name, column)

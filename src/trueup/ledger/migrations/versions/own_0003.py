@@ -11,6 +11,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Create the index."""
-    if not inspect(op.get_bind()).has_table("reconcile_runs"):
+    found = inspect(op.get_bind())
+    if not found.has_table("reconcile_runs"):
         return  # somebody dropped it; it is made anew with all of its indexes
+    if not {"started_at", "run_id"} <= {column["name"] for column in found.get_columns("reconcile_runs")}:
+        return  # it is somebody else's, which `init` refuses
     op.create_index("idx_reconcile_runs_started_at", "reconcile_runs", ["started_at", "run_id"])
