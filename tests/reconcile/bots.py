@@ -240,22 +240,19 @@ class Bot:
 
     def _wrong(self, row: dict[str, Any], slip: Slip) -> dict[str, Any]:
         filled = row["status"] in ("filled", "partially_filled")
+        changed: dict[str, Any] = {}
         if slip is Slip.CALLED_DEAD:
-            return {**row, "status": self.chance.choice(("rejected", "canceled", "failed"))}
-        if slip is Slip.HALF and filled:
-            half = row["qty"] / 2
-            return {**row, "qty": half, "quantity": half}
-        if slip is Slip.MORE and filled:
-            more = row["qty"] * 2
-            return {**row, "qty": more, "quantity": more}
-        if slip is Slip.ODD_WORD:
-            return {**row, "status": self.chance.choice(("closed", "done", "weird"))}
-        if slip is Slip.OTHER_CASE:
-            return {**row, "status": row["status"].replace("_", self.chance.choice("- _")).upper()}
-        if slip is Slip.NAMELESS:
-            own = row["order_id"] if not row["order_id"].startswith("R-") else None
-            return {**row, "exchange_order_id": None, "client_order_id": None, "order_id": own or row["order_id"]}
-        return row
+            changed = {"status": self.chance.choice(("rejected", "canceled", "failed"))}
+        elif slip in (Slip.HALF, Slip.MORE) and filled:
+            qty = row["qty"] * (Decimal("0.5") if slip is Slip.HALF else 2)
+            changed = {"qty": qty, "quantity": qty}
+        elif slip is Slip.ODD_WORD:
+            changed = {"status": self.chance.choice(("closed", "done", "weird"))}
+        elif slip is Slip.OTHER_CASE:
+            changed = {"status": row["status"].replace("_", self.chance.choice("- _")).upper()}
+        elif slip is Slip.NAMELESS:
+            changed = {"exchange_order_id": None, "client_order_id": None}
+        return row | changed
 
     def tick(self, cycle: int) -> None:
         """Come to a cycle: what is late enough is written now."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
 from random import Random
+from typing import Any
 
 from trueup.core.errors import CannotKnow
 from trueup.core.snapshot import NOT_GIVEN, Coverage, Feed, FeedState, Snapshot
@@ -88,34 +89,39 @@ class Unsteady:
         return self.venue.find_order(symbol, order_id, client_order_id, placed_ms)
 
 
+FAILED = Coverage(FeedState.FAILED, "the query failed")
+PARTIAL = Coverage(FeedState.PARTIAL, "a page is missing")
+
+
 def _hit(whole: Snapshot, fault: Fault | None, chance: Random) -> Snapshot:
-    failed = Coverage(FeedState.FAILED, "the query failed")
-    partial = Coverage(FeedState.PARTIAL, "a page is missing")
-    orders = (Feed.OPEN_ORDERS, Feed.CLOSED_ORDERS)
+    """Return a reading with what a fault takes away, and its coverage."""
+    gives_fills = whole.feed(Feed.FILLS).given
+    changed: dict[str, Any] = {}
+    lost: dict[Feed, Coverage] = {}
     if fault is Fault.POSITIONS_FAILED:
-        feeds = (Feed.POSITIONS,) if whole.feed(Feed.POSITIONS).given else (Feed.BALANCES,)
-        return replace(whole, legs=(), balances=None, coverage={**whole.coverage, **dict.fromkeys(feeds, failed)})
-    if fault is Fault.ORDERS_FAILED:
-        return replace(whole, orders=(), coverage={**whole.coverage, **dict.fromkeys(orders, failed)})
-    if fault is Fault.FILLS_FAILED and whole.feed(Feed.FILLS).given:
-        return replace(whole, fills=(), coverage={**whole.coverage, Feed.FILLS: failed})
-    if fault is Fault.ORDERS_PARTIAL:
-        kept = tuple(order for order in whole.orders if order.working or chance.random() < 0.5)
-        return replace(whole, orders=kept, coverage={**whole.coverage, Feed.CLOSED_ORDERS: partial})
-    if fault is Fault.FILLS_PARTIAL and whole.feed(Feed.FILLS).given:
-        some = tuple(fill for fill in whole.fills if chance.random() < 0.5)
-        return replace(whole, fills=some, coverage={**whole.coverage, Feed.FILLS: partial})
-    if fault is Fault.SYMBOL_UNKNOWN and whole.legs:
+        changed = {"legs": (), "balances": None}
+        lost = {Feed.POSITIONS if whole.feed(Feed.POSITIONS).given else Feed.BALANCES: FAILED}
+    elif fault is Fault.ORDERS_FAILED:
+        changed, lost = {"orders": ()}, {Feed.OPEN_ORDERS: FAILED, Feed.CLOSED_ORDERS: FAILED}
+    elif fault is Fault.FILLS_FAILED and gives_fills:
+        changed, lost = {"fills": ()}, {Feed.FILLS: FAILED}
+    elif fault is Fault.ORDERS_PARTIAL:
+        changed = {"orders": tuple(order for order in whole.orders if order.working or chance.random() < 0.5)}
+        lost = {Feed.CLOSED_ORDERS: PARTIAL}
+    elif fault is Fault.FILLS_PARTIAL and gives_fills:
+        changed, lost = {"fills": tuple(fill for fill in whole.fills if chance.random() < 0.5)}, {Feed.FILLS: PARTIAL}
+    elif fault is Fault.SYMBOL_UNKNOWN and whole.legs:
         leg = chance.choice(whole.legs)
-        left = tuple(other for other in whole.legs if other.symbol != leg.symbol)
-        return replace(whole, legs=left, unknown_symbols={leg.symbol: "its quantity cannot be read"})
-    if fault is Fault.FORGETFUL:
+        changed = {
+            "legs": tuple(other for other in whole.legs if other.symbol != leg.symbol),
+            "unknown_symbols": {leg.symbol: "its quantity cannot be read"},
+        }
+    elif fault is Fault.FORGETFUL:
         since = whole.as_of_ms - chance.choice((30_000, 90_000, 200_000))
-        coverage = {**whole.coverage, Feed.CLOSED_ORDERS: Coverage(FeedState.COMPLETE, since_ms=since)}
-        if whole.feed(Feed.FILLS).given:
-            coverage[Feed.FILLS] = Coverage(FeedState.COMPLETE, since_ms=since)
-        return replace(
-            whole, orders=tuple(order for order in whole.orders if order.working or order.time_ms >= since),
-            fills=tuple(fill for fill in whole.fills if fill.time_ms >= since), coverage=coverage,
-        )  # fmt: skip
-    return whole
+        changed = {
+            "orders": tuple(order for order in whole.orders if order.working or order.time_ms >= since),
+            "fills": tuple(fill for fill in whole.fills if fill.time_ms >= since),
+        }
+        feeds = (Feed.CLOSED_ORDERS, Feed.FILLS) if gives_fills else (Feed.CLOSED_ORDERS,)
+        lost = dict.fromkeys(feeds, Coverage(FeedState.COMPLETE, since_ms=since))
+    return replace(whole, **changed, coverage={**whole.coverage, **lost})

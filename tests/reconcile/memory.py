@@ -1,4 +1,4 @@
-"""The ports that a reconciliation needs, in plain memory: the same answers as the database's, in a hundredth of the time.
+"""The ports that a reconciliation needs, in plain memory: the answers of the database, in a hundredth of the time.
 
 `test_histories.py` plays the same histories on both and compares every row, audit and break.
 """
@@ -314,7 +314,7 @@ class MemoryRuns:
     def begin(self, starts: Sequence[RunStart]) -> None:
         self._profiles |= {start.run_id: start.profile_id for start in starts}
 
-    def end(self, ends: Sequence[RunEnd], lease: Lease | None = None) -> None:
+    def end(self, ends: Sequence[RunEnd]) -> None:
         for end in ends:
             counts = end.summary["counts"]
             assert isinstance(counts, Mapping)

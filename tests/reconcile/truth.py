@@ -33,6 +33,7 @@ class Real:
     token: str
     orders: list[Order]
     intent: Intent | None = None
+    rows: set[str] = field(default_factory=set)
 
     @property
     def executed(self) -> Decimal:
@@ -40,7 +41,7 @@ class Real:
 
     @property
     def over(self) -> bool:
-        return not self.orders or not self.orders[-1].status.working
+        return not any(order.status.working for order in self.orders)
 
     @property
     def prices(self) -> list[Decimal]:
@@ -63,8 +64,16 @@ class Judge:
     # Who is who
 
     def reals(self) -> list[Real]:
-        found = [Real(i.trade.account, self._token(i.trade.market.symbol), i.orders, i) for i in self._intents()]
-        return found + [Real(o.account, self._token(o.symbol), [o]) for o in self.history.manual]
+        """Return every order; those that share a name with one that never was are one, since nobody can tell them."""
+        found: dict[object, Real] = {}
+        shared = self._shared_names()
+        for intent in self._intents():
+            account, token = intent.trade.account, self._token(intent.trade.market.symbol)
+            key = (account, intent.client_id) if intent.client_id in shared else intent
+            real = found.setdefault(key, Real(account, token, [], intent))
+            real.orders += intent.orders
+            real.rows.add(intent.row_id)
+        return [*found.values(), *(Real(o.account, self._token(o.symbol), [o]) for o in self.history.manual)]
 
     def _intents(self) -> list[Intent]:
         return [intent for bot in self.history.bots for intent in bot.intents]
@@ -78,7 +87,7 @@ class Judge:
     def by_real(self, rows: Rows) -> dict[Real | None, list[LedgerOrder]]:
         """Return the rows about each real order, by what wrote them or by the id that they name."""
         reals = self.reals()
-        by_row = {real.intent.row_id: real for real in reals if real.intent is not None}
+        by_row = {name: real for real in reals for name in real.rows}
         by_id = {(real.account, real.token, name): real for real in reals for name in real.ids}
         found: dict[Real | None, list[LedgerOrder]] = defaultdict(list)
         for name, raw in rows.items():
@@ -136,7 +145,7 @@ class Judge:
         yield from self._bookings(before, after)
         for name, raw in after.items():
             if before.get(name) != raw:
-                yield from self._row(before.get(name), raw)
+                yield from self._row(before.get(name), raw, after)
 
     def _bookings(self, before: Rows, after: Rows) -> Iterator[str]:
         old = self.by_real(before)
@@ -153,7 +162,7 @@ class Judge:
             if now < was and (was <= real.executed + NOTHING or now < real.executed - NOTHING):
                 yield f"{name}: booked {was}, then only {now}, of {real.executed} executed"
 
-    def _row(self, before: dict[str, Any] | None, after: dict[str, Any]) -> Iterator[str]:
+    def _row(self, before: dict[str, Any] | None, after: dict[str, Any], everything: Rows) -> Iterator[str]:
         """Refute one row that a run changed or added."""
         row, old = read_order(after), read_order(before) if before is not None else None
         name = row.order_id
@@ -175,8 +184,14 @@ class Judge:
         books_more = row.qty > (old.qty if old is not None else 0)
         if books_more and row.price is not None and not _within(row.price, real.prices):
             yield f"{name}: price {row.price} of {sorted(set(real.prices))}"
-        if old is not None and old.status is StatusClass.WORKING and row.status is StatusClass.DEAD and not real.over:
+        canceled = old is not None and old.status is StatusClass.WORKING and row.status is StatusClass.DEAD
+        if canceled and not real.over and not self._followed(real, everything):
             yield f"{name}: canceled, and it works at the venue"
+
+    def _followed(self, real: Real, rows: Rows) -> bool:
+        """Say whether some row still follows an order that works."""
+        found = next(found for other, found in self.by_real(rows).items() if other and other.intent is real.intent)
+        return any(row.status is StatusClass.WORKING or row.word == "partially_filled" for row in found)
 
     def _is_flat(self, row: LedgerOrder) -> bool:
         account, token = self._account(row.profile_id), self.symbols.token(row.symbol or "")
@@ -197,38 +212,29 @@ class Judge:
     def _healable(self, real: Real, rows: list[LedgerOrder]) -> bool:
         """Say whether proof heals an order, and nothing about it is ambiguous."""
         assert real.intent is not None
+        named = all(row.exchange_order_id or row.order_id in real.ids for row in rows)
         if any(row.defect for row in rows):
             return False
-        habits = next(bot.habits for bot in self.history.bots if bot.profile == real.intent.trade.profile)
         if not real.orders:
-            others = (o.client_order_id for each in self.reals() for o in each.orders if each is not real)
-            return real.intent.client_id not in set(others) and all(
-                row.client_order_id or row.status is StatusClass.DEAD for row in rows
-            )
-        named = all(row.exchange_order_id or row.order_id in real.ids for row in rows)
+            return real.intent.client_id not in self._shared_names() and all(row.client_order_id for row in rows)
         if not named or Slip.NAMELESS in real.intent.slips:
             return False
+        habits = next(bot.habits for bot in self.history.bots if bot.profile == real.intent.trade.profile)
+        if habits.silent:
+            return _agrees(real, rows)
         if not rows:
             return habits.tags in ("full", "both") or (real.executed <= NOTHING and real.over)
-        filled = [row for row in rows if row.status is StatusClass.FILLED]
-        live = [row for row in rows if row.status is StatusClass.WORKING or row.word == "partially_filled"]
-        if booked(rows) > real.executed + NOTHING:
-            alike = {(row.qty, row.price, row.trade_id, row.word) for row in filled}
-            count = real.executed / filled[0].qty
-            return len(alike) == 1 and count >= 1 and count == int(count) and filled[0].word == "filled"
-        if len(filled) == 1 and real.executed and abs(filled[0].price or 0) and real.prices:
-            mean = sum((o.spent for o in real.orders), Decimal(0)) / real.executed
-            if booked(rows) == real.executed and abs((filled[0].price or 0) - mean) > mean * Decimal("0.005"):
-                return False
-        dead = not live and not filled and not real.over
-        return len(live) <= 1 and not dead
+        return _one_follows(real, rows) if booked(rows) <= real.executed + NOTHING else _twins(real, rows)
 
     def at_rest(self, rows: Rows, unclear: set[Key]) -> None:
         """Find what should have been healed and was not, and what is not healed and not said."""
         breaks = self.history.books.breaks()
         ledger, _ = self.positions(rows)
         about = {(id(r.intent), *sorted(r.ids)): found for r, found in self.by_real(rows).items() if r}
+        shared = self._shared_names()
         for real in self.reals():
+            if real.intent is not None and real.intent.client_id in shared:
+                continue
             found = about.get((id(real.intent), *sorted(real.ids)), [])
             agrees = _agrees(real, found)
             if not agrees and (real.account, real.token) not in unclear:
@@ -246,6 +252,11 @@ class Judge:
                 self.left += [f"still {b['kind']} {b['state']}: {b['reason']}" for b in mine if gap > self.fees(key)]
         self.left += [f"no reason: {b}" for b in breaks if not b["reason"] or b["state"] == "open"]
 
+    def _shared_names(self) -> set[str | None]:
+        """Return the client order ids of orders that never were and of others that are: which is which is nobody's."""
+        in_vain = {intent.client_id for intent in self._intents() if not intent.orders}
+        return (in_vain & {intent.client_id for intent in self._intents() if intent.orders}) - {None}
+
     def _name(self, real: Real) -> str:
         return real.intent.row_id if real.intent is not None else f"by hand {real.ids}"
 
@@ -257,6 +268,25 @@ class Judge:
             each["exchange_order_id"] in names or (each["exchange_order_id"] and each["trade_id"] in trades)
             for each in breaks
         )
+
+
+def _twins(real: Real, rows: list[LedgerOrder]) -> bool:
+    """Say whether rows book one order several times, each alike and whole."""
+    filled = [row for row in rows if row.status is StatusClass.FILLED]
+    count = real.executed / filled[0].qty
+    alike = {(row.qty, row.price, row.trade_id, row.word) for row in filled}
+    return len(alike) == 1 and count >= 1 and count == int(count) and filled[0].word == "filled"
+
+
+def _one_follows(real: Real, rows: list[LedgerOrder]) -> bool:
+    """Say whether at most one row follows an order, one does where it works, and what is booked has its price."""
+    filled = [row for row in rows if row.status is StatusClass.FILLED]
+    live = [row for row in rows if row.status is StatusClass.WORKING or row.word == "partially_filled"]
+    if len(filled) == 1 and real.executed and booked(rows) == real.executed:
+        mean = sum((order.spent for order in real.orders), Decimal(0)) / real.executed
+        if abs((filled[0].price or 0) - mean) > mean * Decimal("0.005"):
+            return False
+    return len(live) <= 1 and bool(live or filled or real.over)
 
 
 def booked(rows: list[LedgerOrder]) -> Decimal:

@@ -1,0 +1,56 @@
+"""Random histories of bots whose writes fail, at a venue whose feeds fail: what the loop does is never wrong.
+
+Each seed is a history that can be played again: `python -m tests.reconcile 1 SEED`.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from tests.reconcile.places import QuickBooks, SqlBooks, books
+from tests.reconcile.playing import play
+
+NUMBERS = ("qty", "quantity", "price", "order_qty")
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[SqlBooks]:
+    with books() as made:
+        yield made
+
+
+@pytest.mark.parametrize("first", range(0, 200, 50))
+def test_nothing_is_wrong_and_nothing_that_proof_heals_is_left(first: int) -> None:
+    memory = QuickBooks()
+    outcomes = [play(seed, memory) for seed in range(first, first + 50)]
+    assert [str(outcome) for outcome in outcomes if not outcome.well] == []
+    assert sum(outcome.counts["heals"] for outcome in outcomes) > 10
+
+
+@pytest.mark.parametrize("seed", [3, 8, 22, 47, 359, 398, 1025])
+def test_a_database_and_memory_end_alike(seed: int, database: SqlBooks) -> None:
+    memory = QuickBooks()
+    outcomes = play(seed, memory), play(seed, database)
+    assert [str(outcome) for outcome in outcomes if not outcome.well] == []
+    for name, row in memory.rows().items():
+        kept = database.rows()[name]
+        assert {k: v for k, v in kept.items() if k not in NUMBERS} == {k: v for k, v in row.items() if k not in NUMBERS}
+        assert {k: _number(kept[k]) for k in NUMBERS} == {k: _number(row[k]) for k in NUMBERS}
+    assert memory.rows().keys() == database.rows().keys()
+    assert [row[:3] for row in memory.audit()] == [row[:3] for row in database.audit()]
+    assert _standing(memory) == _standing(database)
+
+
+def test_heals_are_taken_back_run_by_run(database: SqlBooks) -> None:
+    """A revert is refused only where the bot wrote the row or its trade again since."""
+    outcomes = [play(seed, database, take_back=True) for seed in range(2006, 2020)]
+    assert [str(outcome) for outcome in outcomes if not outcome.well] == []
+    assert sum(outcome.counts["reverts"] for outcome in outcomes) > 10
+
+
+def _number(value: object) -> Decimal | None:
+    return Decimal(str(value)) if value is not None else None
+
+
+def _standing(ledger: QuickBooks | SqlBooks) -> dict[str, tuple[str, str]]:
+    return {each["break_id"]: (each["state"], each["reason"]) for each in ledger.breaks(over=True)}
