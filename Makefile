@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo live test check format bench scenarios mutants constraints promtool clean
+.PHONY: help setup demo live test check format bench scenarios histories mutants constraints promtool clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: setup ## measure speed against the bare engine
 
 scenarios: setup ## play ten thousand seeded mixtures of faults at simulated venues (about half an hour)
 	@$(BIN)/python -m tests.scenarios $(or $(COUNT),10000)
+
+histories: setup ## play ten thousand seeded histories of bots whose writes fail through the loop (about ten minutes)
+	@$(BIN)/python -m tests.reconcile $(or $(COUNT),10000)
 
 mutants: setup ## change the core in thousands of small ways: does a test fail each time?
 	@rm -rf mutants

@@ -11,6 +11,7 @@ from pathlib import Path
 from http_routes import http_api
 
 from trueup.core.orders import KNOWN_STATUSES, SIDES, Action, Side, StatusClass
+from trueup.core.reconcile.table import TABLE
 from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Case
 from trueup.service.events import EVENTS
 from trueup.settings import FLAGS
@@ -68,6 +69,30 @@ times `RECON_EXIT_BACKFILL_DUST_REL_PCT`. A symbol is flat if each leg that the 
 | `evidence` | every exit that attributed evidence proves; only dust needs flatness |
 
 Under `explained` the trades are served in the order of their newest rows, oldest first.
+"""
+
+BEFORE_RECONCILIATION = """\
+# The decision table of the reconciliation
+
+An order of the venue, with all that it replaced, is held against the rows of the ledger that are about it. These rules
+are tried from the top; the first that holds decides. The last ones hold for everything that is left, so that every pair
+of statuses has an outcome.
+
+Which rows are about which order is told by the exchange order id, in its own column or as the row's id; a client order
+id tells it only where no other row does, since bots give one to several orders, one after the other.
+
+| rule | in the ledger | at the venue | what is done | break | why |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+AFTER_RECONCILIATION = """
+A heal is made only if the ledger's position, over every profile of the account, ends between where it was and the
+venue's (but for dust and fees), if no trade comes to exit more than it entered, and if no row of the trade without any
+id of the venue's is like what would be booked. Else its break is quarantined with that reason; it is unresolved where
+the venue's position is not known.
+
+What is booked of an order: its executions, by its fills where the venue gives them, less what other rows of the ledger
+book of it. A price is the order's average, or none.
 """
 
 BEFORE_FLAGS = """\
@@ -263,6 +288,23 @@ def decision_table() -> str:
     )  # fmt: skip
 
 
+def reconciliation_table() -> str:
+    """Return the page of the reconciliation's decision table."""
+    rows = [
+        (
+            f"`{rule.name}`",
+            rule.ledger,
+            rule.venue,
+            rule.do.value,
+            f"`{rule.kind.value}`" if rule.kind else "",
+            rule.why,
+        )
+        for rule in TABLE
+    ]
+    source = "trueup.core.reconcile.table"
+    return GENERATED.format(source=source) + BEFORE_RECONCILIATION + _rows(rows) + AFTER_RECONCILIATION
+
+
 def flags() -> str:
     """Return the page of the flags."""
     return "".join(
@@ -346,6 +388,7 @@ def _rows(lines: Iterable[Sequence[str]]) -> str:
 PAGES = {
     "decision-table.md": decision_table, "events.md": events, "flags.md": flags, "http-api.md": http_api,
     "ledger-rows.md": ledger_rows, "operations.md": operations,
+    "reconciliation-table.md": reconciliation_table,
 }  # fmt: skip
 
 
