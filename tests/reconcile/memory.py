@@ -14,7 +14,7 @@ from trueup.core.decimals import cut_quantity, exactly, round_price
 from trueup.core.modes import Mode
 from trueup.core.orders import LedgerOrder, StatusClass, read_order, status_class
 from trueup.core.reconcile.audited import announced, healed
-from trueup.core.reconcile.changes import Change, Effect, NewRow, RowChange
+from trueup.core.reconcile.changes import Change, Effect, NewRow, RowChange, booked_of
 from trueup.core.reconcile.records import BreakRecord
 from trueup.core.reconcile.watchdog import RunFact
 from trueup.core.repair.booked import Applied, booked_index
@@ -24,7 +24,18 @@ from trueup.core.repair.slices import fingerprint, slices_of
 from trueup.core.symbols import Symbols
 from trueup.core.tags import comparable, is_tagged
 from trueup.core.times import iso, read_time
-from trueup.ports import HealBatch, HealResult, Lease, ModeChange, Profile, RepairBatch, RepairResult, RunEnd, RunStart
+from trueup.ports import (
+    HealBatch,
+    HealResult,
+    Lease,
+    ModeChange,
+    Profile,
+    Realized,
+    RepairBatch,
+    RepairResult,
+    RunEnd,
+    RunStart,
+)
 
 _COLUMNS = {"filled_at", "exchange_order_id", "qty", "quantity", "price", "order_qty"}
 
@@ -118,8 +129,12 @@ class MemoryBooks:
         spelt = ((row.profile_id, row.trade_id.lower()) for row in self.every() if row.trade_id is not None)
         return frozenset((profile, name) for profile, name in spelt if profile in profile_ids and name in wanted)
 
-    def realized(self, profile_ids: Sequence[str]) -> Decimal | None:
-        return None
+    def rows_of_trades(self, trades: Sequence[tuple[str, str]]) -> list[LedgerOrder]:
+        living = (row for row in self.every() if row.status is not StatusClass.DEAD)
+        return [row for row in living if (row.profile_id, row.trade_id) in trades]
+
+    def realized(self, profile_ids: Sequence[str], after: str | None = None) -> Realized:
+        return Realized(None)
 
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         return frozenset(order_ids) & self.raw.keys()
@@ -160,11 +175,8 @@ class MemoryBooks:
         for change in batch.changes:
             proof = change.proof
             if proof.booked_before is not None:
-                row = change.before if isinstance(change, RowChange) else change
-                side = row.order_side if isinstance(row, LedgerOrder) else row.side
                 index = self._index(batch, proof.exchange_order_id, proof.client_order_id)
-                found = index.of(row.symbol or "", side, proof.exchange_order_id or "", proof.client_order_id)
-                stale += [change.order_id] if found.qty != proof.booked_before else []
+                stale += [change.order_id] if booked_of(index, change) != proof.booked_before else []
         return tuple(stale)
 
     def _index(self, batch: HealBatch | RepairBatch, order_id: str | None, client_id: str | None) -> Any:
@@ -299,7 +311,7 @@ class MemoryBreaks:
     def named(self, break_ids: Iterable[str]) -> list[BreakRecord]:
         return [self.records[name] for name in break_ids if name in self.records]
 
-    def save(self, records: Sequence[BreakRecord]) -> None:
+    def save(self, records: Sequence[BreakRecord], lease: Lease | None = None) -> None:
         self.records |= {record.break_id: record for record in records}
 
 
@@ -314,7 +326,7 @@ class MemoryRuns:
     def begin(self, starts: Sequence[RunStart]) -> None:
         self._profiles |= {start.run_id: start.profile_id for start in starts}
 
-    def end(self, ends: Sequence[RunEnd]) -> None:
+    def end(self, ends: Sequence[RunEnd], lease: Lease | None = None) -> None:
         for end in ends:
             counts = end.summary["counts"]
             assert isinstance(counts, Mapping)
@@ -334,7 +346,7 @@ class MemoryModes:
     def current(self) -> dict[str, Mode]:
         return {change.scope: change.mode for change in self.changes}
 
-    def set(self, change: ModeChange, after: ModeChange | None = None) -> ModeChange:
+    def set(self, change: ModeChange, after: ModeChange | None = None, lease: Lease | None = None) -> ModeChange:
         made = replace(change, previous=self.current().get(change.scope, Mode.NORMAL))
         self.changes.append(made)
         return made
@@ -344,6 +356,23 @@ class MemoryModes:
 
     def of_scope(self, scope: str, limit: int) -> list[ModeChange]:
         return [change for change in reversed(self.changes) if change.scope == scope][:limit]
+
+
+class MemoryBeats:
+    """The Heartbeats port."""
+
+    def beat(self, scope: str, at_ms: int, *, healthy: bool) -> None:
+        return
+
+
+class MemoryOutbox:
+    """The part of the Outbox port that a reconciliation calls."""
+
+    def __init__(self) -> None:
+        self._stories: dict[str, list[Any]] = {}
+
+    def change(self, key: str, decide: Callable[[Sequence[Any]], Any], now_ms: int) -> Any:
+        return decide(())
 
 
 class MemoryLeases:
