@@ -14,7 +14,7 @@ from trueup.core.decimals import cut_quantity, exactly, round_price
 from trueup.core.modes import Mode
 from trueup.core.orders import LedgerOrder, StatusClass, read_order, status_class
 from trueup.core.reconcile.audited import announced, healed
-from trueup.core.reconcile.changes import Effect, NewRow, RowChange
+from trueup.core.reconcile.changes import Change, Effect, NewRow, RowChange, booked_of
 from trueup.core.reconcile.records import BreakRecord
 from trueup.core.reconcile.watchdog import RunFact
 from trueup.core.repair.booked import Applied, booked_index
@@ -129,8 +129,12 @@ class MemoryBooks:
         spelt = ((row.profile_id, row.trade_id.lower()) for row in self.every() if row.trade_id is not None)
         return frozenset((profile, name) for profile, name in spelt if profile in profile_ids and name in wanted)
 
+    def rows_of_trades(self, trades: Sequence[tuple[str, str]]) -> list[LedgerOrder]:
+        living = (row for row in self.every() if row.status is not StatusClass.DEAD)
+        return [row for row in living if (row.profile_id, row.trade_id) in trades]
+
     def realized(self, profile_ids: Sequence[str], after: str | None = None) -> Realized:
-        return Realized()
+        return Realized(None)
 
     def existing_ids(self, order_ids: Iterable[str]) -> frozenset[str]:
         return frozenset(order_ids) & self.raw.keys()
@@ -171,11 +175,8 @@ class MemoryBooks:
         for change in batch.changes:
             proof = change.proof
             if proof.booked_before is not None:
-                row = change.before if isinstance(change, RowChange) else change
-                side = row.order_side if isinstance(row, LedgerOrder) else row.side
                 index = self._index(batch, proof.exchange_order_id, proof.client_order_id)
-                found = index.of(row.symbol or "", side, proof.exchange_order_id or "", proof.client_order_id)
-                stale += [change.order_id] if found.qty != proof.booked_before else []
+                stale += [change.order_id] if booked_of(index, change) != proof.booked_before else []
         return tuple(stale)
 
     def _index(self, batch: HealBatch | RepairBatch, order_id: str | None, client_id: str | None) -> Any:
@@ -357,25 +358,21 @@ class MemoryModes:
         return [change for change in reversed(self.changes) if change.scope == scope][:limit]
 
 
-class MemoryHeartbeats:
-    """The Heartbeats port: nobody listens."""
+class MemoryBeats:
+    """The Heartbeats port."""
 
     def beat(self, scope: str, at_ms: int, *, healthy: bool) -> None:
         return
 
 
 class MemoryOutbox:
-    """The outbox: what is put into it is forgotten."""
+    """The part of the Outbox port that a reconciliation calls."""
+
+    def __init__(self) -> None:
+        self._stories: dict[str, list[Any]] = {}
 
     def change(self, key: str, decide: Callable[[Sequence[Any]], Any], now_ms: int) -> Any:
-        return decide([])
-
-
-class MemoryFigures:
-    """The figures: what is counted is forgotten."""
-
-    def count_venue(self, counts: Mapping[str, Any]) -> None:
-        return
+        return decide(())
 
 
 class MemoryLeases:
@@ -384,3 +381,6 @@ class MemoryLeases:
     @contextmanager
     def hold(self, scope: str, wait_seconds: float) -> Iterator[Lease | None]:
         yield Lease(scope, "me", 1, 2**62)
+
+
+__all__ = ["Change", "MemoryBooks", "MemoryBreaks", "MemoryJournal", "MemoryLeases", "MemoryModes", "MemoryRuns"]

@@ -16,10 +16,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import event
 from tests.reconcile.memory import (
+    MemoryBeats,
     MemoryBooks,
     MemoryBreaks,
-    MemoryFigures,
-    MemoryHeartbeats,
     MemoryJournal,
     MemoryLeases,
     MemoryModes,
@@ -34,10 +33,12 @@ from trueup.core.symbols import Symbols
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
+from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
+from trueup.ledger.outbox import SqlOutbox
 from trueup.ledger.runs import SqlRuns
 from trueup.ledger.schema import ORDER_COLUMNS
 from trueup.ledger.setup import SqlSetup
@@ -151,7 +152,8 @@ class SqlBooks:
             backfill=backfill, reconcile=ReconcileConfig(policy), accounts=accounts, ledger=SqlLedger(store),
             journal=SqlJournal(store, clock), modes=SqlModes(store), runs=SqlRuns(store, clock),
             breaks=SqlBreaks(store), leases=self.leases, setup=SqlSetup(store), tokens=SqlTokens(store),
-            requests=SqlRequests(store, clock), figures=SqlFigures(store, clock), clock=clock,
+            requests=SqlRequests(store, clock), figures=SqlFigures(store, clock),
+            heartbeats=SqlHeartbeats(store), outbox=SqlOutbox(store), clock=clock,
             actor="tester", close=store.close,
         )  # fmt: skip
 
@@ -224,7 +226,7 @@ class QuickBooks:
         ports: dict[str, Any] = {
             "ledger": self.ledger, "journal": self.journal, "breaks": self.found, "modes": MemoryModes(),
             "runs": MemoryRuns(time), "leases": MemoryLeases(), "setup": None, "tokens": None, "requests": None,
-            "figures": MemoryFigures(), "heartbeats": MemoryHeartbeats(), "outbox": MemoryOutbox(),
+            "figures": None, "heartbeats": MemoryBeats(), "outbox": MemoryOutbox(),
         }  # fmt: skip
         self.app = App(
             backfill=rules.config, reconcile=ReconcileConfig(rules.loop), accounts=accounts_of(venues),

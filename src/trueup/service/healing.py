@@ -118,6 +118,7 @@ def _ask(cycle: Cycle) -> _Answers:
     answers = _Answers()
     missing = asked(cycle.findings)
     venue = cycle.gathered.account.venue() if missing else None
+    listed = {order.id for order in cycle.snapshot.orders}
     for number, finding in enumerate(missing):
         row = finding.lead
         assert row is not None
@@ -126,9 +127,10 @@ def _ask(cycle: Cycle) -> _Answers:
             answers.unknown[row.order_id] = f"more than {ASKED_AT_MOST} orders are missing; this one is asked for later"
             continue
         answer = _one_order(venue, finding.symbol, row)
-        if answer.order is not None:
+        if answer.order is not None and (answer.order.id == row.exchange_order_id or answer.order.id not in listed):
             answers.found.append(answer.order)
-        elif answer.absent:
+        elif answer.order is not None or answer.absent:
+            # By the row's client order id the venue knows one that other rows account for: it knows none of this row.
             answers.absent.add(row.order_id)
         else:
             answers.unknown[row.order_id] = answer.why

@@ -28,7 +28,7 @@ from trueup.core.reconcile.handlers import (
     row_side_differs,
     surplus_rows,
 )
-from trueup.core.reconcile.importing import Owner, OwnerReader, import_row
+from trueup.core.reconcile.importing import Owner, OwnerReader, ending_of, import_row
 from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, Pair, Standing, chains_of, match, row_time
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.reconcile.table import Do, Facts, Rule, booked_as, rule_for
@@ -38,6 +38,7 @@ from trueup.core.repair.reach import order_feed_reach
 from trueup.core.repair.rows import NAMES_NO_ORDER
 from trueup.core.repair.slices import Slice, said_action
 from trueup.core.snapshot import Snapshot
+from trueup.core.tags import is_tagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def compare_orders(facts: OrderFacts) -> list[Finding]:
     """Return what is found about each order, oldest first; those on which both agree are left out."""
     snapshot = facts.snapshot
     chains = chains_of(executions_of(snapshot, facts.policy.grace_ms), snapshot.symbols)
-    matches = match(chains, facts.rows, snapshot.symbols, facts.policy.tag_prefix)
+    settled_ms = snapshot.as_of_ms - facts.rules.settle_ms
+    matches = match(chains, facts.rows, snapshot.symbols, facts.policy.tag_prefix, settled_ms)
     judge = _Judge(facts, matches.pairs)
     found = [judge.pair(pair) for pair in matches.pairs]
     found += [judge.alone(pair) for pair in matches.alone if _should_have_an_order(pair.rows[0])]
@@ -154,8 +156,9 @@ class _Judge:
         state = Facts(
             ledger, chain.standing, pair.booked, chain.executed, pair.doubt or chain.doubt, lead,
             ours=owner is not None and owner.profile_id in self._facts.profiles,
-            settled=self._settled(chain.time_ms), covered=bool(chain.orders) or self._reaches(_oldest(pair)),
-            several=len(pair.filled_rows) > 1, same_price=self._same_price(pair, chain),
+            settled=not pair.young and self._settled(chain.time_ms),
+            covered=bool(chain.orders) or self._reaches(_oldest(pair)), several=len(pair.filled_rows) > 1,
+            same_price=self._same_price(pair, chain),
         )  # fmt: skip
         return self._decided(pair, state, owner, chain.token, chain.symbol, chain.time_ms)
 
@@ -225,6 +228,8 @@ class _Judge:
     def _change(self, finding: Finding, chain: Chain, lead: LedgerOrder, proof: Proof) -> Change:
         """Return the change of a row that is there."""
         if finding.do is Do.CANCEL:
+            if lead.order_id in finding.pair.weak and not self._reaches(row_time(lead)):
+                raise ValueError("the row names this order by the client order id alone, and others may not be listed")
             return reconcile_cancel(lead, chain, proof)
         if finding.do is Do.BOOK_DIFFERENCE:
             return self._difference(finding, chain, lead, proof)
@@ -240,6 +245,22 @@ class _Judge:
         if said is not None or trade is None or side is None:
             return said
         return Action.EXIT if side is trade.exit_side else Action.ENTRY
+
+    def _require_told(self, row: LedgerOrder, chain: Chain, token: str, action: Action) -> None:
+        """Raise ValueError where what a row does was only inferred, and the trade's entry may be missing.
+
+        A silent row beside no row of the other side may be an exit of an entry that is not in the ledger; the ending of
+        its order's tag tells.
+        """
+        if said_action(row) is not None:
+            return
+        client, trade = chain.said("client_order_id"), self._trade(row, token)
+        ending = ending_of(client)
+        if ending not in (None, action):
+            raise ValueError(f"the row would be an {action} by its side, and its order's tag says {ending}")
+        one_sided = trade is None or not trade.entry_qty or not trade.exit_qty
+        if ending is None and client is not None and is_tagged(self._facts.policy.tag_prefix, client) and one_sided:
+            raise ValueError("neither the row nor its order's tag says whether it enters or leaves its trade")
 
     def _trade(self, row: LedgerOrder, token: str) -> Slice | None:
         return self._trades.get((row.profile_id, row.trade_id or "", token))
@@ -264,10 +285,15 @@ class _Judge:
         if action is None:
             raise ValueError("whether the row enters or leaves its trade cannot be told")
         self._require_side(lead, chain, finding.token, leaves=action is Action.EXIT)
-        name = added_id(
-            DIFFERENCE_PREFIX, lead.profile_id, lead.trade_id, chain.newest_id, plain(finding.facts.booked),
-            plain(finding.facts.executed),
-        )  # fmt: skip
+        self._require_told(lead, chain, finding.token, action)
+        parts = [
+            lead.profile_id, lead.trade_id, chain.newest_id, plain(finding.facts.booked), plain(finding.facts.executed)
+        ]  # fmt: skip
+        name, taken = added_id(DIFFERENCE_PREFIX, *parts), {row.order_id for row in finding.pair.rows}
+        while name in taken:
+            # The bot took back since what an earlier difference had completed.
+            parts.append("again")
+            name = added_id(DIFFERENCE_PREFIX, *parts)
         return NewRow(
             name, lead.profile_id, lead.user_id, lead.trade_id, lead.symbol, chain.side, action, "filled", missing,
             chain.price or Decimal(0), chain.time_ms, proof, missing, chain.newest_id, chain.said("client_order_id"),
@@ -282,6 +308,8 @@ def _surplus(finding: Finding) -> list[LedgerOrder]:
     surplus = surplus_rows(finding.pair, finding.facts.executed, OUR_PREFIXES)
     if surplus is None:
         raise ValueError("the rows of this order are not alike, so that which of them is wrong cannot be told")
+    if any(row.order_id in finding.pair.weak for row in surplus):
+        raise ValueError("a row names this order by the client order id alone, so that it may be about another one")
     return surplus
 
 

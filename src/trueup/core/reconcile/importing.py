@@ -49,6 +49,7 @@ class OwnerReader:
             self._open[piece.profile_id, piece.trade_id.lower()].append(piece)
         self._new: dict[tuple[str, str, str], Side] = {}
         self._entering: dict[tuple[str, str, str], str] = {}
+        self._waiting: dict[tuple[str, str, str, Side | None], str] = {}
         self._names: dict[str, list[str]] = defaultdict(list)
         for profile, name in sorted(self._open):
             self._names[profile].append(name)
@@ -63,11 +64,15 @@ class OwnerReader:
                     self._new.setdefault(key, chain.side)
 
     def expect(self, row: LedgerOrder, chain: Chain) -> None:
-        """Learn of a trade of which the ledger has an entry that books nothing, and the venue has executed it."""
+        """Learn of a trade of which the ledger has an entry that books nothing, and the venue executed or works it."""
         enters = (row.action or row.order_action) is Action.ENTRY and row.status is not StatusClass.FILLED
-        if enters and row.trade_id is not None and chain.side is not None and chain.executed > NOTHING:
-            key = (row.profile_id, row.trade_id.lower(), chain.token)
+        if not enters or row.trade_id is None or chain.side is None:
+            return
+        key = (row.profile_id, row.trade_id.lower(), chain.token)
+        if chain.executed > NOTHING:
             self._new[key], self._entering[key] = chain.side, row.trade_id
+        elif chain.standing is Standing.WORKING:
+            self._waiting[(*key, chain.side)] = row.trade_id
 
     def _says_entry(self, chain: Chain) -> bool:
         tag = self._reader.client_order_id(chain.said("client_order_id"))
@@ -99,25 +104,32 @@ class OwnerReader:
         return said not in (None, owner.trade_id) or not all(map(owner.trade_id.lower().startswith, names))
 
     def _by_client(self, profile: str, tag: Tag, text: str, chain: Chain) -> Owner:
-        ending = _ENDINGS.search(text.strip())
-        action = None if ending is None else Action.ENTRY if tag.is_entry else Action.EXIT
+        action = ending_of(text)
         known = [name for name in tag.trades if (profile, name) in self._open or (profile, name) in self._spelt]
         if len(known) > 1:
             return Owner(profile, action=action, why="its tag may name two trades")
         for name in known:
             found = self._slice(profile, name, chain)
-            entering = self._entering.get((profile, name, chain.token))
-            if found is None and entering is not None and (profile, name) not in self._open:
-                return self._of_new(profile, entering, action if name == tag.trades[0] else None, chain)
-            if found is None:
-                return Owner(profile, name, action, why="its trade is closed in the ledger, or of another symbol")
             # An ending that belongs to the trade's own name says nothing about the order.
-            return self._of_open(profile, found, action if name == tag.trades[0] else None, chain)
+            said = action if name == tag.trades[0] else None
+            if found is None:
+                return self._of_unentered(profile, name, said, chain)
+            return self._of_open(profile, found, said, chain)
         start = len(self._prefix) + len(profile) + 2
         trade_id = _ENDINGS.sub("", text.strip()[start:])
         if not WELL_FORMED.fullmatch(trade_id):
             return Owner(profile, trade_id or None, action, why="the trade that its tag names is not well formed")
         return self._of_new(profile, trade_id, action, chain)
+
+    def _of_unentered(self, profile: str, name: str, action: Action | None, chain: Chain) -> Owner:
+        """Return the owner of an order of a trade that the ledger has and that is not open there."""
+        entering = self._entering.get((profile, name, chain.token))
+        waiting = self._waiting.get((profile, name, chain.token, chain.side))
+        if entering is not None and (profile, name) not in self._open:
+            return self._of_new(profile, entering, action, chain)
+        if waiting is not None and (profile, name) not in self._open and action is Action.ENTRY:
+            return Owner(profile, waiting, action)
+        return Owner(profile, name, action, why="its trade is closed in the ledger, or of another symbol")
 
     def _of_new(self, profile: str, trade_id: str, action: Action | None, chain: Chain) -> Owner:
         """Return the owner of an order of a trade that the ledger does not have."""
@@ -154,6 +166,12 @@ class OwnerReader:
     def _slice(self, profile: str, name: str, chain: Chain) -> Slice | None:
         found = [piece for piece in self._open.get((profile, name), ()) if piece.token == chain.token]
         return found[0] if len(found) == 1 else None
+
+
+def ending_of(client_order_id: str | None) -> Action | None:
+    """Return what a client order id's ending says that its order does; None where it has none."""
+    found = _ENDINGS.search((client_order_id or "").strip())
+    return None if found is None else Action[found.group(1).upper()]
 
 
 def import_row(chain: Chain, owner: Owner, user_id: str | None, proof: Proof) -> NewRow:

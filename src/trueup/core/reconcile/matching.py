@@ -6,12 +6,12 @@ cannot be told apart is set aside with the reason, and heals nothing.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from trueup.core.decimals import plain
-from trueup.core.orders import LedgerOrder, Side, StatusClass, status_class, word
+from trueup.core.decimals import NOTHING, plain
+from trueup.core.orders import Action, LedgerOrder, Side, StatusClass, status_class, word
 from trueup.core.reconcile.changes import DIFFERENCE_PREFIX, IMPORT_PREFIX
 from trueup.core.repair.chains import OrderKey
 from trueup.core.repair.evidence import Evidence, Executions
@@ -100,11 +100,17 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An order of the venue (None where it lists none) and the rows about it, in the order of time and id."""
+    """An order of the venue (None where it lists none) and the rows about it, in the order of time and id.
+
+    `weak` are the order ids of the rows that name it by the client order id alone, which bots give to several orders,
+    one after the other. `young` says that such a row, too new to be told, may be about it.
+    """
 
     chain: Chain | None
     rows: tuple[LedgerOrder, ...] = ()
     doubt: str | None = None
+    weak: frozenset[str] = frozenset()
+    young: bool = False
 
     @property
     def filled_rows(self) -> list[LedgerOrder]:
@@ -196,24 +202,60 @@ def standing_of(order: VenueOrder) -> Standing:
     return Standing.WORKING if kind is StatusClass.WORKING else Standing.UNKNOWN
 
 
-def match(chains: Iterable[Chain], rows: Iterable[LedgerOrder], symbols: Symbols, tag_prefix: str) -> Matches:
-    """Match the ledger's rows to the venue's orders: by exchange order id, by the row's own id, by client order id."""
+def match(
+    chains: Iterable[Chain],
+    rows: Iterable[LedgerOrder],
+    symbols: Symbols,
+    tag_prefix: str,
+    settled_ms: int | None = None,
+) -> Matches:
+    """Match the ledger's rows to the venue's orders: by exchange order id, by the row's own id, by client order id.
+
+    Working rows from `settled_ms` on are too young to be told by a client order id: the venue may not list theirs yet;
+    None is that none is.
+    """
     books = sorted(rows, key=lambda row: (row_time(row) or 0, row.order_id, row.profile_id))
     chains = list(chains)
     found = _Finder(books, symbols, tag_prefix, {(chain.token, name) for chain in chains for name in chain.ids})
-    matches, claims = Matches(), defaultdict[int, list[int]](list)
-    chosen: list[tuple[Chain, list[int], str | None]] = []
-    for number, chain in enumerate(chains):
-        mine, doubt = found.about(chain)
-        chosen.append((chain, mine, doubt))
-        for at in mine:
+    claims: dict[int, list[int]] = defaultdict(list)
+    chosen = [_told_apart(found.about(chain), chain, books, settled_ms) for chain in chains]
+    for number, claim in enumerate(chosen):
+        for at in claim.rows:
             claims[at].append(number)
-    for chain, mine, doubt in chosen:
-        twice = any(len(claims[at]) > 1 for at in mine)
-        why = doubt or chain.doubt or ("a row of it names another order of the venue as well" if twice else None)
-        matches.pairs.append(Pair(chain, tuple(books[at] for at in mine), why))
+    matches = Matches()
+    for chain, claim in zip(chains, chosen, strict=True):
+        twice = any(len(claims[at]) > 1 for at in claim.rows)
+        why = claim.doubt or chain.doubt or ("a row of it names another order of the venue as well" if twice else None)
+        weak = frozenset(books[at].order_id for at in claim.rows if at in claim.weak)
+        matches.pairs.append(Pair(chain, tuple(books[at] for at in claim.rows), why, weak, young=claim.young))
     matches.alone = [Pair(None, (row,)) for at, row in enumerate(books) if at not in claims]
     return matches
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """The rows about one chain, by their places: `weak` are those that name it by the client order id alone."""
+
+    rows: tuple[int, ...]
+    weak: frozenset[int]
+    doubt: str | None = None
+    young: bool = False
+
+
+def _told_apart(claim: _Claim, chain: Chain, books: Sequence[LedgerOrder], settled_ms: int | None) -> _Claim:
+    """Leave out the working rows that name a chain by the client order id alone and may be about another order.
+
+    That is so where a row is too young, and where other rows account for a chain that is over.
+    """
+    working = [at for at in claim.rows if at in claim.weak and books[at].status is StatusClass.WORKING]
+    young = {at for at in working if settled_ms is not None and (row_time(books[at]) or settled_ms) >= settled_ms}
+    rows = tuple(at for at in claim.rows if at not in young)
+    filled = [books[at] for at in rows if at not in working and books[at].status is StatusClass.FILLED]
+    over = chain.standing in (Standing.FILLED, Standing.DEAD)
+    told = over and filled and claim.doubt is None
+    if told and abs(sum((row.qty for row in filled), Decimal(0)) - chain.executed) <= NOTHING:
+        rows = tuple(at for at in rows if at not in working)
+    return replace(claim, rows=rows, young=bool(young))
 
 
 class _Finder:
@@ -229,6 +271,11 @@ class _Finder:
         self._rows, self._symbols, self._prefix = rows, symbols, tag_prefix
         self._by_id: dict[str, list[int]] = defaultdict(list)
         self._by_client: dict[str, list[int]] = defaultdict(list)
+        self._entered = {
+            (row.profile_id, row.trade_id or ""): row.side or row.order_side
+            for row in rows
+            if (row.action or row.order_action) is Action.ENTRY
+        }
         for at, row in enumerate(rows):
             for name in {row.exchange_order_id, row.order_id} - {None, ""}:
                 self._by_id[str(name)].append(at)
@@ -236,12 +283,13 @@ class _Finder:
             if row.client_order_id and not row.exchange_order_id and not named:
                 self._by_client[comparable(tag_prefix, row.client_order_id)].append(at)
 
-    def about(self, chain: Chain) -> tuple[list[int], str | None]:
-        """Return the rows about a chain, and why they may not be, where that is unclear."""
+    def about(self, chain: Chain) -> _Claim:
+        """Return the rows about a chain, with why they may not be, where that is unclear."""
         named = {at for name in chain.ids for at in self._by_id.get(name, ())}
         clients = {comparable(self._prefix, o.client_order_id) for o in chain.orders if o.client_order_id}
-        by_client = {at for name in clients for at in self._by_client.get(name, ())}
-        found, doubt = [], self._shared(named, by_client - named)
+        by_client = {at for name in clients for at in self._by_client.get(name, ())} - named
+        by_client = {at for at in by_client if self._may_trade(self._rows[at], chain)}
+        found, doubt = [], self._shared(named, by_client)
         for at in sorted(named | by_client):
             symbol = self._rows[at].symbol
             if symbol is None:
@@ -252,7 +300,15 @@ class _Finder:
             elif self._symbols.namesakes(symbol, {chain.symbol}):
                 found.append(at)
                 doubt = doubt or f"the ledger books it under {symbol}, which may mean {chain.symbol}"
-        return found, doubt
+        return _Claim(tuple(found), frozenset(by_client), doubt)
+
+    def _may_trade(self, row: LedgerOrder, chain: Chain) -> bool:
+        """Say whether a row may trade the way a chain does; an exit may have the side of its position."""
+        side = row.side or row.order_side
+        if (row.action or row.order_action) is Action.EXIT:
+            entered = self._entered.get((row.profile_id, row.trade_id or ""))
+            side = entered.opposite if entered is not None else None
+        return side is None or chain.side is None or side is chain.side
 
     def _shared(self, named: set[int], by_client: set[int]) -> str | None:
         """Return why a client order id may be another order's: a row of the bot names the order, and one still works.
