@@ -41,10 +41,10 @@ def test_every_secret_that_is_known_is_listed_for_those_who_mask(tmp_path: Path)
         ledger = { url = "postgresql://u:data-pass@h/d", state_url = "postgresql://u@h/d" }
         [[accounts]]
         name = "main"
-        venue = "alpaca"
+        venue = "ccxt:kucoin"
         key_env = "THE_KEY"
         secret_env = "MISSING"
-        wallet_env = "SHORT"
+        password_env = "SHORT"
     """
     environ = {"THE_KEY": " key-value ", "SHORT": "abc", "TRUEUP_ALERT_URLS": "slack://token-one/b?key=token-two"}
     found = known_secrets(read(tmp_path, content, **environ), environ)
