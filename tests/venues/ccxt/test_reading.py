@@ -165,7 +165,7 @@ def test_a_symbol_that_the_venue_does_not_list_is_unknown_and_not_flat(exchange:
     kept.write_text(as_text(document))
     for snapshot in (snapshot_of_answers("main", document, Symbols()), FileVenue("main", kept).read()):
         assert Holdings(snapshot).of("nope-usdt").unknown == (
-            f"{exchange} lists no market NOPE/USDT, so that nothing was asked about it"
+            f"{exchange} lists no such market, so that its orders cannot be asked for"
         )
         assert Holdings(snapshot).of("BTC/USDT" if exchange == "binance" else "BTC/USDT:USDT").unknown is None
         assert not snapshot.malformed
