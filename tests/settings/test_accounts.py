@@ -142,4 +142,4 @@ def test_an_unknown_name_of_a_secret_leads_to_the_known_one(venue: str, key: str
 
 
 def test_the_variables_are_those_that_the_venues_read() -> None:
-    assert set(SECRETS) == client._SECRETS.keys()
+    assert set(SECRETS) == client.SECRETS.keys()

@@ -45,10 +45,11 @@ class SqlLeases:
     @contextmanager
     def hold(self, scope: str, wait_seconds: float) -> Iterator[Lease | None]:
         """Hold a scope's lease, renewed until the end; None where another run holds it for longer than the wait."""
-        deadline = self._clock.now_ms() + int(wait_seconds * 1000)
         lease = self._take(scope, count=True)
-        while lease is None and self._clock.now_ms() < deadline:
-            self._clock.sleep(_POLL_SECONDS)
+        left = wait_seconds
+        while lease is None and left > 0:
+            self._clock.sleep(min(_POLL_SECONDS, left))
+            left -= _POLL_SECONDS
             lease = self._take(scope)
         if lease is None:
             yield None

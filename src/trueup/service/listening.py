@@ -70,11 +70,12 @@ def _while_held(app: App, account: str, lease: Lease, over: threading.Event, wok
     assert stream is not None
     stream.start()
     log("stream_opened", account=account)
-    told, look_ms = "", app.clock.now_ms() + int(_LOST_LOOK_SECONDS * 1000)
+    told, looks = "", 0
     try:
         while not over.wait(_LOOK_SECONDS):
-            if app.clock.now_ms() >= look_ms:
-                look_ms = app.clock.now_ms() + int(_LOST_LOOK_SECONDS * 1000)
+            looks += 1  # counted, so that a clock that is set back cannot keep a listener from looking
+            if looks * _LOOK_SECONDS >= _LOST_LOOK_SECONDS:
+                looks = 0
                 if _is_lost(app, lease):
                     return
             if stream.problem and stream.problem != told:
