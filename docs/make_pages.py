@@ -114,6 +114,11 @@ BEFORE_RECONCILE_FLAGS = """
 
 """
 
+BEFORE_SAFETY_FLAGS = """
+## The gate, the dead-man and incidents: `[safety]`
+
+"""
+
 FLAGS_EXAMPLE = """
 ## An example
 
@@ -310,7 +315,7 @@ def flags() -> str:
     return "".join(
         (
             GENERATED.format(source="trueup.settings.FLAGS"), BEFORE_FLAGS, BEFORE_BACKFILL_FLAGS, _flags("backfill"),
-            BEFORE_RECONCILE_FLAGS, _flags("reconcile"), FLAGS_EXAMPLE,
+            BEFORE_RECONCILE_FLAGS, _flags("reconcile"), BEFORE_SAFETY_FLAGS, _flags("safety"), FLAGS_EXAMPLE,
         )
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tokens import SqlTokens
 from trueup.ports import Check, Notifier, Profile, Venue, VenueMeter
 from trueup.service import events
-from trueup.service.app import Account, App, BackfillConfig, LivePlace, ReconcileConfig, TrialPlace
+from trueup.service.app import Account, App, BackfillConfig, LivePlace, ReconcileConfig, SafetyConfig, TrialPlace
 from trueup.settings import (
     AccountSettings,
     ProfileSettings,
@@ -75,6 +75,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     return App(
         backfill=_backfill(settings),
         reconcile=_reconcile(settings),
+        safety=SafetyConfig(settings.safety.deadman, settings.safety.policy),
         accounts=accounts,
         ledger=SqlLedger(store),
         journal=SqlJournal(store, clock),

@@ -194,6 +194,15 @@ def test_every_default_is_the_documented_one() -> None:
         "RECON_WATCHDOG_AUTO_RESUME_CLEAN_CYCLES": "2",
         "RECON_WATCHDOG_AUTO_RESUME_COOLDOWN_MS": "1800000",
         "EXCHANGE_STATE_MISMATCH_THROTTLE_MS": "300000",
+        "DEADMAN_TIMEOUT_SECONDS": "90",
+        "DEADMAN_ACTION": "SAFE_MODE",
+        "DEADMAN_RECOVERY_BEATS": "3",
+        "TRUEUP_GATE_LEASE_MS": "5000",
+        "TRUEUP_INCIDENT_CONTAINMENT": "true",
+        "TRUEUP_FOUR_EYES": "true",
+        "TRUEUP_INCIDENT_OBSERVATION_SECONDS": "300",
+        "TRUEUP_INCIDENT_CONFIRM_RUNS": "3",
+        "TRUEUP_CANARY_RUNS": "3",
     }
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from trueup.core.errors import ConfigurationError, nearest
+from trueup.core.gate import DeadmanRules
+from trueup.core.incidents.policy import IncidentPolicy
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
@@ -53,6 +55,14 @@ class ReconcileConfig:
     worker_batch: int = 8
     contention_alert: int = 10
     runs_kept_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyConfig:
+    """The rules of the dead-man, the gate and incidents, as they are set."""
+
+    deadman: DeadmanRules = field(default_factory=DeadmanRules)
+    policy: IncidentPolicy = field(default_factory=IncidentPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,7 @@ class App:
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
+    safety: SafetyConfig = field(default_factory=SafetyConfig)
     configured: tuple[Profile, ...] = ()
     settings: tuple[tuple[str, str, str], ...] = ()
     folder: Path = Path()

@@ -1,10 +1,11 @@
 """The settings: the only reader of the environment and of trueup.toml; one frozen object.
 
 The file is the one that `--config` names, else the environment variable TRUEUP_CONFIG, else trueup.toml in the
-current folder, else there is none. A flag comes from the environment, else from its table of the file, [backfill] or
-[reconcile] (the same name in lower case), else it has its default. The ledger's URL comes from the environment variable
-TRUEUP_LEDGER_URL, else from [ledger] url, else it is sqlite:///trueup.db. Relative paths in the file are relative to
-the file; those of the environment and, without a file, the default are relative to the current folder.
+current folder, else there is none. A flag comes from the environment, else from its table of the file, [backfill],
+[reconcile] or [safety] (the same name in lower case), else it has its default. The ledger's URL comes from the
+environment variable TRUEUP_LEDGER_URL, else from [ledger] url, else it is sqlite:///trueup.db. Relative paths in the
+file are relative to the file; those of the environment and, without a file, the default are relative to the current
+folder.
 
 Secrets are kept in no setting: an account names the environment variables that hold them, which `secrets_of` reads.
 """
@@ -19,6 +20,7 @@ from trueup.settings.model import (
     LogSettings,
     ProfileSettings,
     ReconcileSettings,
+    SafetySettings,
     Settings,
 )
 from trueup.settings.secrets import alert_urls, known_secrets, secrets_of
@@ -32,6 +34,7 @@ __all__ = [
     "LogSettings",
     "ProfileSettings",
     "ReconcileSettings",
+    "SafetySettings",
     "Settings",
     "alert_urls",
     "describe",

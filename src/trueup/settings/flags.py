@@ -8,9 +8,10 @@ from trueup.settings.backfill_flags import BACKFILL
 from trueup.settings.document import Table
 from trueup.settings.reconcile_flags import RECONCILE
 from trueup.settings.rows import Row, Section
+from trueup.settings.safety_flags import SAFETY
 from trueup.settings.values import variable
 
-SECTIONS: tuple[Section[Any], ...] = (BACKFILL, RECONCILE)
+SECTIONS: tuple[Section[Any], ...] = (BACKFILL, RECONCILE, SAFETY)
 
 
 class Flag(NamedTuple):
@@ -33,7 +34,10 @@ FLAGS = tuple(
 ROWS: Mapping[str, tuple[str, Row]] = {row.name: (section.table, row) for section in SECTIONS for row in section.rows}
 """The table and the row of each flag."""
 
-_OURS = ("RECON_", "ENABLE_RECON_", "EXCHANGE_STATE_MISMATCH_", "TRUEUP_ORDER_")
+_OURS = (
+    "RECON_", "ENABLE_RECON_", "EXCHANGE_STATE_MISMATCH_", "TRUEUP_ORDER_", "DEADMAN_", "TRUEUP_INCIDENT_",
+    "TRUEUP_CANARY_", "TRUEUP_GATE_", "TRUEUP_FOUR_",
+)  # fmt: skip
 
 S = TypeVar("S")
 

@@ -12,13 +12,14 @@ from trueup.settings.flags import SECTIONS, read_flags, refuse_unknown
 from trueup.settings.logs import FORMAT_VARIABLE, LEVEL_VARIABLE, read_logs
 from trueup.settings.model import Settings
 from trueup.settings.reconcile_flags import RECONCILE
+from trueup.settings.safety_flags import SAFETY
 from trueup.settings.secrets import ALERTS_VARIABLE, alert_urls
 from trueup.settings.sections import DEFAULT_FILE, URL_VARIABLE, read_accounts, read_ledger, read_profiles
 from trueup.settings.values import Rule, read_text, variable
 
 CONFIG_VARIABLE = "TRUEUP_CONFIG"
 _PATH = Rule(read_text, "the path of a trueup.toml")
-TABLES = ("accounts", "backfill", "ledger", "profiles", "reconcile")
+TABLES = ("accounts", "backfill", "ledger", "profiles", "reconcile", "safety")
 
 
 def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -41,6 +42,7 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
         profiles=read_profiles(top, accounts),
         backfill=read_flags(environ, top.table("backfill", "[backfill]"), BACKFILL),
         reconcile=read_flags(environ, top.table("reconcile", "[reconcile]"), RECONCILE),
+        safety=read_flags(environ, top.table("safety", "[safety]"), SAFETY),
         logs=read_logs(environ),
         alert_targets=len(alert_urls(environ)),
         source=source,

@@ -6,6 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
+from trueup.core.gate import DeadmanRules
+from trueup.core.incidents.policy import IncidentPolicy
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 
@@ -94,6 +96,14 @@ class ReconcileSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SafetySettings:
+    """The flags of the dead-man, the gate and incidents."""
+
+    deadman: DeadmanRules = field(default_factory=DeadmanRules)
+    policy: IncidentPolicy = field(default_factory=IncidentPolicy)
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """How the program logs: `json`, `text` or `auto` (text on a terminal); `level` None is the command's own choice."""
 
@@ -116,6 +126,7 @@ class Settings:
     profiles: tuple[ProfileSettings, ...] = ()
     backfill: BackfillSettings = field(default_factory=BackfillSettings)
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
+    safety: SafetySettings = field(default_factory=SafetySettings)
     logs: LogSettings = field(default_factory=LogSettings)
     alert_targets: int = 0
     source: Path | None = None
