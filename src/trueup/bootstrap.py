@@ -18,6 +18,7 @@ from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
+from trueup.ledger.incidents import SqlIncidents
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
@@ -33,6 +34,7 @@ from trueup.settings import (
     AccountSettings,
     ProfileSettings,
     Settings,
+    acting_token,
     alert_urls,
     describe,
     known_secrets,
@@ -89,6 +91,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         requests=SqlRequests(store, clock),
         figures=SqlFigures(store, clock),
         outbox=SqlOutbox(store),
+        incidents=SqlIncidents(store),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),
@@ -98,6 +101,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         own_files=(*store.files, *([settings.source] if settings.source is not None else [])),
         close=store.close,
         start_logs=lambda level: _start_logs(level, settings, environ),
+        acting_token=lambda: acting_token(environ),
         notifier=cache(lambda: _notifier(environ)),
         meter=meter,
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],

@@ -18,6 +18,7 @@ from trueup.ports import (
     Clock,
     Figures,
     Heartbeats,
+    Incidents,
     Journal,
     Leases,
     Ledger,
@@ -139,6 +140,7 @@ class App:
     requests: Requests
     figures: Figures
     outbox: Outbox
+    incidents: Incidents
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -151,6 +153,7 @@ class App:
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
     start_logs: Callable[[str | None], None] = lambda _: None
+    acting_token: Callable[[], str | None] = lambda: None
     notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
 

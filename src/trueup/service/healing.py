@@ -243,6 +243,8 @@ def _sight(cycle: Cycle, finding: Finding, *, healed: bool) -> None:
         return
     state = BreakState.HEALED if healed else _STATES.get(finding.do, BreakState.OPEN)
     counts = finding.do is not Do.UNRESOLVED and finding.rule.name != "import_soon"
-    cycle.saw(Sighting(replace(found, detail=finding.why), state, finding.why, counts=counts))
+    cycle.saw(
+        Sighting(replace(found, detail=finding.why), state, finding.why, counts=counts, settled=finding.facts.settled)
+    )
     if finding.do is Do.UNRESOLVED:
         cycle.cannot_tell(finding.profile_id, f"order {found.exchange_order_id}", finding.why)

@@ -110,7 +110,9 @@ def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
         idle = _idle(cycle)
         state = BreakState.CONFIRMED if idle else BreakState.QUARANTINED
         why = f"confirmed {count} times; {idle or 'which trade of the symbol is gone cannot be told'}"
-    cycle.saw(Sighting(_ghost(cycle, each), state, why, each.notional, counts=each.look is Look.GHOST))
+    young = cycle.snapshot.as_of_ms - each.trade.newest_ms < cycle.app.reconcile.policy.settle_ms
+    settled = each.look is Look.GHOST and not young
+    cycle.saw(Sighting(_ghost(cycle, each), state, why, each.notional, counts=each.look is Look.GHOST, settled=settled))
 
 
 def _idle(cycle: Cycle) -> str:

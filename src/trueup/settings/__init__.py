@@ -23,7 +23,7 @@ from trueup.settings.model import (
     SafetySettings,
     Settings,
 )
-from trueup.settings.secrets import alert_urls, known_secrets, secrets_of
+from trueup.settings.secrets import acting_token, alert_urls, known_secrets, secrets_of
 
 __all__ = [
     "FLAGS",
@@ -36,6 +36,7 @@ __all__ = [
     "ReconcileSettings",
     "SafetySettings",
     "Settings",
+    "acting_token",
     "alert_urls",
     "describe",
     "known_secrets",

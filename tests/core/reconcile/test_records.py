@@ -39,9 +39,9 @@ def test_a_break_as_it_is_first_seen() -> None:
     assert first() == BreakRecord(
         break_id=GHOST.break_id, kind="ghost_position", scope="profile:p1", account="main", state=WAITING,
         profile_id="p1", symbol="BTC/USD", trade_id="TRD-1", exchange_order_id="X1", reason="it waiting",
-        ledger_qty="1.5", venue_qty="0", notional=Decimal("150.0"), detail={"what": "holds 1.5 too much"},
-        confirmations=1, as_of_ms=100, first_run_id="RUN-1", last_run_id="RUN-1", first_seen_ms=1000,
-        last_seen_ms=1000,
+        ledger_qty="1.5", venue_qty="0", notional=Decimal("150.0"),
+        detail={"settled": True, "what": "holds 1.5 too much"}, confirmations=1, as_of_ms=100, first_run_id="RUN-1",
+        last_run_id="RUN-1", first_seen_ms=1000, last_seen_ms=1000,
     )  # fmt: skip
 
 
