@@ -3,9 +3,12 @@
 A run only tightens. What people do to an incident is in `leading`.
 """
 
+from collections.abc import Callable
+
 from trueup.core.errors import Refused
 from trueup.core.incidents.incident import EndCanary, Incident, Move, Step, Tighten
-from trueup.core.incidents.steps import opened, seen
+from trueup.core.incidents.steps import Look, opened, seen
+from trueup.ports import Lease
 from trueup.service.alerts import raise_alert, resolve_alert
 from trueup.service.app import App
 from trueup.service.cycle import Cycle
@@ -20,37 +23,38 @@ def attend(cycle: Cycle) -> None:
     """Lead the account's incident one look further, and open one at the first mismatch; a dry run does neither."""
     if cycle.request.dry_run:
         return
+    found = lead(cycle.app, cycle.account, lambda known: look_of(cycle, known), cycle.lease)
+    if found is not None:
+        for run in cycle.runs.values():
+            run.incident_id = found.incident_id
+
+
+def lead(
+    app: App, account: str, look_at: Callable[[Incident | None], Look], lease: Lease | None = None
+) -> Incident | None:
+    """Take a look into the account's incident, and return it; None where there is none and no mismatch.
+
+    Where a person changed the incident meanwhile, what they did counts, and the look is taken in anew.
+    """
     for attempt in range(_TRIES):
+        kept = app.incidents.open_in(account)
+        known = kept.incident if kept is not None else None
+        look = look_at(known)
+        if known is None and not look.left:
+            return None
+        rules = app.safety.policy
+        move = opened(look, app.clock.new_id("INC"), rules) if known is None else seen(known, look, rules)
+        if known is not None and move == Move(known):
+            return known
         try:
-            _attend(cycle)
+            done = app.incidents.commit(move, kept.version if kept is not None else None, look.at_ms, lease)
         except Refused:
             if attempt == _TRIES - 1:
                 raise
-            continue  # a person changed the incident meanwhile: what they did counts, and is looked at
-        return
-
-
-def _attend(cycle: Cycle) -> None:
-    app, rules = cycle.app, cycle.app.safety.policy
-    kept = app.incidents.open_in(cycle.account)
-    look = look_of(cycle, kept.incident if kept is not None else None)
-    if kept is None:
-        if not look.left:
-            return
-        move, version = opened(look, app.clock.new_id("INC"), rules), None
-    else:
-        move, version = seen(kept.incident, look, rules), kept.version
-        if move == Move(kept.incident):
-            _name(cycle, kept.incident)
-            return
-    done = app.incidents.commit(move, version, look.at_ms, cycle.lease)
-    _name(cycle, done.incident)
-    tell(app, move, done.incident)
-
-
-def _name(cycle: Cycle, incident: Incident) -> None:
-    for run in cycle.runs.values():
-        run.incident_id = incident.incident_id
+            continue
+        tell(app, move, done.incident)
+        return done.incident
+    raise AssertionError("unreachable")
 
 
 def tell(app: App, move: Move, incident: Incident) -> None:
