@@ -52,6 +52,33 @@ def test_a_ghost_is_closed_after_so_many_looks(stage: Stage) -> None:
     assert stage.books.audit() == audit
 
 
+@pytest.mark.parametrize(("lag", "apart"), [(2, 0.5), (0, 0.1)])
+def test_positions_that_are_older_than_the_entry(stage: Stage, lag: float, apart: float) -> None:
+    """The venue's reading is two minutes old, or the venue itself is slow: three looks say flat of a new position."""
+    stage.ledger(a_row("r1", "buy", "filled", minute=10, exchange_order_id="x1"))
+    stage.venue()
+    stage.cycles(3, apart=apart, lag=lag)
+    assert stage.rows == {"r1": "filled 1"}
+    stage.venue(BOUGHT, held="1")
+    assert stage.cycles(1).status == "OK"
+    assert stage.rows == {"r1": "filled 1"}
+
+
+def test_a_ghost_that_grew_is_confirmed_anew(stage: Stage) -> None:
+    """What two looks said of one quantity is no proof of another one."""
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
+    stage.venue(BOUGHT)
+    stage.cycles(2)
+    stage.ledger(a_row("r3", "buy", "filled", minute=12, exchange_order_id="x3"))
+    stage.venue(BOUGHT, an_order("x3", "buy", "filled", "1", minute=12, client_order_id=ENTRY))
+    stage.cycles(1)
+    assert stage.rows == {"r1": "filled 1", "r3": "filled 1"}
+    stage.cycles(2)
+    assert stage.rows == {"r1": "filled 1", "r3": "filled 1"}
+    stage.cycles(1)
+    assert stage.rows == {"r1": "filled 1", "r3": "filled 1", "PRTY": "filled 2"}
+
+
 def test_partial_fill_and_position_double_counted(stage: Stage) -> None:
     """A partial fill is booked by what it executed, and not again when the rest comes."""
     stage.ledger(a_row("r1", "buy", "new", exchange_order_id="x1"))

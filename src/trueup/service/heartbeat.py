@@ -36,7 +36,8 @@ def beat(cycle: Cycle) -> None:
         ParityFacts(
             facts=cycle.gathered.facts, plan=plan, profiles=cycle.profile_ids, tagged=frozenset(_tagged(cycle)),
             touched=frozenset(cycle.touched), needs_tag=app.reconcile.policy.parity_needs_tag,
-            grace_ms=policy.grace_ms, dust=policy.dust_abs, unsettled=_unsettled(cycle),
+            grace_ms=policy.grace_ms, dust=policy.dust_abs, settle_ms=app.reconcile.policy.settle_ms,
+            unsettled=_unsettled(cycle),
         )
     )  # fmt: skip
     looks = [each for each in looks if cycle.includes(each.trade.profile_id, each.trade.token, each.trade.trade_id)]
@@ -95,7 +96,16 @@ def _ghost(cycle: Cycle, each: SliceLook) -> Break:
 
 
 def _confirmed(cycle: Cycle, each: SliceLook) -> int:
+    """Return how many looks agree that the venue does not hold just this quantity."""
+    if _moved(cycle, each):
+        return 0
     return confirmations(cycle.records.get(_ghost(cycle, each).break_id), cycle.snapshot.as_of_ms)
+
+
+def _moved(cycle: Cycle, each: SliceLook) -> bool:
+    """Say whether the looks before this one were at another quantity of the trade: they prove nothing about it now."""
+    record = cycle.records.get(_ghost(cycle, each).break_id)
+    return record is not None and not record.state.over and record.ledger_qty != plain(each.trade.signed_open)
 
 
 def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
@@ -110,7 +120,8 @@ def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
         idle = _idle(cycle)
         state = BreakState.CONFIRMED if idle else BreakState.QUARANTINED
         why = f"confirmed {count} times; {idle or 'which trade of the symbol is gone cannot be told'}"
-    cycle.saw(Sighting(_ghost(cycle, each), state, why, each.notional, counts=each.look is Look.GHOST))
+    counts = each.look is Look.GHOST
+    cycle.saw(Sighting(_ghost(cycle, each), state, why, each.notional, counts=counts, resets=_moved(cycle, each)))
 
 
 def _idle(cycle: Cycle) -> str:

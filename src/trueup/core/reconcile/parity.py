@@ -20,8 +20,10 @@ from trueup.core.repair.rows import NO_PRICE, PARITY, PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import Slice
 from trueup.core.snapshot import Snapshot
 from trueup.core.tags import PREFIX_CHARS, Tag, TagReader
+from trueup.core.times import iso
 
 MARK = "mark"
+TOO_NEW = "the venue may not show the trade's newest row yet"
 MISSING_EVIDENCE = "missing_fill_evidence_for_large_remainder"
 
 
@@ -56,7 +58,7 @@ class ParityFacts:
 
     `tagged` are the trades (profile, trade id) whose entry is attributed by tag, `touched` those that were healed in
     this run; `unsettled` says by token about which order ledger and venue still disagree. `dust` is the size up to
-    which a position is flat.
+    which a position is flat, `settle_ms` how much older than the venue's reading a trade's newest row must be for it.
     """
 
     facts: AccountFacts
@@ -67,6 +69,7 @@ class ParityFacts:
     needs_tag: bool
     grace_ms: int
     dust: Decimal
+    settle_ms: int = 0
     unsettled: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -97,6 +100,8 @@ def look(about: ParityFacts) -> list[SliceLook]:
             state, why = Look.CLEAN, ""
         elif key in about.touched:
             state, why = Look.WAITS, "the trade was healed in this run"
+        elif trade.newest_ms > facts.snapshot.as_of_ms - about.settle_ms:
+            state, why = Look.WAITS, f"{TOO_NEW}, {trade.newest_id} of {iso(trade.newest_ms)}"
         elif trade.token in about.unsettled:
             state, why = Look.WAITS, f"an order of the symbol is not settled: {about.unsettled[trade.token]}"
         else:
