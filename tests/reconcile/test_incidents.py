@@ -6,6 +6,7 @@ from tests.reconcile.stage import FAILED, MINUTE, START, Stage, a_fill, a_row, a
 
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.snapshot import Coverage, Feed, FeedState
+from trueup.service.cycle import ReconcileRequest
 from trueup.sim.exchange import Exchange, Market
 from trueup.sim.venue import SimVenue
 
@@ -77,6 +78,19 @@ def test_a_ghost_that_grew_is_confirmed_anew(stage: Stage) -> None:
     assert stage.rows == {"r1": "filled 1", "r3": "filled 1"}
     stage.cycles(1)
     assert stage.rows == {"r1": "filled 1", "r3": "filled 1", "PRTY": "filled 2"}
+
+
+@pytest.mark.parametrize("asked", [{"profiles": ("p1",)}, {"trade_ids": ("TRD-1",)}])
+@pytest.mark.parametrize("whose", ["p1", "p2"])
+def test_run_about_a_part_of_an_account(stage: Stage, asked: dict[str, tuple[str, ...]], whose: str) -> None:
+    """The account nets a long with a short that the ledger lacks, and the run is not about the short."""
+    short = an_order("x2", "sell", "filled", "1", minute=2, client_order_id=tag("TRD-2", "ENTRY", whose))
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
+    stage.venue(BOUGHT, short)
+    stage.cycles(5, ReconcileRequest(**asked))
+    assert "PRTY" not in stage.rows
+    assert stage.cycles(2).status == "OK"
+    assert stage.rows == {"r1": "filled 1", "IMPRT": "filled 1"}
 
 
 def test_partial_fill_and_position_double_counted(stage: Stage) -> None:

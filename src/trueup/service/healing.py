@@ -92,7 +92,11 @@ def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
             rules=cycle.app.reconcile.policy, users=users, spelt=_spelt(cycle, snapshot),
         )
     )  # fmt: skip
-    return [finding for finding in found if cycle.includes(finding.profile_id, finding.token, finding.trade_id)]
+    sorted_out: dict[bool, list[Finding]] = {True: [], False: []}
+    for finding in found:
+        sorted_out[cycle.includes(finding.profile_id, finding.token, finding.trade_id)].append(finding)
+    cycle.beyond = tuple(sorted_out[False])
+    return sorted_out[True]
 
 
 def _spelt(cycle: Cycle, snapshot: Snapshot) -> frozenset[tuple[str, str]]:

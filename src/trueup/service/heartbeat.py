@@ -56,15 +56,17 @@ def beat(cycle: Cycle) -> None:
 def _unsettled(cycle: Cycle) -> dict[str, str]:
     """Return by token an order of the venue's about whose quantity the ledger still says something else.
 
-    What is open of a symbol is not known as long as one of its orders is in dispute; orders of nobody are not.
+    What is open of a symbol is not known as long as one of its orders is in dispute, whoever of the account it is of;
+    orders of nobody are not.
     """
     apart = (BreakKind.ORPHAN_ORDER, BreakKind.PRICE_MISMATCH)
+    left = [seen.found for seen in cycle.sightings if not seen.state.over]
+    left += [found for each in cycle.beyond if (found := each.as_break(cycle.account)) is not None]
     return {
-        cycle.snapshot.symbols.token(seen.found.symbol): f"{seen.found.kind} of {seen.found.exchange_order_id}"
-        for seen in cycle.sightings
-        if not seen.found.kind.of_positions and seen.found.kind not in apart
-        and not seen.state.over and seen.found.venue is not None
-    }  # fmt: skip
+        cycle.snapshot.symbols.token(found.symbol): f"{found.kind} of {found.exchange_order_id}"
+        for found in left
+        if not found.kind.of_positions and found.kind not in apart and found.venue is not None
+    }
 
 
 def _tagged(cycle: Cycle) -> set[tuple[str, str]]:
