@@ -177,3 +177,24 @@ def test_what_an_operator_took_back_stays_taken_back(loop: Loop) -> None:
     assert (held.kind, held.state.value) == ("status_mismatch", "quarantined")
     assert held.reason == "reverted_by_operator: an operator took this heal back"
     assert loop.status(heal.order_id) == "canceled"
+
+
+def test_a_synthetic_exit_that_an_operator_took_back_is_not_booked_again(loop: Loop) -> None:
+    """Not by itself, and not after the bot traded on; the ghost waits for a person."""
+    loop.bot.db.orders(ENTRY)
+    runs = [loop.look(positions=[]) for _ in range(3)]
+    [exit_row] = loop.booked()
+    revert(loop.bot.app(), runs[-1].run_id, "the coins are in another wallet")
+    audit = loop.bot.db.table("reconciliation_backfill_audit")
+    for _ in range(4):
+        run = loop.look(positions=[])
+        [ghost] = run.breaks
+        assert (run.status, ghost.state.value) == ("MISMATCH", "quarantined")
+        assert ghost.reason == "reverted_by_operator: an operator took its synthetic exit back"
+    sale = {"minute": 604, "client_order_id": "bytelyst-p1-TRD-1-exit"}
+    loop.bot.db.orders(row("TRD-1", "0.2", 604, action="EXIT", side="sell", exchange_order_id="X4"))
+    for _ in range(4):
+        loop.look(sold("X4", "0.2", **sale), positions=[])
+    assert [found["status"] for found in loop.booked()] == ["canceled"]
+    assert loop.booked()[0]["order_id"] == exit_row["order_id"]
+    assert loop.bot.db.table("reconciliation_backfill_audit") == audit

@@ -16,9 +16,9 @@ from trueup.core.orders import Action, StatusClass
 from trueup.core.reconcile.equity import marks_of
 from trueup.core.reconcile.parity import Look, ParityFacts, SliceLook, look, may_close, synthetic_exit, tagged_trades
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
-from trueup.core.repair.decisions import ELIGIBLE
+from trueup.core.repair.decisions import ELIGIBLE, REVERTED_BY_OPERATOR
 from trueup.core.repair.plan import AccountPlan, Wanted, plan_account
-from trueup.core.repair.rows import ExitRow
+from trueup.core.repair.rows import PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import action_of
 from trueup.core.snapshot import Snapshot
 from trueup.core.tags import TagReader
@@ -116,6 +116,8 @@ def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
     state, why = BreakState.WAITING, each.why or f"confirmed {count} of {wanted} times"
     if closed:
         state, why = BreakState.HEALED, f"confirmed {count} times at a flat venue: a synthetic exit was booked"
+    elif each.look is Look.GHOST and _taken_back(cycle, each):
+        state, why = BreakState.QUARANTINED, f"{REVERTED_BY_OPERATOR}: an operator took its synthetic exit back"
     elif each.look is Look.GHOST and count >= wanted and not each.attributed:
         state, why = BreakState.QUARANTINED, "its entry carries no tag of the profile, so that a person decides"
     elif each.look is Look.GHOST and count >= wanted:
@@ -124,6 +126,12 @@ def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
         why = f"confirmed {count} times; {idle or 'which trade of the symbol is gone cannot be told'}"
     counts = each.look is Look.GHOST
     cycle.saw(Sighting(_ghost(cycle, each), state, why, each.notional, counts=counts, resets=_moved(cycle, each)))
+
+
+def _taken_back(cycle: Cycle, each: SliceLook) -> bool:
+    """Say whether an operator took back a synthetic exit of the trade: no other one takes its place by itself."""
+    trade = each.trade
+    return (trade.profile_id, trade.trade_id, PARITY_ORDER + trade.trade_id) in cycle.gathered.facts.reverted
 
 
 def _idle(cycle: Cycle) -> str:
@@ -137,6 +145,7 @@ def _idle(cycle: Cycle) -> str:
 def _close_confirmed(cycle: Cycle, ghosts: list[SliceLook]) -> set[tuple[str, str]]:
     """Book the synthetic exits of confirmed ghosts, one transaction a profile; return the trades that were closed."""
     rules = cycle.app.reconcile.policy
+    ghosts = [each for each in ghosts if not _taken_back(cycle, each)]
     ready = [each for each in ghosts if _confirmed(cycle, each) >= rules.parity_confirmations]
     if not ready or not rules.parity:
         return set()
@@ -146,15 +155,20 @@ def _close_confirmed(cycle: Cycle, ghosts: list[SliceLook]) -> set[tuple[str, st
         by_profile[each.trade.profile_id].append(each)
     closed: set[tuple[str, str]] = set()
     for profile_id, items in sorted(by_profile.items()):
-        if _book(cycle, profile_id, items):
-            closed |= {(profile_id, each.trade.trade_id) for each in items}
+        booked = _book(cycle, profile_id, items)
+        closed |= {(row.profile_id, row.trade_id) for row in booked}
     return closed
 
 
-def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> bool:
+def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> list[ExitRow]:
+    """Book the synthetic exits of one profile; return those that were written."""
     app, run = cycle.app, cycle.runs[profile_id]
     dry_run = cycle.request.dry_run or app.reconcile.policy.parity_dry_run
     bookings = tuple(_booking(cycle, each, run.run_id, dry_run=dry_run) for each in ghosts)
+    existing = app.ledger.existing_ids(booking.row.order_id for booking in bookings)
+    bookings = tuple(booking for booking in bookings if booking.row.order_id not in existing)
+    if not bookings:
+        return []
     drafts = [booking.pending for booking in bookings]
     profile = next(p for p in cycle.members if p.profile_id == profile_id)
     batch = RepairBatch(
@@ -166,16 +180,16 @@ def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> bool:
         if dry_run:
             if app.ledger.writable:
                 app.ledger.book(batch, rehearse=True)
-            return False
+            return []
         app.journal.record(drafts)
         result = app.ledger.book(batch, rehearse=False)
     except TrueupError as error:
         run.error = error
-        return False
+        return []
     if result.stale:
         run.notes.append(f"{', '.join(result.stale)} changed while the run looked; no ghost of the profile was closed")
-        return False
-    return True
+        return []
+    return [booking.row for booking in bookings if booking.row.order_id in result.inserted]
 
 
 def _booking(cycle: Cycle, each: SliceLook, run_id: str, *, dry_run: bool) -> Booking:
