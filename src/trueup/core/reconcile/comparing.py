@@ -280,6 +280,8 @@ class _Judge:
         """Return the row that books what an order executed beyond its own rows."""
         if chain.side is None or lead.trade_id is None or lead.symbol is None:
             raise ValueError("the row has no trade id or symbol, so that nothing can be added to its trade")
+        if len({(row.profile_id, row.trade_id) for row in finding.pair.filled_rows}) > 1:
+            raise ValueError("its rows are of several trades, so that which of them lacks the rest cannot be told")
         missing = finding.facts.executed - finding.facts.booked
         action = self._action(lead, finding.token)
         if action is None:
