@@ -1,5 +1,7 @@
 """What happened to others: each test is one incident, told by a ledger, a venue, and what the loop makes of them."""
 
+from decimal import Decimal
+
 import pytest
 from tests.reconcile.places import Rules
 from tests.reconcile.stage import FAILED, MINUTE, START, Stage, a_fill, a_row, an_order, tag
@@ -160,6 +162,42 @@ def test_replayed_fill_with_other_numbers(stage: Stage) -> None:
     stage.cycles(6)
     assert stage.rows == {"r1": "filled 1", "r2": "filled 0.4"}
     assert stage.breaks["duplicate"] == "quarantined"
+
+
+def test_a_fill_that_is_newer_than_the_venue_s_reading(stage: Stage) -> None:
+    """A row for each fill, of one size: the second is no double of the first because the venue's reading lacks it."""
+    stage.ledger(a_row("r1", "buy", "filled", "0.5", minute=1, exchange_order_id="x1"))
+    stage.ledger(a_row("r2", "buy", "filled", "0.5", minute=11, exchange_order_id="x1"))
+    stage.venue(an_order("x1", "buy", "partially_filled", "0.5", minute=1, client_order_id=ENTRY), held="0.5")
+    stage.cycles(1, lag=0.1)
+    assert stage.rows == {"r1": "filled 0.5", "r2": "filled 0.5"}
+    stage.venue(an_order("x1", "buy", "filled", "1", minute=11, client_order_id=ENTRY), held="1")
+    assert stage.cycles().status == "OK"
+    assert stage.rows == {"r1": "filled 0.5", "r2": "filled 0.5"}
+
+
+def test_doubles_of_an_order_that_may_still_fill(stage: Stage) -> None:
+    """The rows have the order's time, not the fills': a double is one only if the venue says so look after look."""
+    stage.ledger(a_row("r1", "buy", "filled", "0.5", exchange_order_id="x1"))
+    for count in range(1, 6):
+        stage.ledger(a_row(f"f{count}", "buy", "filled", "0.5", exchange_order_id="x1"))
+        executed = str(count * Decimal("0.5"))
+        stage.venue(an_order("x1", "buy", "partially_filled", executed, client_order_id=ENTRY), held=executed)
+        stage.cycles()
+    assert set(stage.rows.values()) == {"filled 0.5"}
+    assert stage.breaks["duplicate"] == "waiting"
+    assert stage.cycles(3).status == "OK"
+    assert sorted(stage.rows.values()) == ["canceled 0.5"] + ["filled 0.5"] * 5
+
+
+def test_difference_of_an_order_in_two_trades(stage: Stage) -> None:
+    """Whose the rest is, nobody knows."""
+    stage.ledger(a_row("r1", "buy", "filled", "0.5", exchange_order_id="x1"))
+    stage.ledger(a_row("r2", "buy", "filled", "0.3", exchange_order_id="x1", trade_id="TRD-2", profile_id="p2"))
+    stage.venue(an_order("x1", "buy", "filled", "1"), held="1")
+    stage.cycles(2)
+    assert stage.rows == {"r1": "filled 0.5", "r2": "filled 0.3"}
+    assert stage.breaks["quantity_mismatch"] == "quarantined"
 
 
 def test_broker_view_omitting_an_asset(stage: Stage) -> None:

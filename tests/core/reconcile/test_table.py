@@ -241,22 +241,33 @@ def test_every_pair_of_states_has_a_decided_outcome_and_books_no_more_than_was_e
             assert state.fewer
 
 
+def test_what_the_venue_s_reading_may_be_too_old_for_is_waited_for() -> None:
+    for venue in (Standing.WORKING, Standing.UNKNOWN, Standing.REPLACED):
+        for several in (True, False):
+            assert decided(Booked.FILLED, venue, "1", "0.4", several=several, ahead=True)[0] == "booked_ahead"
+            assert decided(Booked.FILLED, venue, "1", "0.4", several=several)[0] != "booked_ahead"
+    for venue in (Standing.FILLED, Standing.DEAD):
+        assert decided(Booked.FILLED, venue, "1", "0.4", ahead=True) == ("phantom_fill", Do.QUARANTINE)
+        assert decided(Booked.FILLED, venue, "1", "0.4", several=True, ahead=True)[1] is Do.CANCEL_DUPLICATE
+    assert decided(Booked.FILLED, Standing.WORKING, "0.4", "1", ahead=True)[1] is Do.BOOK_DIFFERENCE
+
+
 @pytest.mark.parametrize("rule", TABLE, ids=lambda rule: rule.name)
 def test_every_row_says_why_and_is_of_use(rule: Rule) -> None:
     assert rule.why.endswith(".")
     assert rule.ledger
     assert rule.venue
-    assert (rule.kind is None) == (rule.do is Do.NOTHING or rule.name == "settling")
+    assert (rule.kind is None) == (rule.do is Do.NOTHING or rule.name in ("settling", "booked_ahead"))
 
 
 def test_no_row_stands_twice_and_every_row_is_reached() -> None:
     names = [rule.name for rule in TABLE]
     assert len(set(names)) == len(names)
-    said = ("ours", "settled", "covered", "named", "several", "same_price")
+    said = ("ours", "settled", "covered", "named", "several", "same_price", "ahead")
     reached = {
         rule_for(facts(ledger, venue, booked, executed, **dict(zip(said, flags, strict=True)))).name
         for ledger, venue, booked, executed in product(Booked, Standing, ("0", "1"), ("0", "0.4", "1", "2"))
-        for flags in product((True, False), repeat=6)
+        for flags in product((True, False), repeat=7)
     }
     assert reached | {"order_unclear"} == set(names)
 

@@ -158,6 +158,7 @@ class _Judge:
             ours=owner is not None and owner.profile_id in self._facts.profiles,
             settled=not pair.young and self._settled(chain.time_ms),
             covered=bool(chain.orders) or self._reaches(_oldest(pair)), several=len(pair.filled_rows) > 1,
+            ahead=any(not self._settled(row_time(row) or 0) for row in pair.filled_rows),
             same_price=self._same_price(pair, chain),
         )  # fmt: skip
         return self._decided(pair, state, owner, chain.token, chain.symbol, chain.time_ms)

@@ -49,7 +49,8 @@ class Facts:
 
     `lead` is the row that would change. `ours` says that the venue's order carries a tag of a profile of the account.
     `settled` says that the order is older than the settle window, `covered` that the venue lists it or that the order
-    feed reaches back to it, and `named` that there is an id to ask the venue for.
+    feed reaches back to it, and `named` that there is an id to ask the venue for. `ahead` says that a row books
+    something younger than the settle window.
     """
 
     ledger: Booked
@@ -63,6 +64,7 @@ class Facts:
     covered: bool = True
     named: bool = True
     several: bool = False
+    ahead: bool = False
     same_price: bool = True
 
     @property
@@ -140,6 +142,12 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         "never_executed", "none", "over or replaced, and nothing executed",
         lambda f: f.ledger is Booked.NONE, Do.NOTHING, None, "It changed nothing.",
+    ),
+    Rule(
+        "booked_ahead", "filled, partially filled, younger than the settle window",
+        "working or replaced, fewer executed than booked",
+        lambda f: f.fewer and f.ahead and f.venue in (Standing.WORKING, Standing.UNKNOWN, Standing.REPLACED), Do.WAIT,
+        None, "The bot may know of an execution that the venue's reading is too old for.",
     ),
     Rule(
         "executed_unknown", "more booked than executed",
