@@ -7,7 +7,8 @@ import pytest
 from tests.ledger.bot import Bot, at, row, sold
 
 from trueup.core.times import iso
-from trueup.service.reconcile import ReconcileRequest, run_reconcile
+from trueup.service.open_trades import OpenTrades
+from trueup.service.reconcile import ReconcileRequest, reconcile_account, run_reconcile
 from trueup.service.reconcile_report import RunReport
 from trueup.service.undo import revert
 
@@ -20,11 +21,12 @@ PARTIAL = {"closed_orders": {"state": "partial", "reason": "page limit"}}
 
 
 class Loop:
-    """A bot's loop; each look is made by a program that was started anew."""
+    """A bot's loop; each look is made by a program that was started anew, or by a worker with a `memory`."""
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
         self.minute = 600.0
+        self.memory: OpenTrades | None = None
 
     def look(self, *orders: Mapping[str, object], later: float = 1, **said: Any) -> RunReport:
         """Look at the venue, whose clock has gone on by some minutes; HELD is held unless told otherwise."""
@@ -37,7 +39,13 @@ class Loop:
             **said,
         }
         self.bot.venue(**sections)
-        [run] = run_reconcile(self.bot.app(), ReconcileRequest()).runs
+        app = self.bot.app()
+        if self.memory is None:
+            [run] = run_reconcile(app, ReconcileRequest()).runs
+            return run
+        with app.leases.hold("account:main", 0) as lease:
+            assert lease is not None
+            [run] = reconcile_account(app, "main", ReconcileRequest(), lease, self.memory).runs
         return run
 
     def counts(self, *orders: Mapping[str, object], **said: Any) -> list[tuple[str, str, int]]:
@@ -198,3 +206,22 @@ def test_a_synthetic_exit_that_an_operator_took_back_is_not_booked_again(loop: L
     assert [found["status"] for found in loop.booked()] == ["canceled"]
     assert loop.booked()[0]["order_id"] == exit_row["order_id"]
     assert loop.bot.db.table("reconciliation_backfill_audit") == audit
+
+
+def test_a_ghost_is_closed_on_the_whole_ledger_alone(loop: Loop) -> None:
+    """A short that nets the long at the venue was committed late, with the time of its execution: nobody remembers."""
+    loop.memory = OpenTrades("main")
+    loop.bot.db.orders({**ENTRY, "updated_at": iso(at(0))})
+    assert loop.look().status == "OK"
+    passed = {"trade": "TRD-5", "price": "110", "updated_at": iso(at(590))}
+    loop.bot.db.orders(row(minute=589, exchange_order_id="E5", **passed))
+    loop.bot.db.orders(row(minute=590, exchange_order_id="X5", action="EXIT", side="sell", **passed))
+    orders = [sold("E5", side="buy", minute=589), sold("X5", minute=590), sold("E9", minute=500)]
+    assert loop.look(*orders[:2]).status == "OK"
+    loop.bot.db.orders(
+        row("TRD-9", minute=500, side="sell", price="110", exchange_order_id="E9", updated_at=iso(at(500)))
+    )
+    for _ in range(5):
+        loop.look(*orders, positions=[])
+    assert loop.booked() == []
+    assert loop.look(*orders, positions=[]).status == "OK"

@@ -25,11 +25,31 @@ from trueup.core.tags import TagReader
 from trueup.core.times import iso
 from trueup.ports import Booking, RepairBatch
 from trueup.service.cycle import Cycle
+from trueup.service.gather import gather_again
 from trueup.service.reconcile_report import ParityCounts
 
 
 def beat(cycle: Cycle) -> None:
     """Look at every open slice and every position; close the ghosts that are confirmed often enough."""
+    plan, looks = _look(cycle)
+    if cycle.gathered.memory is not None and not _is_dry(cycle) and _to_close(cycle, looks):
+        # What is remembered may lack a row that was committed late: only the whole ledger proves a ghost.
+        cycle.gathered = gather_again(cycle.app, cycle.gathered, full=True)
+        plan, looks = _look(cycle)
+    for each in looks:
+        if each.look is Look.UNKNOWN:
+            cycle.cannot_tell(each.trade.profile_id, f"{each.trade.symbol} {each.trade.trade_id}", each.why)
+    cycle.cleared |= {_ghost(cycle, each).break_id for each in looks if each.look is Look.CLEAN}
+    closed = _close(cycle, _to_close(cycle, looks))
+    for each in looks:
+        if each.look in (Look.GHOST, Look.WAITS):
+            _sight(cycle, each, closed=(each.trade.profile_id, each.trade.trade_id) in closed)
+    _positions(cycle, plan, looks)
+    _count(cycle, looks, closed)
+
+
+def _look(cycle: Cycle) -> tuple[AccountPlan, list[SliceLook]]:
+    """Return what the backfill would do, and the looks at the open slices in the scope of what was asked."""
     app, policy = cycle.app, cycle.app.backfill.policy
     plan = plan_account(cycle.gathered.facts, Wanted(frozenset(cycle.here)), policy)
     looks = look(
@@ -40,17 +60,7 @@ def beat(cycle: Cycle) -> None:
             unsettled=_unsettled(cycle),
         )
     )  # fmt: skip
-    looks = [each for each in looks if cycle.includes(each.trade.profile_id, each.trade.token, each.trade.trade_id)]
-    for each in looks:
-        if each.look is Look.UNKNOWN:
-            cycle.cannot_tell(each.trade.profile_id, f"{each.trade.symbol} {each.trade.trade_id}", each.why)
-    cycle.cleared |= {_ghost(cycle, each).break_id for each in looks if each.look is Look.CLEAN}
-    closed = _close_confirmed(cycle, [each for each in looks if each.look is Look.GHOST and each.attributed])
-    for each in looks:
-        if each.look in (Look.GHOST, Look.WAITS):
-            _sight(cycle, each, closed=(each.trade.profile_id, each.trade.trade_id) in closed)
-    _positions(cycle, plan, looks)
-    _count(cycle, looks, closed)
+    return plan, [e for e in looks if cycle.includes(e.trade.profile_id, e.trade.token, e.trade.trade_id)]
 
 
 def _unsettled(cycle: Cycle) -> dict[str, str]:
@@ -136,20 +146,28 @@ def _taken_back(cycle: Cycle, each: SliceLook) -> bool:
 
 def _idle(cycle: Cycle) -> str:
     """Return why no synthetic exit is booked at all; empty where they are."""
-    rules = cycle.app.reconcile.policy
-    if cycle.request.dry_run or rules.parity_dry_run:
+    if _is_dry(cycle):
         return "a dry run books nothing"
-    return "" if rules.parity else "the heartbeat is turned off"
+    return "" if cycle.app.reconcile.policy.parity else "the heartbeat is turned off"
 
 
-def _close_confirmed(cycle: Cycle, ghosts: list[SliceLook]) -> set[tuple[str, str]]:
-    """Book the synthetic exits of confirmed ghosts, one transaction a profile; return the trades that were closed."""
+def _is_dry(cycle: Cycle) -> bool:
+    """Say whether the heartbeat books nothing, whatever it confirms."""
+    return cycle.request.dry_run or cycle.app.reconcile.policy.parity_dry_run
+
+
+def _to_close(cycle: Cycle, looks: list[SliceLook]) -> list[SliceLook]:
+    """Return the ghosts that are confirmed often enough and may be closed."""
     rules = cycle.app.reconcile.policy
-    ghosts = [each for each in ghosts if not _taken_back(cycle, each)]
+    ghosts = [e for e in looks if e.look is Look.GHOST and e.attributed and not _taken_back(cycle, e)]
     ready = [each for each in ghosts if _confirmed(cycle, each) >= rules.parity_confirmations]
     if not ready or not rules.parity:
-        return set()
-    chosen = may_close(ready, cycle.gathered.facts, cycle.app.backfill.policy.dust_abs)
+        return []
+    return may_close(ready, cycle.gathered.facts, cycle.app.backfill.policy.dust_abs)
+
+
+def _close(cycle: Cycle, chosen: list[SliceLook]) -> set[tuple[str, str]]:
+    """Book the synthetic exits of confirmed ghosts, one transaction a profile; return the trades that were closed."""
     by_profile: dict[str, list[SliceLook]] = defaultdict(list)
     for each in chosen:
         by_profile[each.trade.profile_id].append(each)
@@ -163,7 +181,7 @@ def _close_confirmed(cycle: Cycle, ghosts: list[SliceLook]) -> set[tuple[str, st
 def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> list[ExitRow]:
     """Book the synthetic exits of one profile; return those that were written."""
     app, run = cycle.app, cycle.runs[profile_id]
-    dry_run = cycle.request.dry_run or app.reconcile.policy.parity_dry_run
+    dry_run = _is_dry(cycle)
     bookings = tuple(_booking(cycle, each, run.run_id, dry_run=dry_run) for each in ghosts)
     existing = app.ledger.existing_ids(booking.row.order_id for booking in bookings)
     bookings = tuple(booking for booking in bookings if booking.row.order_id not in existing)
