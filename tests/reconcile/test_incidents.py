@@ -208,6 +208,26 @@ def test_broker_view_omitting_an_asset(stage: Stage) -> None:
     assert stage.rows == {"r1": "filled 1"}
 
 
+@pytest.mark.parametrize("symbol", ["BTCUSD_PERP", "tBTCUSD", "BTC/USDC"])
+def test_symbol_that_the_venue_calls_otherwise(stage: Stage, symbol: str) -> None:
+    """The venue lists the entry, and holds the position, under a name that is not the ledger's."""
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1", symbol=symbol))
+    stage.venue(BOUGHT, held="1")
+    report = stage.cycles(6)
+    assert stage.rows == {"r1": "filled 1"}
+    assert report.status == "INCONCLUSIVE"
+
+
+def test_order_id_that_another_symbol_has_too(stage: Stage) -> None:
+    """Some venues count the orders of each symbol by themselves: such an id says nothing."""
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
+    stage.venue(
+        an_order("x1", "buy", "filled", "3", symbol="ETH/USD"), an_order("x1", "sell", "filled", "1", symbol="A/B")
+    )
+    stage.cycles(4)
+    assert stage.rows == {"r1": "filled 1", "PRTY": "filled 1"}
+
+
 def test_manual_close_outside_the_bot(stage: Stage) -> None:
     """A person sold the position: the order is never adopted, and the ghost is closed once it is confirmed."""
     stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))

@@ -14,7 +14,16 @@ from trueup.core.errors import TrueupError
 from trueup.core.holdings import Holdings
 from trueup.core.orders import Action, StatusClass
 from trueup.core.reconcile.equity import marks_of
-from trueup.core.reconcile.parity import Look, ParityFacts, SliceLook, look, may_close, synthetic_exit, tagged_trades
+from trueup.core.reconcile.parity import (
+    Look,
+    ParityFacts,
+    SliceLook,
+    look,
+    may_close,
+    misnamed_trades,
+    synthetic_exit,
+    tagged_trades,
+)
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
 from trueup.core.repair.decisions import ELIGIBLE, REVERTED_BY_OPERATOR
 from trueup.core.repair.plan import AccountPlan, Wanted, plan_account
@@ -57,7 +66,7 @@ def _look(cycle: Cycle) -> tuple[AccountPlan, list[SliceLook]]:
             facts=cycle.gathered.facts, plan=plan, profiles=cycle.profile_ids, tagged=frozenset(_tagged(cycle)),
             touched=frozenset(cycle.touched), needs_tag=app.reconcile.policy.parity_needs_tag,
             grace_ms=policy.grace_ms, dust=policy.dust_abs, settle_ms=app.reconcile.policy.settle_ms,
-            unsettled=_unsettled(cycle),
+            misnamed=misnamed_trades(cycle.gathered.rows, cycle.snapshot), unsettled=_unsettled(cycle),
         )
     )  # fmt: skip
     return plan, [e for e in looks if cycle.includes(e.trade.profile_id, e.trade.token, e.trade.trade_id)]

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from trueup.core.decimals import cut_quantity, exactly, plain, round_price
+from trueup.core.decimals import NOTHING, cut_quantity, exactly, plain, round_price
 from trueup.core.holdings import Holding, Holdings
+from trueup.core.orders import LedgerOrder
 from trueup.core.reconcile.changes import PARITY_PREFIX, added_id
 from trueup.core.repair.decisions import INCONCLUSIVE_REASONS, Decision, Outcome
 from trueup.core.repair.plan import AccountFacts, AccountPlan
 from trueup.core.repair.reach import PositionReach
 from trueup.core.repair.rows import NO_PRICE, PARITY, PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import Slice
-from trueup.core.snapshot import Snapshot
+from trueup.core.snapshot import Snapshot, VenueOrder
 from trueup.core.tags import PREFIX_CHARS, Tag, TagReader
 from trueup.core.times import iso
 
@@ -57,8 +58,9 @@ class ParityFacts:
     """What a look at an account depends on.
 
     `tagged` are the trades (profile, trade id) whose entry is attributed by tag, `touched` those that were healed in
-    this run; `unsettled` says by token about which order ledger and venue still disagree. `dust` is the size up to
-    which a position is flat, `settle_ms` how much older than the venue's reading a trade's newest row must be for it.
+    this run, and `misnamed` says of which the venue calls the symbol otherwise; `unsettled` says by token about which
+    order ledger and venue still disagree. `dust` is the size up to which a position is flat, `settle_ms` how much older
+    than the venue's reading a trade's newest row must be for it.
     """
 
     facts: AccountFacts
@@ -70,6 +72,7 @@ class ParityFacts:
     grace_ms: int
     dust: Decimal
     settle_ms: int = 0
+    misnamed: Mapping[tuple[str, str], str] = field(default_factory=dict)
     unsettled: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,6 +97,7 @@ def look(about: ParityFacts) -> list[SliceLook]:
         holding, key = holdings.of(trade.symbol), (trade.profile_id, trade.trade_id)
         silent = trade.detail or trade.defect or reach.why_not(trade) or holding.unknown
         silent = silent or _omitted(facts.snapshot, trade, holding, dust)
+        silent = silent or (about.misnamed.get(key) if holding.is_flat(dust) else None)
         if silent:
             state, why = Look.UNKNOWN, silent
         elif trade.token in agreeing or not holding.is_flat(dust):
@@ -121,6 +125,27 @@ def _omitted(snapshot: Snapshot, trade: Slice, holding: Holding, dust: Decimal) 
     if not holding.is_flat(dust) or abs(held) <= dust:
         return None
     return f"the venue lists no position in {trade.symbol}, and a balance of {plain(held)} {asset}"
+
+
+def misnamed_trades(rows: Iterable[LedgerOrder], snapshot: Snapshot) -> dict[tuple[str, str], str]:
+    """Return the trades of which the venue lists an order under another symbol alone, with what it calls it.
+
+    That the venue holds nothing under a name that it does not use is no proof. Order ids are unique per symbol only on
+    some venues, so that side and quantity must be the same as well.
+    """
+    listed: dict[str, dict[str, VenueOrder]] = {}
+    for order in snapshot.orders:
+        listed.setdefault(order.id, {})[snapshot.symbols.token(order.symbol)] = order
+    found: dict[tuple[str, str], str] = {}
+    for row in rows:
+        orders = listed.get(row.exchange_order_id or row.order_id, {})
+        if row.trade_id is None or row.symbol is None or snapshot.symbols.token(row.symbol) in orders:
+            continue
+        meant = [o for o in orders.values() if o.side is row.side and o.qty == row.qty > NOTHING]
+        if meant:
+            why = f"the venue lists its order {meant[0].id} under {meant[0].symbol}, not {row.symbol}"
+            found.setdefault((row.profile_id, row.trade_id), why)
+    return found
 
 
 def _agreeing(slices: Iterable[Slice], holdings: Holdings, dust: Decimal) -> set[str]:
