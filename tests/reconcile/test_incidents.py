@@ -228,6 +228,27 @@ def test_order_id_that_another_symbol_has_too(stage: Stage) -> None:
     assert stage.rows == {"r1": "filled 1", "PRTY": "filled 1"}
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"exchange_order_id": "fill-77"}, {"exchange_order_id": ENTRY, "client_order_id": None},
+        {"exchange_order_id": "X1"}, {"exchange_order_id": "BTCUSD-x1"}, {"client_order_id": None},
+        {"client_order_id": "the bot's own"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("parts", [("1",), ("0.4", "0.6")])
+def test_rows_that_name_their_order_otherwise(
+    stage: Stage, named: dict[str, str | None], parts: tuple[str, ...]
+) -> None:
+    """The entry stands in the ledger; other coins of the account leave room for it to be booked once more."""
+    rows = [a_row(f"r{qty}", "buy", "filled", qty, **{"exchange_order_id": None, **named}) for qty in parts]
+    stage.ledger(*rows)
+    stage.venue(BOUGHT, held="6")
+    stage.cycles(4)
+    assert stage.rows == {f"r{qty}": f"filled {qty}" for qty in parts}
+    assert stage.breaks["missing_in_db"] == "quarantined"
+
+
 def test_manual_close_outside_the_bot(stage: Stage) -> None:
     """A person sold the position: the order is never adopted, and the ghost is closed once it is confirmed."""
     stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
