@@ -249,6 +249,38 @@ def test_rows_that_name_their_order_otherwise(
     assert stage.breaks["missing_in_db"] == "quarantined"
 
 
+@pytest.mark.parametrize(
+    ("late", "word", "executed"),
+    [
+        ("new 1", "new", "0"), ("new 1", "partially_filled", "0.4"), ("new 1", "filled", "1"),
+        ("partially_filled 0.4", "partially_filled", "0.4"), ("partially_filled 0.3", "partially_filled", "0.4"),
+        ("partially_filled 0.4", "filled", "1"),
+    ],
+)  # fmt: skip
+def test_late_row_of_an_order_that_was_imported(stage: Stage, late: str, word: str, executed: str) -> None:
+    """The bot writes its row after all, and then falls silent: it stands, whole, and nothing is booked twice."""
+    status, qty = late.split()
+    order = an_order("x1", "buy", word, executed, client_order_id=ENTRY)
+    stage.venue(order, held=executed)
+    assert stage.cycles().status == "OK"
+    stage.ledger(a_row("r1", "buy", status, qty, exchange_order_id="x1"))
+    assert stage.cycles(2).status == "OK"
+    booked = [text for text in stage.rows.values() if text.startswith(("filled", "partially"))]
+    assert booked == ([f"{word} {executed}"] if executed != "0" else [])
+    stage.venue(BOUGHT, held="1")
+    assert stage.cycles(2).status == "OK"
+    assert sorted(text for text in stage.rows.values() if text.startswith("filled")) == ["filled 1"]
+
+
+def test_late_row_that_knows_more_than_the_venue_s_reading(stage: Stage) -> None:
+    """What the bot's row says already is not taken from it."""
+    stage.venue(an_order("x1", "buy", "partially_filled", "0.4", client_order_id=ENTRY), held="0.4")
+    stage.cycles()
+    stage.ledger(a_row("r1", "buy", "partially_filled", "0.7", exchange_order_id="x1"))
+    stage.cycles()
+    assert stage.rows == {"IMPRT": "canceled 0.4", "r1": "partially_filled 0.7"}
+
+
 def test_manual_close_outside_the_bot(stage: Stage) -> None:
     """A person sold the position: the order is never adopted, and the ghost is closed once it is confirmed."""
     stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))

@@ -252,6 +252,15 @@ def test_what_the_venue_s_reading_may_be_too_old_for_is_waited_for() -> None:
     assert decided(Booked.FILLED, Standing.WORKING, "0.4", "1", ahead=True)[1] is Do.BOOK_DIFFERENCE
 
 
+def test_ours_gives_way_to_the_bots_own_row() -> None:
+    assert decided(Booked.SEVERAL, Standing.WORKING, "0.8", "0.4", twin=True) == ("own_row_beside", Do.GIVE_WAY)
+    assert decided(Booked.SEVERAL, Standing.WORKING, twin=True)[1] is Do.GIVE_WAY
+    assert decided(Booked.PARTIAL, Standing.FILLED, "1.4", "1", twin=True, several=True)[1] is Do.GIVE_WAY
+    assert decided(Booked.PARTIAL, Standing.FILLED, "0.6", "1", twin=True)[0] == "filled_at_venue"
+    assert decided(Booked.FILLED, Standing.FILLED, "1.4", "1", twin=True)[0] == "phantom_fill"
+    assert decided(Booked.SEVERAL, Standing.WORKING, "0.8", "0.4")[0] == "several_live_rows"
+
+
 @pytest.mark.parametrize("rule", TABLE, ids=lambda rule: rule.name)
 def test_every_row_says_why_and_is_of_use(rule: Rule) -> None:
     assert rule.why.endswith(".")
@@ -263,11 +272,11 @@ def test_every_row_says_why_and_is_of_use(rule: Rule) -> None:
 def test_no_row_stands_twice_and_every_row_is_reached() -> None:
     names = [rule.name for rule in TABLE]
     assert len(set(names)) == len(names)
-    said = ("ours", "settled", "covered", "named", "several", "same_price", "ahead")
+    said = ("ours", "settled", "covered", "named", "several", "same_price", "ahead", "twin")
     reached = {
         rule_for(facts(ledger, venue, booked, executed, **dict(zip(said, flags, strict=True)))).name
         for ledger, venue, booked, executed in product(Booked, Standing, ("0", "1"), ("0", "0.4", "1", "2"))
-        for flags in product((True, False), repeat=7)
+        for flags in product((True, False), repeat=8)
     }
     assert reached | {"order_unclear"} == set(names)
 
