@@ -225,3 +225,48 @@ def test_a_ghost_is_closed_on_the_whole_ledger_alone(loop: Loop) -> None:
         loop.look(*orders, positions=[])
     assert loop.booked() == []
     assert loop.look(*orders, positions=[]).status == "OK"
+
+
+def test_a_real_exit_takes_the_synthetic_ones_place(loop: Loop) -> None:
+    """The venue was slow to list the bot's exit, and the bot to write it; what an operator put back stays."""
+    loop.bot.db.orders(ENTRY)
+    for _ in range(3):
+        loop.look(positions=[])
+    [exit_row] = loop.booked()
+    out = sold("X3", minute=590, client_order_id="bytelyst-p1-TRD-1-exit")
+    late = row("TRD-1", "1", 590, action="EXIT", side="sell", price="110", exchange_order_id="X3")
+    loop.bot.db.orders(late)
+    assert loop.look(out, positions=[], later=0.1).heals == []
+    run = loop.look(out, positions=[])
+    assert [(heal.rule, heal.order_id) for heal in run.heals] == [("synthetic_exit_superseded", exit_row["order_id"])]
+    assert [found["status"] for found in loop.booked()] == ["canceled"]
+    [closed] = loop.bot.db.table("trade_history")
+    assert str(closed["exit_price"]) == "110"
+    assert loop.look(out, positions=[]).status == "OK"
+    revert(loop.bot.app(), run.run_id, "it was both")
+    for _ in range(3):
+        assert loop.look(out, positions=[]).heals == []
+    assert [found["status"] for found in loop.booked()] == ["filled"]
+
+
+@pytest.mark.parametrize(
+    ("said", "late"),
+    [
+        ({}, {"exchange_order_id": "unheard of"}),
+        ({}, {"qty": "0.4", "quantity": "0.4"}),
+        ({"positions": [{"symbol": "BTC/USD", "qty": "-1", "side": "short"}]}, {}),
+        ({"positions": None}, {}),
+    ],
+)
+def test_a_synthetic_exit_stays_where_the_real_one_is_in_doubt(
+    loop: Loop, said: dict[str, Any], late: dict[str, Any]
+) -> None:
+    loop.bot.db.orders(ENTRY)
+    for _ in range(3):
+        loop.look(positions=[])
+    out = sold("X3", minute=590, client_order_id="bytelyst-p1-TRD-1-exit")
+    left = row("TRD-1", "1", 590, action="EXIT", side="sell", price="110", exchange_order_id="X3")
+    loop.bot.db.orders({**left, **late})
+    for _ in range(3):
+        loop.look(out, **{"positions": [], **said})
+    assert [found["status"] for found in loop.booked()] == ["filled"]

@@ -64,7 +64,7 @@ def heal(cycle: Cycle) -> None:
     for finding in fitted.healing:
         for change in finding.changes:
             changes[change.profile_id].append(resting_on(change, cycle.gathered.facts.booked))
-    done = {name: _heal_profile(cycle, name, tuple(found)) for name, found in sorted(changes.items())}
+    done = {name: heal_profile(cycle, name, tuple(found)) for name, found in sorted(changes.items())}
     for finding in cycle.findings:
         healed = id(finding) in healing and done.get(finding.profile_id or "", False)
         _sight(cycle, held.get(id(finding), finding), healed=healed)
@@ -206,7 +206,7 @@ def _fit_facts(cycle: Cycle) -> FitFacts:
     return FitFacts(cycle.snapshot, facts.slices, rows, cycle.app.backfill.policy, reverted, facts.reverted)
 
 
-def _heal_profile(cycle: Cycle, profile_id: str, changes: tuple[Change, ...]) -> bool:
+def heal_profile(cycle: Cycle, profile_id: str, changes: tuple[Change, ...]) -> bool:
     """Make the heals of one profile; False where nothing was written."""
     app, run = cycle.app, cycle.runs[profile_id]
     profile = next(p for p in cycle.members if p.profile_id == profile_id)

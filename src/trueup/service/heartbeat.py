@@ -13,7 +13,9 @@ from trueup.core.decimals import plain
 from trueup.core.errors import TrueupError
 from trueup.core.holdings import Holdings
 from trueup.core.orders import Action, StatusClass
+from trueup.core.reconcile.changes import PARITY_PREFIX, Change
 from trueup.core.reconcile.equity import marks_of
+from trueup.core.reconcile.handlers import cancel_row, proof_of
 from trueup.core.reconcile.parity import (
     Look,
     ParityFacts,
@@ -21,6 +23,7 @@ from trueup.core.reconcile.parity import (
     look,
     may_close,
     misnamed_trades,
+    superseded_exits,
     synthetic_exit,
     tagged_trades,
 )
@@ -35,11 +38,17 @@ from trueup.core.times import iso
 from trueup.ports import Booking, RepairBatch
 from trueup.service.cycle import Cycle
 from trueup.service.gather import gather_again
+from trueup.service.healing import heal_profile
 from trueup.service.reconcile_report import ParityCounts
+
+SUPERSEDED = "synthetic_exit_superseded"
+"""The rule by which a synthetic exit is taken back: a real one closed the trade after all."""
 
 
 def beat(cycle: Cycle) -> None:
     """Look at every open slice and every position; close the ghosts that are confirmed often enough."""
+    if _withdraw(cycle):
+        cycle.gathered = gather_again(cycle.app, cycle.gathered)
     plan, looks = _look(cycle)
     if cycle.gathered.memory is not None and not _is_dry(cycle) and _to_close(cycle, looks):
         # What is remembered may lack a row that was committed late: only the whole ledger proves a ghost.
@@ -59,17 +68,38 @@ def beat(cycle: Cycle) -> None:
 
 def _look(cycle: Cycle) -> tuple[AccountPlan, list[SliceLook]]:
     """Return what the backfill would do, and the looks at the open slices in the scope of what was asked."""
+    about = _facts(cycle)
+    return about.plan, [e for e in look(about) if cycle.includes(e.trade.profile_id, e.trade.token, e.trade.trade_id)]
+
+
+def _facts(cycle: Cycle) -> ParityFacts:
     app, policy = cycle.app, cycle.app.backfill.policy
-    plan = plan_account(cycle.gathered.facts, Wanted(frozenset(cycle.here)), policy)
-    looks = look(
-        ParityFacts(
-            facts=cycle.gathered.facts, plan=plan, profiles=cycle.profile_ids, tagged=frozenset(_tagged(cycle)),
-            touched=frozenset(cycle.touched), needs_tag=app.reconcile.policy.parity_needs_tag,
-            grace_ms=policy.grace_ms, dust=policy.dust_abs, settle_ms=app.reconcile.policy.settle_ms,
-            misnamed=misnamed_trades(cycle.gathered.rows, cycle.snapshot), unsettled=_unsettled(cycle),
-        )
+    return ParityFacts(
+        facts=cycle.gathered.facts, plan=plan_account(cycle.gathered.facts, Wanted(frozenset(cycle.here)), policy),
+        profiles=cycle.profile_ids, tagged=frozenset(_tagged(cycle)), touched=frozenset(cycle.touched),
+        needs_tag=app.reconcile.policy.parity_needs_tag, grace_ms=policy.grace_ms, dust=policy.dust_abs,
+        settle_ms=app.reconcile.policy.settle_ms, misnamed=misnamed_trades(cycle.gathered.rows, cycle.snapshot),
+        unsettled=_unsettled(cycle),
     )  # fmt: skip
-    return plan, [e for e in looks if cycle.includes(e.trade.profile_id, e.trade.token, e.trade.trade_id)]
+
+
+def _withdraw(cycle: Cycle) -> bool:
+    """Take back synthetic exits of trades that a real exit closed since; say whether a row changed."""
+    rules = cycle.app.reconcile.policy
+    idle = rules.parity_dry_run or not rules.parity
+    if idle or not any(row.order_id.startswith(PARITY_PREFIX) for row in cycle.gathered.rows):
+        return False
+    of_orders = (seen.found for seen in cycle.sightings if not seen.found.kind.of_positions and not seen.state.over)
+    disputed = {(found.profile_id or "", found.trade_id or "") for found in of_orders}
+    kept = cycle.app.journal.healed_and_reverted(cycle.here)
+    changes: dict[str, list[Change]] = defaultdict(list)
+    for row in superseded_exits(_facts(cycle), cycle.gathered.rows, disputed):
+        token = cycle.snapshot.symbols.token(row.symbol or "")
+        taken_back = (row.profile_id, row.order_id, SUPERSEDED) in kept
+        if not taken_back and cycle.includes(row.profile_id, token, row.trade_id):
+            changes[row.profile_id].append(cancel_row(row, proof_of(SUPERSEDED, None, cycle.snapshot.as_of_ms)))
+    done = [heal_profile(cycle, name, tuple(found)) for name, found in sorted(changes.items())]
+    return any(done)
 
 
 def _unsettled(cycle: Cycle) -> dict[str, str]:

@@ -5,14 +5,14 @@ always tried first: a trade that evidence may still prove, that has a working or
 not reach back, is left alone. The price is the venue's mark or none, never invented.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
 from trueup.core.decimals import NOTHING, cut_quantity, exactly, plain, round_price
 from trueup.core.holdings import Holding, Holdings
-from trueup.core.orders import LedgerOrder
+from trueup.core.orders import LedgerOrder, Side, StatusClass
 from trueup.core.reconcile.changes import PARITY_PREFIX, added_id
 from trueup.core.repair.decisions import INCONCLUSIVE_REASONS, Decision, Outcome
 from trueup.core.repair.plan import AccountFacts, AccountPlan
@@ -104,7 +104,7 @@ def look(about: ParityFacts) -> list[SliceLook]:
             state, why = Look.CLEAN, ""
         elif key in about.touched:
             state, why = Look.WAITS, "the trade was healed in this run"
-        elif trade.newest_ms > facts.snapshot.as_of_ms - about.settle_ms:
+        elif _too_new(trade, about):
             state, why = Look.WAITS, f"{TOO_NEW}, {trade.newest_id} of {iso(trade.newest_ms)}"
         elif trade.token in about.unsettled:
             state, why = Look.WAITS, f"an order of the symbol is not settled: {about.unsettled[trade.token]}"
@@ -232,6 +232,42 @@ def may_close(looks: Iterable[SliceLook], facts: AccountFacts, dust: Decimal) ->
                 chosen += left
                 ledger = after
     return chosen
+
+
+@exactly
+def superseded_exits(
+    about: ParityFacts, rows: Iterable[LedgerOrder], disputed: Collection[tuple[str, str]]
+) -> list[LedgerOrder]:
+    """Return the synthetic exits of trades that left more than they entered since: a real exit came after all.
+
+    `disputed` are the trades of which an order is not settled. Only what takes the ledger to the venue's position, or
+    towards it, is returned (invariants 3 and 4).
+    """
+    facts, found = about.facts, []
+    holdings, reach = Holdings(facts.snapshot), PositionReach(facts.snapshot, about.grace_ms)
+    ours: dict[tuple[str, str, str], list[LedgerOrder]] = {}
+    for row in rows:
+        if row.order_id.startswith(PARITY_PREFIX) and row.status is StatusClass.FILLED and row.defect is None:
+            token = facts.snapshot.symbols.token(row.symbol or "")
+            ours.setdefault((row.profile_id, row.trade_id or "", token), []).append(row)
+    for trade in facts.slices:
+        exits = ours.get((trade.profile_id, trade.trade_id, trade.token), [])
+        left = trade.open_qty + sum((row.qty for row in exits), Decimal(0))
+        key, holding = (trade.profile_id, trade.trade_id), holdings.of(trade.symbol)
+        if not exits or trade.defect or trade.open_qty >= -NOTHING or left < -NOTHING or key in disputed:
+            continue
+        if reach.why_not(trade) or holding.unknown or trade.token in about.unsettled or _too_new(trade, about):
+            continue
+        before = sum((s.signed_open for s in facts.slices if s.token == trade.token), Decimal(0))
+        after = before - trade.signed_open + (left if trade.entry_side is Side.BUY else -left)
+        if min(before, holding.signed) <= after <= max(before, holding.signed):
+            found += exits
+    return found
+
+
+def _too_new(trade: Slice, about: ParityFacts) -> bool:
+    """Say whether the venue may not show the trade's newest row yet."""
+    return trade.newest_ms > about.facts.snapshot.as_of_ms - about.settle_ms
 
 
 def tagged_trades(
