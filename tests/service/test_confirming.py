@@ -270,3 +270,24 @@ def test_a_synthetic_exit_stays_where_the_real_one_is_in_doubt(
     for _ in range(3):
         loop.look(out, **{"positions": [], **said})
     assert [found["status"] for found in loop.booked()] == ["filled"]
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_an_average_price_without_end_is_rounded(loop: Loop, written: bool) -> None:
+    """0.1 at 100 and 0.2 at 101: the audit takes no number of a hundred places."""
+    if written:
+        loop.bot.db.orders(row("TRD-1", "0.3", status="new", exchange_order_id="E1", order_id="R"))
+    fills = [
+        {"id": f"f{price}", "order_id": "E1", "symbol": "BTC/USD", "side": "buy", "qty": qty, "price": price,
+         "filled_at": iso(at(0))}
+        for qty, price in (("0.1", "100"), ("0.2", "101"))
+    ]  # fmt: skip
+    held = [{"symbol": "BTC/USD", "qty": "0.3", "side": "long"}]
+    bought = {**BOUGHT, "filled_qty": "0.3"}
+    run = loop.look(closed_orders=[bought], fills=fills, positions=held)
+    assert [heal.rule for heal in run.heals] == ["filled_at_venue" if written else "import"]
+    [found] = loop.bot.db.table("orders")
+    assert str(found["price"]) == "100.666666666666666667"
+    assert {str(said["filled_price"]) for said in loop.bot.db.table("reconciliation_backfill_audit")} == {
+        "100.666666666666666667"
+    }
