@@ -7,6 +7,7 @@ from tests.reconcile.places import Rules
 from tests.reconcile.stage import FAILED, MINUTE, START, Stage, a_fill, a_row, an_order, tag
 
 from trueup.core.reconcile.policy import ReconcilePolicy
+from trueup.core.repair.policy import Flatness
 from trueup.core.snapshot import Coverage, Feed, FeedState
 from trueup.service.cycle import ReconcileRequest
 from trueup.sim.exchange import Exchange, Market
@@ -279,6 +280,17 @@ def test_late_row_that_knows_more_than_the_venue_s_reading(stage: Stage) -> None
     stage.ledger(a_row("r1", "buy", "partially_filled", "0.7", exchange_order_id="x1"))
     stage.cycles()
     assert stage.rows == {"IMPRT": "canceled 0.4", "r1": "partially_filled 0.7"}
+
+
+@pytest.mark.parametrize("flatness", list(Flatness))
+@pytest.mark.parametrize(("held", "left"), [("0.0005", True), ("0.0004995", True), ("0.0001", False), (None, False)])
+def test_position_as_small_as_dust(flatness: Flatness, held: str | None, left: bool) -> None:
+    """Half a thousandth of a bitcoin is a position for some: what the venue holds of it is not written off."""
+    stage = Stage(Rules(flatness=flatness))
+    stage.ledger(a_row("r1", "buy", "filled", "0.0005", exchange_order_id="x1"))
+    stage.venue(an_order("x1", "buy", "filled", "0.0005", client_order_id=ENTRY), held=held)
+    stage.cycles(3)
+    assert ("BFILL" not in stage.rows) == left
 
 
 def test_manual_close_outside_the_bot(stage: Stage) -> None:
