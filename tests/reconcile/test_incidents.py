@@ -68,6 +68,16 @@ def test_positions_that_are_older_than_the_entry(stage: Stage, lag: float, apart
     assert stage.rows == {"r1": "filled 1"}
 
 
+def test_a_new_position_pauses_nobody() -> None:
+    """It is worth more than the profile may be off by, and the venue's reading is older than it."""
+    stage = Stage(Rules(capital="100"))
+    stage.ledger(a_row("r1", "buy", "filled", minute=10, exchange_order_id="x1"))
+    stage.venue()
+    stage.cycles(3, apart=0.1, lag=0.5)
+    assert stage.app.modes.current() == {}
+    assert stage.breaks == {}
+
+
 def test_a_ghost_that_grew_is_confirmed_anew(stage: Stage) -> None:
     """What two looks said of one quantity is no proof of another one."""
     stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))

@@ -60,7 +60,7 @@ def beat(cycle: Cycle) -> None:
     cycle.cleared |= {_ghost(cycle, each).break_id for each in looks if each.look is Look.CLEAN}
     closed = _close(cycle, _to_close(cycle, looks))
     for each in looks:
-        if each.look in (Look.GHOST, Look.WAITS):
+        if each.look in (Look.GHOST, Look.WAITS) or (each.look is Look.SETTLING and _is_known(cycle, each)):
             _sight(cycle, each, closed=(each.trade.profile_id, each.trade.trade_id) in closed)
     _positions(cycle, plan, looks)
     _count(cycle, looks, closed)
@@ -151,6 +151,12 @@ def _confirmed(cycle: Cycle, each: SliceLook) -> int:
     if _moved(cycle, each):
         return 0
     return confirmations(cycle.records.get(_ghost(cycle, each).break_id), cycle.snapshot.as_of_ms)
+
+
+def _is_known(cycle: Cycle, each: SliceLook) -> bool:
+    """Say whether a look before this one saw the ghost, and it is not over."""
+    record = cycle.records.get(_ghost(cycle, each).break_id)
+    return record is not None and not record.state.over
 
 
 def _moved(cycle: Cycle, each: SliceLook) -> bool:

@@ -29,12 +29,13 @@ MISSING_EVIDENCE = "missing_fill_evidence_for_large_remainder"
 
 
 class Look(StrEnum):
-    """What one look at an open slice says."""
+    """What one look at an open slice says; SETTLING is one that came too early to say anything."""
 
     CLEAN = "clean"
     GHOST = "ghost"
     UNKNOWN = "unknown"
     WAITS = "waits"
+    SETTLING = "settling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def look(about: ParityFacts) -> list[SliceLook]:
         elif key in about.touched:
             state, why = Look.WAITS, "the trade was healed in this run"
         elif _too_new(trade, about):
-            state, why = Look.WAITS, f"{TOO_NEW}, {trade.newest_id} of {iso(trade.newest_ms)}"
+            state, why = Look.SETTLING, f"{TOO_NEW}, {trade.newest_id} of {iso(trade.newest_ms)}"
         elif trade.token in about.unsettled:
             state, why = Look.WAITS, f"an order of the symbol is not settled: {about.unsettled[trade.token]}"
         else:
