@@ -10,6 +10,7 @@ from pathlib import Path
 
 from http_routes import http_api
 
+from trueup.core.incidents.classes import FOLLOWING, TELLINGS
 from trueup.core.orders import KNOWN_STATUSES, SIDES, Action, Side, StatusClass
 from trueup.core.reconcile.table import TABLE
 from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Case
@@ -112,6 +113,33 @@ BEFORE_BACKFILL_FLAGS = """
 BEFORE_RECONCILE_FLAGS = """
 ## The reconciliation loop: `[reconcile]`
 
+"""
+
+BEFORE_CLASSES = """\
+# The classes of mismatches
+
+Each break of an incident is told by the first of these rows that holds; a position by the last one, where an order of
+its symbol is told by another.
+
+"""
+
+AFTER_CLASSES = """
+A symbol of a profile has the gravest class of its breaks: delay, dup, missing, out_of_order. The class of most symbols
+is the primary one, of two equal ones the graver; the next is the secondary one. One unclear break makes the incident
+unclear, which is missing together with out_of_order and never a milder class.
+
+## The blast radius, and what contains it
+
+| radius | reaches | contained |
+| --- | --- | --- |
+| low | one symbol of one profile | the symbol: CLOSE_ONLY where the class is delay or dup alone, else SAFE_MODE |
+| medium | several symbols of one profile | the profile in SAFE_MODE |
+| high | several profiles, or what nobody owns | the account in SAFE_MODE |
+| high | seen in five runs | the next wider scope in SAFE_MODE |
+
+An incident that comes back twice after a repair, that grows in three runs in a row, or whose audit is broken is not
+trusted: its scope is in FLATTEN, or in HALT where the account does not allow that.
+`TRUEUP_INCIDENT_CONTAINMENT=false` only observes.
 """
 
 BEFORE_SAFETY_FLAGS = """
@@ -335,6 +363,16 @@ def events() -> str:
     return GENERATED.format(source="trueup.service.events") + BEFORE_EVENTS + _rows(rows)
 
 
+def incident_classes() -> str:
+    """Return the page of what a mismatch is told by."""
+    rows = [
+        (str(number), f"`{row.name}`", f"`{row.pattern}`" if row.pattern is not None else "unclear", row.why)
+        for number, row in enumerate((*TELLINGS, FOLLOWING), 1)
+    ]
+    table = _table(("", "signal", "tells", "why"), rows)
+    return GENERATED.format(source="trueup.core.incidents.classes") + BEFORE_CLASSES + table + AFTER_CLASSES
+
+
 def operations() -> str:
     """Return the page of metrics, alerts and logs."""
     rows = [
@@ -392,7 +430,8 @@ def _rows(lines: Iterable[Sequence[str]]) -> str:
 
 PAGES = {
     "decision-table.md": decision_table, "events.md": events, "flags.md": flags, "http-api.md": http_api,
-    "ledger-rows.md": ledger_rows, "operations.md": operations, "reconciliation-table.md": reconciliation_table,
+    "incident-classes.md": incident_classes, "ledger-rows.md": ledger_rows, "operations.md": operations,
+    "reconciliation-table.md": reconciliation_table,
 }  # fmt: skip
 
 

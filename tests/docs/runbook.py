@@ -48,7 +48,7 @@ class Runner:
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run one command as a shell would find it in the environment of these tests."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        ours = ("EXCHANGE_STATE_", "RECON_", "TRUEUP_")
+        ours = ("DEADMAN_", "EXCHANGE_STATE_", "RECON_", "TRUEUP_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         ledger = {"TRUEUP_LEDGER_URL": self.url} if self.url else {}
         environ = {**kept, **ledger, **self.environ, "PATH": path}
@@ -81,6 +81,10 @@ class Runner:
     def _learn(self, command: str, said: str) -> None:
         if command.startswith("trueup reconcile"):
             self.names["RUN_ID"] = re.findall(r"RUN-\w+-\w+", said)[0]
+        for name, pattern in (("TOKEN", r"(trueup_[\w-]{20,})"), ("INCIDENT_ID", r"(INC-\w+-\w+)")):
+            found = re.search(pattern, said)
+            if found and ("token create" in command or name != "TOKEN"):
+                self.names[name] = found[1]
         if "backfill run" not in command:
             return
         for name, pattern in placeholders(command).items():

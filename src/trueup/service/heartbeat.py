@@ -183,7 +183,7 @@ def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
     young = cycle.snapshot.as_of_ms - each.trade.newest_ms < cycle.app.reconcile.policy.settle_ms
     sighting = Sighting(
         _ghost(cycle, each), state, why, each.notional, counts=counts, resets=_moved(cycle, each),
-        settled=counts and not young,
+        settled=not young,
     )  # fmt: skip
     cycle.saw(sighting)
 

@@ -179,10 +179,14 @@ def classify(facts: Iterable[BreakFacts], runs: int, rules: IncidentPolicy) -> V
     return Verdict(order[0], order[1] if len(order) > 1 else None, False, radius, signals, reasons)
 
 
-FOLLOWS = "follows_from_an_order"
-"""A position that differs because an order of its symbol does: it tells nothing that the order does not tell better."""
-
 _POSITIONS = frozenset(kind.value for kind in BreakKind if kind.of_positions)
+FOLLOWS = "follows_from_an_order"
+FOLLOWING = Telling(
+    FOLLOWS, lambda facts: facts.kind in _POSITIONS, None,
+    "A position differs because an order of its symbol does: what the order tells, it tells.",
+)  # fmt: skip
+"""What stands for `never_arrived` and `side_flip` of a position where an order of the symbol tells more."""
+
 _WEAK = frozenset({"never_arrived", "side_flip"})
 
 

@@ -46,6 +46,7 @@ class Look:
     left: tuple[BreakFacts, ...] = ()
     over: tuple[BreakFacts, ...] = ()
     complete: bool = True
+    as_of_ms: int | None = None
     exposure: Decimal | None = None
     alerts: tuple[str, ...] = ()
     healthy: bool = True
@@ -56,6 +57,11 @@ class Look:
     def clean(self) -> bool:
         """Say whether the look saw everything and nothing is wrong."""
         return self.complete and not self.left
+
+    @property
+    def reading_ms(self) -> int:
+        """Return the venue's time of what was looked at; where none is given, the look's own."""
+        return self.at_ms if self.as_of_ms is None else self.as_of_ms
 
 
 def opened(look: Look, incident_id: str, rules: IncidentPolicy) -> Move:
@@ -99,6 +105,7 @@ def _mismatched(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
         returns=incident.returns + came_back,
         notionals=(*incident.notionals, _notional(look.left))[-10:],
         clean_runs=0, clean_since_ms=None, running=None, plan=None, stages_done=0,
+        as_of_ms=max(incident.as_of_ms, look.reading_ms),
         run_ids=(*incident.run_ids, *look.run_ids)[-_KEPT_RUNS:],
     )  # fmt: skip
     if came_back:
@@ -137,13 +144,14 @@ def _clean(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
             entries.append(Entry(Step.CLASSIFIED, told, ACTOR, signals_of(verdict), look.run_ids))
         incident = replace(incident, step=Step.CONFIRMING, verdict=verdict, clean_runs=0, clean_since_ms=look.at_ms)
         entries.append(Entry(Step.CONFIRMING, "books agree", ACTOR, "the first run without a break", look.run_ids))
-    quiet = look.healthy and not look.alerts
+    quiet, newer = look.healthy and not look.alerts, look.reading_ms > incident.as_of_ms
     counted = incident.clean_runs > 0
     since_ms = incident.clean_since_ms if incident.clean_since_ms is not None else look.at_ms
     incident = replace(
         incident,
-        clean_runs=incident.clean_runs + 1 if quiet else 0,
+        clean_runs=incident.clean_runs + newer if quiet else 0,
         clean_since_ms=since_ms if quiet else None,
+        as_of_ms=max(incident.as_of_ms, look.reading_ms),
         run_ids=(*incident.run_ids, *look.run_ids)[-_KEPT_RUNS:],
     )
     if not quiet and counted and not entries:
@@ -169,14 +177,19 @@ def _canary(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
     if over is not None:
         return over
     assert look.exposure is not None
-    clean = running.clean_runs + 1
+    clean = running.clean_runs + (look.reading_ms > incident.as_of_ms)
     passed = clean >= rules.canary_runs
     entries: tuple[Entry, ...] = ()
     if passed and not running.passed:
-        told = f"stage {running.stage} has {clean} clean runs"
+        told = f"stage {running.stage}: {clean} clean in a row"
         entries = (Entry(Step.CANARY, "stage passed", ACTOR, told, look.run_ids),)
     moved = replace(running, clean_runs=clean, exposure=look.exposure, passed=passed)
-    incident = replace(incident, running=moved, run_ids=(*incident.run_ids, *look.run_ids)[-_KEPT_RUNS:])
+    incident = replace(
+        incident,
+        running=moved,
+        as_of_ms=max(incident.as_of_ms, look.reading_ms),
+        run_ids=(*incident.run_ids, *look.run_ids)[-_KEPT_RUNS:],
+    )
     return Move(incident, entries, (MeasureCanary(running.canary_id, look.exposure, look.at_ms),))
 
 
