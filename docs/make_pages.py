@@ -114,6 +114,13 @@ BEFORE_RECONCILE_FLAGS = """
 
 """
 
+BEFORE_INCIDENT_FLAGS = """
+## Who must agree, under `[incidents]`
+
+The key in `trueup.toml` is `four_eyes`.
+
+"""
+
 FLAGS_EXAMPLE = """
 ## An example
 
@@ -128,6 +135,9 @@ recon_exit_backfill_profile_allowlist = ["trend", "swing"]
 [reconcile]
 recon_interval_seconds = 10
 enable_recon_watchdog_auto_resume = false
+
+[incidents]
+four_eyes = false
 ```
 
 ## From the environment only
@@ -310,7 +320,7 @@ def flags() -> str:
     return "".join(
         (
             GENERATED.format(source="trueup.settings.FLAGS"), BEFORE_FLAGS, BEFORE_BACKFILL_FLAGS, _flags("backfill"),
-            BEFORE_RECONCILE_FLAGS, _flags("reconcile"), FLAGS_EXAMPLE,
+            BEFORE_RECONCILE_FLAGS, _flags("reconcile"), BEFORE_INCIDENT_FLAGS, _flags("incidents"), FLAGS_EXAMPLE,
         )
     )  # fmt: skip
 

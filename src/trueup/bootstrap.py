@@ -24,11 +24,12 @@ from trueup.ledger.modes import SqlModes
 from trueup.ledger.outbox import SqlOutbox
 from trueup.ledger.runs import SqlRuns
 from trueup.ledger.setup import SqlSetup
+from trueup.ledger.sign_offs import SqlSignOffs
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tokens import SqlTokens
 from trueup.ports import Check, Notifier, Profile, Venue, VenueMeter
 from trueup.service import events
-from trueup.service.app import Account, App, BackfillConfig, LivePlace, ReconcileConfig, TrialPlace
+from trueup.service.app import Account, App, BackfillConfig, IncidentConfig, LivePlace, ReconcileConfig, TrialPlace
 from trueup.settings import (
     AccountSettings,
     ProfileSettings,
@@ -75,6 +76,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     return App(
         backfill=_backfill(settings),
         reconcile=_reconcile(settings),
+        incidents=IncidentConfig(settings.incidents.four_eyes),
         accounts=accounts,
         ledger=SqlLedger(store),
         journal=SqlJournal(store, clock),
@@ -86,6 +88,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         setup=SqlSetup(store),
         tokens=SqlTokens(store),
         requests=SqlRequests(store, clock),
+        sign_offs=SqlSignOffs(store),
         figures=SqlFigures(store, clock),
         outbox=SqlOutbox(store),
         clock=clock,

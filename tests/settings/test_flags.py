@@ -19,6 +19,7 @@ from trueup.settings.flags import ROWS
 
 HOUR, MINUTE = 3_600_000, 60_000
 TABLES = {flag.name: flag.table for flag in FLAGS}
+KEYS = {flag.name: flag.key for flag in FLAGS}
 SWITCHES = (
     "ENABLE_RECON_POSITION_PARITY_HEARTBEAT",
     "ENABLE_RECON_WATCHDOG_AUTO_RESUME",
@@ -153,7 +154,7 @@ BAD_IN_FILE: list[tuple[str, object]] = [
 
 
 def in_file(name: str, value: object) -> str:
-    return document({TABLES[name]: {name.lower(): value}})
+    return document({TABLES[name]: {KEYS[name]: value}})
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +164,7 @@ def an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_default_is_the_documented_one() -> None:
     assert {flag.name: flag.default for flag in FLAGS} == {
+        "TRUEUP_FOUR_EYES": "true",
         "ENABLE_RECON_EXIT_BACKFILL": "false",
         "RECON_EXIT_BACKFILL_DRY_RUN": "true",
         "RECON_EXIT_BACKFILL_REQUIRE_PAUSE": "true",
@@ -264,7 +266,7 @@ def test_a_bad_value_in_the_environment_is_refused_by_name(name: str, text: str)
 def test_a_bad_value_in_the_file_is_refused_by_name(name: str, value: object, tmp_path: Path) -> None:
     message = error_of(tmp_path, in_file(name, value))
     (flag,) = [flag for flag in FLAGS if flag.name == name]
-    assert message.startswith(f"{tmp_path / 'trueup.toml'}, [{TABLES[name]}] {name.lower()}: ")
+    assert message.startswith(f"{tmp_path / 'trueup.toml'}, [{TABLES[name]}] {KEYS[name]}: ")
     assert message.endswith(f"\nAllowed: {flag.allowed}.")
 
 

@@ -18,6 +18,7 @@ from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
+from trueup.ports.sign_offs import SignOff, SignOffs
 from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
 from trueup.ports.venues import (
     EVERYTHING,
@@ -71,6 +72,8 @@ __all__ = [
     "RunStart",
     "Runs",
     "Setup",
+    "SignOff",
+    "SignOffs",
     "Token",
     "Tokens",
     "UndoRequest",

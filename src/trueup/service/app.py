@@ -26,6 +26,7 @@ from trueup.ports import (
     Requests,
     Runs,
     Setup,
+    SignOffs,
     Tokens,
     Venue,
     VenueMeter,
@@ -53,6 +54,13 @@ class ReconcileConfig:
     worker_batch: int = 8
     contention_alert: int = 10
     runs_kept_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentConfig:
+    """Who must agree, as it is set: `four_eyes` wants what one person proposed signed off by another."""
+
+    four_eyes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +135,13 @@ class App:
     setup: Setup
     tokens: Tokens
     requests: Requests
+    sign_offs: SignOffs
     figures: Figures
     outbox: Outbox
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
+    incidents: IncidentConfig = field(default_factory=IncidentConfig)
     configured: tuple[Profile, ...] = ()
     settings: tuple[tuple[str, str, str], ...] = ()
     folder: Path = Path()

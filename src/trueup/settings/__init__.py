@@ -1,8 +1,8 @@
 """The settings: the only reader of the environment and of trueup.toml; one frozen object.
 
 The file is the one that `--config` names, else the environment variable TRUEUP_CONFIG, else trueup.toml in the
-current folder, else there is none. A flag comes from the environment, else from its table of the file, [backfill] or
-[reconcile] (the same name in lower case), else it has its default. The ledger's URL comes from the environment variable
+current folder, else there is none. A flag comes from the environment, else from its table of the file, [backfill],
+[reconcile] (the same name in lower case) or [incidents] (its own key), else it has its default. The ledger's URL comes from the environment variable
 TRUEUP_LEDGER_URL, else from [ledger] url, else it is sqlite:///trueup.db. Relative paths in the file are relative to
 the file; those of the environment and, without a file, the default are relative to the current folder.
 
@@ -15,6 +15,7 @@ from trueup.settings.loading import load
 from trueup.settings.model import (
     AccountSettings,
     BackfillSettings,
+    IncidentSettings,
     LedgerSettings,
     LogSettings,
     ProfileSettings,
@@ -28,6 +29,7 @@ __all__ = [
     "AccountSettings",
     "BackfillSettings",
     "Flag",
+    "IncidentSettings",
     "LedgerSettings",
     "LogSettings",
     "ProfileSettings",

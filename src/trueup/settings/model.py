@@ -82,6 +82,13 @@ class BackfillSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentSettings:
+    """Who must agree before something is done; `four_eyes` asks for a second person."""
+
+    four_eyes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ReconcileSettings:
     """The flags of the reconciliation loop: its rules, and how its workers go about it; times in seconds."""
 
@@ -116,6 +123,7 @@ class Settings:
     profiles: tuple[ProfileSettings, ...] = ()
     backfill: BackfillSettings = field(default_factory=BackfillSettings)
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
+    incidents: IncidentSettings = field(default_factory=IncidentSettings)
     logs: LogSettings = field(default_factory=LogSettings)
     alert_targets: int = 0
     source: Path | None = None
