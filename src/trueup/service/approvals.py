@@ -166,11 +166,12 @@ def _since_applied(steps: Sequence[SignOff]) -> list[SignOff]:
 
 
 def _state(steps: Sequence[SignOff]) -> str:
-    """Return the newest decision since the plan was last applied, or that it is proposed, or applied."""
-    since = _since_applied(steps)
-    if not any(step.step == PROPOSED for step in since):
-        return APPLIED
-    return next((step.step for step in reversed(since) if step.step in (APPROVED, DECLINED)), PROPOSED)
+    """Return how a plan stands since it was last applied: a new proposal reopens what was declined, and only that."""
+    state = APPLIED
+    for step in _since_applied(steps):
+        if step.step != PROPOSED or state != APPROVED:
+            state = step.step
+    return state
 
 
 def _proposers(steps: Sequence[SignOff]) -> frozenset[str]:
