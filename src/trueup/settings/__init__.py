@@ -3,9 +3,9 @@
 The file is the one that `--config` names, else the environment variable TRUEUP_CONFIG, else trueup.toml in the
 current folder, else there is none. A flag comes from the environment, else from its table of the file, [backfill],
 [reconcile] (the same name in lower case) or [incidents] (its own key), else it has its default. The ledger's URL comes
-from the environment variable TRUEUP_LEDGER_URL, else from [ledger] url, else it is sqlite:///trueup.db. Relative paths in
-the file are relative to the file; those of the environment and, without a file, the default are relative to the current
-folder.
+from the environment variable TRUEUP_LEDGER_URL, else from [ledger] url, else it is sqlite:///trueup.db. Relative paths
+in the file are relative to the file; those of the environment and, without a file, the default are relative to the
+current folder.
 
 Secrets are kept in no setting: an account names the environment variables that hold them, which `secrets_of` reads.
 """
