@@ -1,5 +1,6 @@
 """The console as an application: its routes, its files, and the headers of every answer."""
 
+import anyio
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -13,7 +14,7 @@ from trueup.surfaces.api.options import ApiOptions
 from trueup.surfaces.api.problems import Kind, ProblemError
 from trueup.surfaces.api.throttle import Throttle
 from trueup.surfaces.console import login
-from trueup.surfaces.console.door import Console, console_of, refusal
+from trueup.surfaces.console.door import Console, console_of, known_visit, refusal
 from trueup.surfaces.console.navigation import ALL, routes_of
 from trueup.surfaces.console.rendering import STATIC, Templates, static_file
 from trueup.surfaces.console.sessions import Sessions
@@ -56,7 +57,9 @@ async def _not_served(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = {404: Kind.NOT_FOUND, 405: Kind.METHOD_NOT_ALLOWED}.get(error.status_code, Kind.INVALID)
     what = "There is no such page." if kind is Kind.NOT_FOUND else "This page cannot be asked for in this way."
-    return refusal(console_of(request), request, ProblemError(kind, what, "Go on from the overview."))
+    console = console_of(request)
+    problem = ProblemError(kind, what, "Go on from the overview.")
+    return await anyio.to_thread.run_sync(refusal, console, request, problem, await known_visit(console, request))
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

@@ -163,6 +163,14 @@ def _admit(console: Console, request: Request) -> Visit:
     return Visit(replace(console.app, actor=caller.actor), console, request, token, session, session_id)
 
 
+async def known_visit(console: Console, request: Request) -> Visit | None:
+    """Return the visit of somebody who is logged in, None of anybody else."""
+    try:
+        return await anyio.to_thread.run_sync(_admit, console, request)
+    except (ProblemError, TrueupError):
+        return None
+
+
 async def _own_form(visit: Visit) -> Form:
     require_same_origin(visit.request, behind_proxy=visit.console.options.behind_proxy)
     form = await read_form(visit.request)

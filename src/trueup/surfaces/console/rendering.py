@@ -25,6 +25,8 @@ LIVE_HEADER = "x-console-live"
 """What a page's own script sends when it asks for the part that changes."""
 
 _LIVE = "live"
+_PARTS = ("audit_table", "coverage", "form", "pager", "reason", "trade")
+"""The macros that every template may use, also where a part of it is rendered alone."""
 
 STATIC: Mapping[str, str] = {
     "console.css": "text/css; charset=utf-8",
@@ -56,6 +58,8 @@ class Templates:
             amount=amount, moment=moment, age=age, chip=chip, ms=_ms, segment=segment, word=word, short=short
         )
         self._environment.globals.update(sections=sections, version=__version__, static=static_path)
+        parts = self._environment.get_template("macros.html").module
+        self._environment.globals.update({name: getattr(parts, name) for name in _PARTS})
 
     def page(self, name: str, shown: Mapping[str, Any]) -> str:
         """Return a whole page."""
