@@ -56,27 +56,29 @@ function grow(old, fresh) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   const named = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+  const kept = new Set();
   let place = old.firstChild;
   for (const node of [...fresh.childNodes]) {
-    const known = node.id ? named.get(node.id) : alike(place, node) ? place : null;
+    const known = node.id ? named.get(node.id) : nextAlike(place, node);
     if (!known) {
-      old.insertBefore(node, place);
-    } else {
-      if (known === place) place = place.nextSibling;
-      else old.insertBefore(known, place);
-      if (known.nodeType === Node.ELEMENT_NODE) grow(known, node);
-      else if (known.data !== node.data) known.data = node.data;
+      kept.add(old.insertBefore(node, place));
+      continue;
     }
+    kept.add(known);
+    if (node.id && known !== place) old.insertBefore(known, place);
+    else place = known.nextSibling;
+    if (known.nodeType === Node.ELEMENT_NODE) grow(known, node);
+    else if (known.data !== node.data) known.data = node.data;
   }
-  while (place) {
-    const next = place.nextSibling;
-    place.remove();
-    place = next;
-  }
+  for (const child of [...old.childNodes]) if (!kept.has(child)) child.remove();
 }
 
-function alike(one, other) {
-  return one && !one.id && one.nodeType === other.nodeType && one.nodeName === other.nodeName;
+/* Moving a node would take the focus from it, so that what stands before its like is passed over instead. */
+function nextAlike(place, node) {
+  while (place && (place.id || place.nodeType !== node.nodeType || place.nodeName !== node.nodeName)) {
+    place = place.nextSibling;
+  }
+  return place;
 }
 
 function summary() {
