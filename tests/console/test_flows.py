@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.api.server import Api
-from tests.console.browser import a_seat, chromium, needs_browser
+from tests.console.browser import Seat, a_seat, chromium, needs_browser
 from tests.console.conftest import look
 from tests.ledger.bot import Bot, row
 
+from trueup.core.modes import Mode
+from trueup.ports import ModeChange
 from trueup.service.tokens import create_token, revoke_token
 
 if TYPE_CHECKING:
@@ -226,7 +228,9 @@ def test_keys_alone_suffice(browser: "Browser", api: Api) -> None:
         assert page.url.endswith("/console/modes")
         keys.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
-        assert page.locator(".skip").bounding_box()["y"] >= 0  # type: ignore[index]  # it is there
+        place = page.locator(".skip").bounding_box()
+        assert place is not None
+        assert place["y"] >= 0
         keys.press("Enter")
         _tab_to(seat, "scope")
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
@@ -243,8 +247,8 @@ def test_keys_alone_suffice(browser: "Browser", api: Api) -> None:
         seat.says("profile:p1 is in HALT now")
 
 
-def _tab_to(seat: object, name: str) -> None:
-    page = seat.page  # type: ignore[attr-defined]  # a seat
+def _tab_to(seat: Seat, name: str) -> None:
+    page = seat.page
     for _ in range(30):
         if page.evaluate("document.activeElement.id") == name:
             return
@@ -252,9 +256,6 @@ def _tab_to(seat: object, name: str) -> None:
     raise AssertionError(f"no way to {name}")
 
 
-def _halt(api: Api) -> object:
-    from trueup.core.modes import Mode
-    from trueup.ports import ModeChange
-
+def _halt(api: Api) -> ModeChange:
     now = "2026-01-02T13:00:00.000Z"
     return ModeChange("profile:p1", Mode.HALT, Mode.NORMAL, "operator", api.app.actor, "test", now)

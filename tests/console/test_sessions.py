@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 from tests.api.server import Api, an_api
 from tests.console.conftest import Seconds
@@ -15,9 +16,9 @@ from trueup.surfaces.console.sessions import IDLE_SECONDS, LONGEST_SECONDS
 COOKIE = "trueup-console"
 
 
-def gone(answer: object) -> bool:
+def gone(answer: httpx.Response) -> bool:
     """Whether an answer leads to the log-in."""
-    return (answer.status_code, answer.headers["Location"].partition("?")[0]) == (303, "/console/login")  # type: ignore[attr-defined]
+    return (answer.status_code, answer.headers["Location"].partition("?")[0]) == (303, "/console/login")
 
 
 def test_the_cookie_is_for_the_console_alone_and_no_script_sees_it(shared: Api) -> None:
