@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import anyio
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from trueup import __version__
 from trueup.service.app import App
@@ -14,7 +14,7 @@ from trueup.service.tokens import Permission
 from trueup.surfaces.api import docs_page, problems
 from trueup.surfaces.api.background import Background
 from trueup.surfaces.api.description import describe
-from trueup.surfaces.api.doors import Guarded, needs, open_to_all
+from trueup.surfaces.api.doors import Guarded, needs
 from trueup.surfaces.api.front import CONSOLE, DOCS, Front
 from trueup.surfaces.api.options import ApiOptions
 from trueup.surfaces.api.routes import audit, backfill, findings, reconciling, state, trading
@@ -45,7 +45,6 @@ def create_app(app: App, options: ApiOptions | None = None) -> FastAPI:
     api.router.route_class = Guarded
     api.add_api_route(DOCS, _docs, include_in_schema=False, **needs(Permission.READ))
     api.add_api_route("/openapi.json", _openapi, include_in_schema=False, **needs(Permission.READ))
-    api.add_api_route(CONSOLE, _console, include_in_schema=False, **open_to_all())
     api.mount(CONSOLE, create_console(app, options, throttle))
     api.add_middleware(Front, app=app, options=options, throttle=throttle)
     return api
@@ -63,10 +62,6 @@ async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
 
 async def _docs() -> Response:
     return HTMLResponse(docs_page.HTML, headers=docs_page.HEADERS)
-
-
-async def _console() -> Response:
-    return RedirectResponse(f"{CONSOLE}/", 308)
 
 
 async def _openapi(request: Request) -> Response:

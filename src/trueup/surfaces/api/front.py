@@ -82,6 +82,9 @@ class Front:
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._check_host(scope)
+        if scope["path"] == CONSOLE:
+            await RedirectResponse(f"{CONSOLE}/", 308)(scope, receive, send)
+            return
         if not self._is_open(scope):
             scope.setdefault("state", {})["caller"] = await self._caller(scope)
         await self._inner(scope, await self._bounded(scope, receive), send)
