@@ -21,6 +21,7 @@ _LEFT, _RIGHT = 30, WIDTH - 40
 _GAP, _FOOT = 34, 34
 _BASE_PX = 4
 _LONGEST = 46
+_TICK_PX = 105
 
 _SHAPES = {
     "triangle-up": "M0-6.5L6.2 5H-6.2Z",
@@ -96,7 +97,7 @@ def picture_of(found: Explanation) -> Picture | None:
         signs=[sign for lane in lanes for sign in _signs(lane, below)],
         words=[*_amounts(axis, now, then, level), *(word for lane in lanes for word in _labels(lane, below)),
                *_named(axis, as_of)],
-        ticks=[(float(x), text) for x, text in axis.ticks], cuts=[(cut.left + 8, cut.right - 8) for cut in axis.breaks],
+        ticks=_apart(axis), cuts=[(cut.left + 8, cut.right - 8) for cut in axis.breaks],
         as_of=axis.at(as_of), legend=_legend(marks), series=series_of(found), told=_told(found, marks),
     )  # fmt: skip
 
@@ -131,6 +132,15 @@ def _amounts(axis: TimeAxis, now: Sequence[Step], then: Sequence[Step], level: _
         for step in (max(steps, key=lambda s: s.open_qty), steps[-1]) if steps else ():
             told[axis.at(step.at_ms), level(float(step.open_qty))] = short(plain(step.open_qty))
     return [Words(x + 6, y - 7, text) for (x, y), text in told.items()]
+
+
+def _apart(axis: TimeAxis) -> list[tuple[float, str]]:
+    """Return the marks of the axis whose labels have room, the newest of them first of all."""
+    kept: list[tuple[float, str]] = []
+    for x, text in reversed(axis.ticks):
+        if not kept or kept[-1][0] - x >= _TICK_PX:
+            kept.append((float(x), text))
+    return kept[::-1]
 
 
 def _signs(lane: Lane, below: float) -> list[Sign]:
