@@ -114,10 +114,8 @@ BEFORE_RECONCILE_FLAGS = """
 
 """
 
-BEFORE_INCIDENT_FLAGS = """
-## Who must agree, under `[incidents]`
-
-The key in `trueup.toml` is `four_eyes`.
+BEFORE_SAFETY_FLAGS = """
+## The gate, the dead-man and incidents: `[safety]`
 
 """
 
@@ -135,9 +133,6 @@ recon_exit_backfill_profile_allowlist = ["trend", "swing"]
 [reconcile]
 recon_interval_seconds = 10
 enable_recon_watchdog_auto_resume = false
-
-[incidents]
-four_eyes = false
 ```
 
 ## From the environment only
@@ -320,7 +315,7 @@ def flags() -> str:
     return "".join(
         (
             GENERATED.format(source="trueup.settings.FLAGS"), BEFORE_FLAGS, BEFORE_BACKFILL_FLAGS, _flags("backfill"),
-            BEFORE_RECONCILE_FLAGS, _flags("reconcile"), BEFORE_INCIDENT_FLAGS, _flags("incidents"), FLAGS_EXAMPLE,
+            BEFORE_RECONCILE_FLAGS, _flags("reconcile"), BEFORE_SAFETY_FLAGS, _flags("safety"), FLAGS_EXAMPLE,
         )
     )  # fmt: skip
 

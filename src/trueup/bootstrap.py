@@ -18,6 +18,7 @@ from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
+from trueup.ledger.incidents import SqlIncidents
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
@@ -29,11 +30,12 @@ from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tokens import SqlTokens
 from trueup.ports import Check, Notifier, Profile, Venue, VenueMeter
 from trueup.service import events
-from trueup.service.app import Account, App, BackfillConfig, IncidentConfig, LivePlace, ReconcileConfig, TrialPlace
+from trueup.service.app import Account, App, BackfillConfig, LivePlace, ReconcileConfig, SafetyConfig, TrialPlace
 from trueup.settings import (
     AccountSettings,
     ProfileSettings,
     Settings,
+    acting_token,
     alert_urls,
     describe,
     known_secrets,
@@ -76,7 +78,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     return App(
         backfill=_backfill(settings),
         reconcile=_reconcile(settings),
-        incidents=IncidentConfig(settings.incidents.four_eyes),
+        safety=SafetyConfig(settings.safety.deadman, settings.safety.policy),
         accounts=accounts,
         ledger=SqlLedger(store),
         journal=SqlJournal(store, clock),
@@ -91,6 +93,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         sign_offs=SqlSignOffs(store),
         figures=SqlFigures(store, clock),
         outbox=SqlOutbox(store),
+        incidents=SqlIncidents(store),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),
@@ -100,6 +103,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         own_files=(*store.files, *([settings.source] if settings.source is not None else [])),
         close=store.close,
         start_logs=lambda level: _start_logs(level, settings, environ),
+        acting_token=lambda: acting_token(environ),
         notifier=cache(lambda: _notifier(environ)),
         meter=meter,
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],

@@ -224,6 +224,7 @@ def test_the_words_of_the_table() -> None:
         "`explained` policy, would overshoot",
         "evidence names this trade and another one",
         "an exit of the trade that names no order is like an execution that would prove this one",
+        "a whole trade within the dust threshold, and the venue holds more than half of it",
         "`explained` policy, remainder within the dust threshold, would overshoot",
         "remainder within the dust threshold, symbol flat",
         "a remainder, symbol not flat, no evidence used",

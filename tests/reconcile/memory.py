@@ -9,8 +9,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from trueup.core.audit import DONE, AuditDecision, AuditDraft, settled
+from trueup.core.audit import DONE, WROTE, AuditDecision, AuditDraft, settled
 from trueup.core.decimals import cut_quantity, exactly, round_price
+from trueup.core.incidents.incident import Move
 from trueup.core.modes import Mode
 from trueup.core.orders import LedgerOrder, StatusClass, read_order, status_class
 from trueup.core.reconcile.audited import announced, healed
@@ -27,6 +28,7 @@ from trueup.core.times import iso, read_time
 from trueup.ports import (
     HealBatch,
     HealResult,
+    Kept,
     Lease,
     ModeChange,
     Profile,
@@ -278,6 +280,9 @@ class MemoryJournal:
 
     healed_and_reverted = reverted
 
+    def wrote_since(self, profile_ids: Sequence[str], since_ms: int) -> bool:
+        return any(draft.decision in WROTE and draft.profile_id in profile_ids for draft in self.drafts)
+
     def settled(self, profile_ids: Sequence[str]) -> list[tuple[str, str, str, int]]:
         newest: dict[tuple[str, str, str], int] = {}
         for draft in self.drafts:
@@ -371,8 +376,27 @@ class MemoryOutbox:
     def __init__(self) -> None:
         self._stories: dict[str, list[Any]] = {}
 
+    def page(self, limit: int, *, pending: bool = False) -> list[Any]:
+        return []
+
     def change(self, key: str, decide: Callable[[Sequence[Any]], Any], now_ms: int) -> Any:
         return decide(())
+
+
+class MemoryIncidents:
+    """The part of the Incidents port that a reconciliation calls; modes and canaries are not kept."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Kept] = {}
+
+    def open_in(self, account: str) -> Kept | None:
+        found = (kept for kept in self.kept.values() if kept.incident.account == account and kept.incident.is_open)
+        return next(found, None)
+
+    def commit(self, move: Move, version: int | None, at_ms: int, lease: Lease | None = None) -> Kept:
+        kept = Kept(move.incident, (version or 0) + 1)
+        self.kept[move.incident.incident_id] = kept
+        return kept
 
 
 class MemoryLeases:
@@ -383,4 +407,13 @@ class MemoryLeases:
         yield Lease(scope, "me", 1, 2**62)
 
 
-__all__ = ["Change", "MemoryBooks", "MemoryBreaks", "MemoryJournal", "MemoryLeases", "MemoryModes", "MemoryRuns"]
+__all__ = [
+    "Change",
+    "MemoryBooks",
+    "MemoryBreaks",
+    "MemoryIncidents",
+    "MemoryJournal",
+    "MemoryLeases",
+    "MemoryModes",
+    "MemoryRuns",
+]

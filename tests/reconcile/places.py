@@ -19,6 +19,7 @@ from tests.reconcile.memory import (
     MemoryBeats,
     MemoryBooks,
     MemoryBreaks,
+    MemoryIncidents,
     MemoryJournal,
     MemoryLeases,
     MemoryModes,
@@ -35,6 +36,7 @@ from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
+from trueup.ledger.incidents import SqlIncidents
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
@@ -154,7 +156,7 @@ class SqlBooks:
             journal=SqlJournal(store, clock), modes=SqlModes(store), runs=SqlRuns(store, clock),
             breaks=SqlBreaks(store), leases=self.leases, setup=SqlSetup(store), tokens=SqlTokens(store),
             requests=SqlRequests(store, clock), sign_offs=SqlSignOffs(store), figures=SqlFigures(store, clock),
-            heartbeats=SqlHeartbeats(store), outbox=SqlOutbox(store), clock=clock,
+            heartbeats=SqlHeartbeats(store), outbox=SqlOutbox(store), incidents=SqlIncidents(store), clock=clock,
             actor="tester", close=store.close,
         )  # fmt: skip
 
@@ -228,7 +230,7 @@ class QuickBooks:
             "ledger": self.ledger, "journal": self.journal, "breaks": self.found, "modes": MemoryModes(),
             "runs": MemoryRuns(time), "leases": MemoryLeases(), "setup": None, "tokens": None, "requests": None,
             "sign_offs": None,
-            "figures": None, "heartbeats": MemoryBeats(), "outbox": MemoryOutbox(),
+            "figures": None, "heartbeats": MemoryBeats(), "outbox": MemoryOutbox(), "incidents": MemoryIncidents(),
         }  # fmt: skip
         self.app = App(
             backfill=rules.config, reconcile=ReconcileConfig(rules.loop), accounts=accounts_of(venues),

@@ -116,13 +116,15 @@ class Stage:
         legs = (Leg("BTC/USD", Decimal(held), Decimal(105)),) if held is not None else ()
         told.snapshot = replace(told.snapshot, orders=orders, legs=legs, coverage=coverage, **more)
 
-    def cycles(self, count: int = 1) -> ReconcileReport:
-        """Run so many cycles, a minute apart, each on a new reading of the venue."""
+    def cycles(
+        self, count: int = 1, request: ReconcileRequest | None = None, *, apart: float = 1, lag: float = 0
+    ) -> ReconcileReport:
+        """Run so many cycles, so many minutes apart, each on a new reading of the venue, which is `lag` minutes old."""
         for _ in range(count):
-            self.minute += 1
+            self.minute += apart
             for venue in self.venues.values():
-                venue.snapshot = replace(venue.snapshot, as_of_ms=self._now())
-            self.report = run_reconcile(self.app, ReconcileRequest())
+                venue.snapshot = replace(venue.snapshot, as_of_ms=self._now() - round(lag * MINUTE))
+            self.report = run_reconcile(self.app, request or ReconcileRequest())
             for run in self.report.runs:
                 assert run.error is None, run.error
         assert self.report is not None

@@ -1,11 +1,15 @@
 """What happened to others: each test is one incident, told by a ledger, a venue, and what the loop makes of them."""
 
+from decimal import Decimal
+
 import pytest
 from tests.reconcile.places import Rules
 from tests.reconcile.stage import FAILED, MINUTE, START, Stage, a_fill, a_row, an_order, tag
 
 from trueup.core.reconcile.policy import ReconcilePolicy
+from trueup.core.repair.policy import Flatness
 from trueup.core.snapshot import Coverage, Feed, FeedState
+from trueup.service.cycle import ReconcileRequest
 from trueup.sim.exchange import Exchange, Market
 from trueup.sim.venue import SimVenue
 
@@ -50,6 +54,56 @@ def test_a_ghost_is_closed_after_so_many_looks(stage: Stage) -> None:
     audit = stage.books.audit()
     assert stage.cycles(2).status == "OK"
     assert stage.books.audit() == audit
+
+
+@pytest.mark.parametrize(("lag", "apart"), [(2, 0.5), (0, 0.1)])
+def test_positions_that_are_older_than_the_entry(stage: Stage, lag: float, apart: float) -> None:
+    """The venue's reading is two minutes old, or the venue itself is slow: three looks say flat of a new position."""
+    stage.ledger(a_row("r1", "buy", "filled", minute=10, exchange_order_id="x1"))
+    stage.venue()
+    stage.cycles(3, apart=apart, lag=lag)
+    assert stage.rows == {"r1": "filled 1"}
+    stage.venue(BOUGHT, held="1")
+    assert stage.cycles(1).status == "OK"
+    assert stage.rows == {"r1": "filled 1"}
+
+
+def test_a_new_position_pauses_nobody() -> None:
+    """It is worth more than the profile may be off by, and the venue's reading is older than it."""
+    stage = Stage(Rules(capital="100"))
+    stage.ledger(a_row("r1", "buy", "filled", minute=10, exchange_order_id="x1"))
+    stage.venue()
+    stage.cycles(3, apart=0.1, lag=0.5)
+    assert stage.app.modes.current() == {}
+    assert stage.breaks == {}
+
+
+def test_a_ghost_that_grew_is_confirmed_anew(stage: Stage) -> None:
+    """What two looks said of one quantity is no proof of another one."""
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
+    stage.venue(BOUGHT)
+    stage.cycles(2)
+    stage.ledger(a_row("r3", "buy", "filled", minute=12, exchange_order_id="x3"))
+    stage.venue(BOUGHT, an_order("x3", "buy", "filled", "1", minute=12, client_order_id=ENTRY))
+    stage.cycles(1)
+    assert stage.rows == {"r1": "filled 1", "r3": "filled 1"}
+    stage.cycles(2)
+    assert stage.rows == {"r1": "filled 1", "r3": "filled 1"}
+    stage.cycles(1)
+    assert stage.rows == {"r1": "filled 1", "r3": "filled 1", "PRTY": "filled 2"}
+
+
+@pytest.mark.parametrize("asked", [{"profiles": ("p1",)}, {"trade_ids": ("TRD-1",)}])
+@pytest.mark.parametrize("whose", ["p1", "p2"])
+def test_run_about_a_part_of_an_account(stage: Stage, asked: dict[str, tuple[str, ...]], whose: str) -> None:
+    """The account nets a long with a short that the ledger lacks, and the run is not about the short."""
+    short = an_order("x2", "sell", "filled", "1", minute=2, client_order_id=tag("TRD-2", "ENTRY", whose))
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
+    stage.venue(BOUGHT, short)
+    stage.cycles(5, ReconcileRequest(**asked))
+    assert "PRTY" not in stage.rows
+    assert stage.cycles(2).status == "OK"
+    assert stage.rows == {"r1": "filled 1", "IMPRT": "filled 1"}
 
 
 def test_partial_fill_and_position_double_counted(stage: Stage) -> None:
@@ -121,12 +175,132 @@ def test_replayed_fill_with_other_numbers(stage: Stage) -> None:
     assert stage.breaks["duplicate"] == "quarantined"
 
 
+def test_a_fill_that_is_newer_than_the_venue_s_reading(stage: Stage) -> None:
+    """A row for each fill, of one size: the second is no double of the first because the venue's reading lacks it."""
+    stage.ledger(a_row("r1", "buy", "filled", "0.5", minute=1, exchange_order_id="x1"))
+    stage.ledger(a_row("r2", "buy", "filled", "0.5", minute=11, exchange_order_id="x1"))
+    stage.venue(an_order("x1", "buy", "partially_filled", "0.5", minute=1, client_order_id=ENTRY), held="0.5")
+    stage.cycles(1, lag=0.1)
+    assert stage.rows == {"r1": "filled 0.5", "r2": "filled 0.5"}
+    stage.venue(an_order("x1", "buy", "filled", "1", minute=11, client_order_id=ENTRY), held="1")
+    assert stage.cycles().status == "OK"
+    assert stage.rows == {"r1": "filled 0.5", "r2": "filled 0.5"}
+
+
+def test_doubles_of_an_order_that_may_still_fill(stage: Stage) -> None:
+    """The rows have the order's time, not the fills': a double is one only if the venue says so look after look."""
+    stage.ledger(a_row("r1", "buy", "filled", "0.5", exchange_order_id="x1"))
+    for count in range(1, 6):
+        stage.ledger(a_row(f"f{count}", "buy", "filled", "0.5", exchange_order_id="x1"))
+        executed = str(count * Decimal("0.5"))
+        stage.venue(an_order("x1", "buy", "partially_filled", executed, client_order_id=ENTRY), held=executed)
+        stage.cycles()
+    assert set(stage.rows.values()) == {"filled 0.5"}
+    assert stage.breaks["duplicate"] == "waiting"
+    assert stage.cycles(3).status == "OK"
+    assert sorted(stage.rows.values()) == ["canceled 0.5"] + ["filled 0.5"] * 5
+
+
+def test_difference_of_an_order_in_two_trades(stage: Stage) -> None:
+    """Whose the rest is, nobody knows."""
+    stage.ledger(a_row("r1", "buy", "filled", "0.5", exchange_order_id="x1"))
+    stage.ledger(a_row("r2", "buy", "filled", "0.3", exchange_order_id="x1", trade_id="TRD-2", profile_id="p2"))
+    stage.venue(an_order("x1", "buy", "filled", "1"), held="1")
+    stage.cycles(2)
+    assert stage.rows == {"r1": "filled 0.5", "r2": "filled 0.3"}
+    assert stage.breaks["quantity_mismatch"] == "quarantined"
+
+
 def test_broker_view_omitting_an_asset(stage: Stage) -> None:
     """The list of positions lacks a coin whose balance the account has."""
     stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
     stage.venue(BOUGHT, balances={"BTC": START * 0 + 1, "USD": 1000})
     assert stage.cycles(6).status == "INCONCLUSIVE"
     assert stage.rows == {"r1": "filled 1"}
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSD_PERP", "tBTCUSD", "BTC/USDC"])
+def test_symbol_that_the_venue_calls_otherwise(stage: Stage, symbol: str) -> None:
+    """The venue lists the entry, and holds the position, under a name that is not the ledger's."""
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1", symbol=symbol))
+    stage.venue(BOUGHT, held="1")
+    report = stage.cycles(6)
+    assert stage.rows == {"r1": "filled 1"}
+    assert report.status == "INCONCLUSIVE"
+
+
+def test_order_id_that_another_symbol_has_too(stage: Stage) -> None:
+    """Some venues count the orders of each symbol by themselves: such an id says nothing."""
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
+    stage.venue(
+        an_order("x1", "buy", "filled", "3", symbol="ETH/USD"), an_order("x1", "sell", "filled", "1", symbol="A/B")
+    )
+    stage.cycles(4)
+    assert stage.rows == {"r1": "filled 1", "PRTY": "filled 1"}
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"exchange_order_id": "fill-77"}, {"exchange_order_id": ENTRY, "client_order_id": None},
+        {"exchange_order_id": "X1"}, {"exchange_order_id": "BTCUSD-x1"}, {"client_order_id": None},
+        {"client_order_id": "the bot's own"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("parts", [("1",), ("0.4", "0.6")])
+def test_rows_that_name_their_order_otherwise(
+    stage: Stage, named: dict[str, str | None], parts: tuple[str, ...]
+) -> None:
+    """The entry stands in the ledger; other coins of the account leave room for it to be booked once more."""
+    rows = [a_row(f"r{qty}", "buy", "filled", qty, **{"exchange_order_id": None, **named}) for qty in parts]
+    stage.ledger(*rows)
+    stage.venue(BOUGHT, held="6")
+    stage.cycles(4)
+    assert stage.rows == {f"r{qty}": f"filled {qty}" for qty in parts}
+    assert stage.breaks["missing_in_db"] == "quarantined"
+
+
+@pytest.mark.parametrize(
+    ("late", "word", "executed"),
+    [
+        ("new 1", "new", "0"), ("new 1", "partially_filled", "0.4"), ("new 1", "filled", "1"),
+        ("partially_filled 0.4", "partially_filled", "0.4"), ("partially_filled 0.3", "partially_filled", "0.4"),
+        ("partially_filled 0.4", "filled", "1"),
+    ],
+)  # fmt: skip
+def test_late_row_of_an_order_that_was_imported(stage: Stage, late: str, word: str, executed: str) -> None:
+    """The bot writes its row after all, and then falls silent: it stands, whole, and nothing is booked twice."""
+    status, qty = late.split()
+    order = an_order("x1", "buy", word, executed, client_order_id=ENTRY)
+    stage.venue(order, held=executed)
+    assert stage.cycles().status == "OK"
+    stage.ledger(a_row("r1", "buy", status, qty, exchange_order_id="x1"))
+    assert stage.cycles(2).status == "OK"
+    booked = [text for text in stage.rows.values() if text.startswith(("filled", "partially"))]
+    assert booked == ([f"{word} {executed}"] if executed != "0" else [])
+    stage.venue(BOUGHT, held="1")
+    assert stage.cycles(2).status == "OK"
+    assert sorted(text for text in stage.rows.values() if text.startswith("filled")) == ["filled 1"]
+
+
+def test_late_row_that_knows_more_than_the_venue_s_reading(stage: Stage) -> None:
+    """What the bot's row says already is not taken from it."""
+    stage.venue(an_order("x1", "buy", "partially_filled", "0.4", client_order_id=ENTRY), held="0.4")
+    stage.cycles()
+    stage.ledger(a_row("r1", "buy", "partially_filled", "0.7", exchange_order_id="x1"))
+    stage.cycles()
+    assert stage.rows == {"IMPRT": "canceled 0.4", "r1": "partially_filled 0.7"}
+
+
+@pytest.mark.parametrize("flatness", list(Flatness))
+@pytest.mark.parametrize(("held", "left"), [("0.0005", True), ("0.0004995", True), ("0.0001", False), (None, False)])
+def test_position_as_small_as_dust(flatness: Flatness, held: str | None, left: bool) -> None:
+    """Half a thousandth of a bitcoin is a position for some: what the venue holds of it is not written off."""
+    stage = Stage(Rules(flatness=flatness))
+    stage.ledger(a_row("r1", "buy", "filled", "0.0005", exchange_order_id="x1"))
+    stage.venue(an_order("x1", "buy", "filled", "0.0005", client_order_id=ENTRY), held=held)
+    stage.cycles(3)
+    assert ("BFILL" not in stage.rows) == left
 
 
 def test_manual_close_outside_the_bot(stage: Stage) -> None:

@@ -7,7 +7,7 @@ from tests.ledger.bot import Bot, row, sold
 
 from trueup.core.errors import ConfigurationError, Refused, UnknownName
 from trueup.service import approvals, undo
-from trueup.service.app import App, IncidentConfig
+from trueup.service.app import App
 
 
 @pytest.fixture
@@ -22,6 +22,11 @@ def operator(bot: Bot) -> App:
 def approver(operator: App) -> App:
     """Give the same App in somebody else's name."""
     return replace(operator, actor="api:approver")
+
+
+def single(app: App) -> App:
+    """The App of a single operator, who needs nobody else."""
+    return replace(app, safety=replace(app.safety, policy=replace(app.safety.policy, four_eyes=False)))
 
 
 def proposed(app: App) -> str:
@@ -70,7 +75,7 @@ def test_nobody_approves_their_own_plan(operator: App, approver: App) -> None:
 
 
 def test_where_two_eyes_suffice_no_approval_is_needed(operator: App, bot: Bot) -> None:
-    alone = replace(operator, incidents=IncidentConfig(four_eyes=False))
+    alone = single(operator)
     approvals.apply(alone, proposed(alone))
     assert booked(bot) == ["filled"]
     assert approvals.approve(alone, proposed_again(alone, bot)).state == "approve"
@@ -82,7 +87,7 @@ def proposed_again(app: App, bot: Bot) -> str:
 
 
 def test_where_two_eyes_suffice_what_was_declined_is_not_applied(operator: App, bot: Bot) -> None:
-    alone = replace(operator, incidents=IncidentConfig(four_eyes=False))
+    alone = single(operator)
     name = proposed(alone)
     approvals.decline(alone, name, "no")
     with pytest.raises(Refused, match="declined"):

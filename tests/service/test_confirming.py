@@ -7,7 +7,8 @@ import pytest
 from tests.ledger.bot import Bot, at, row, sold
 
 from trueup.core.times import iso
-from trueup.service.reconcile import ReconcileRequest, run_reconcile
+from trueup.service.open_trades import OpenTrades
+from trueup.service.reconcile import ReconcileRequest, reconcile_account, run_reconcile
 from trueup.service.reconcile_report import RunReport
 from trueup.service.undo import revert
 
@@ -20,11 +21,12 @@ PARTIAL = {"closed_orders": {"state": "partial", "reason": "page limit"}}
 
 
 class Loop:
-    """A bot's loop; each look is made by a program that was started anew."""
+    """A bot's loop; each look is made by a program that was started anew, or by a worker with a `memory`."""
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
         self.minute = 600.0
+        self.memory: OpenTrades | None = None
 
     def look(self, *orders: Mapping[str, object], later: float = 1, **said: Any) -> RunReport:
         """Look at the venue, whose clock has gone on by some minutes; HELD is held unless told otherwise."""
@@ -37,7 +39,13 @@ class Loop:
             **said,
         }
         self.bot.venue(**sections)
-        [run] = run_reconcile(self.bot.app(), ReconcileRequest()).runs
+        app = self.bot.app()
+        if self.memory is None:
+            [run] = run_reconcile(app, ReconcileRequest()).runs
+            return run
+        with app.leases.hold("account:main", 0) as lease:
+            assert lease is not None
+            [run] = reconcile_account(app, "main", ReconcileRequest(), lease, self.memory).runs
         return run
 
     def counts(self, *orders: Mapping[str, object], **said: Any) -> list[tuple[str, str, int]]:
@@ -177,3 +185,109 @@ def test_what_an_operator_took_back_stays_taken_back(loop: Loop) -> None:
     assert (held.kind, held.state.value) == ("status_mismatch", "quarantined")
     assert held.reason == "reverted_by_operator: an operator took this heal back"
     assert loop.status(heal.order_id) == "canceled"
+
+
+def test_a_synthetic_exit_that_an_operator_took_back_is_not_booked_again(loop: Loop) -> None:
+    """Not by itself, and not after the bot traded on; the ghost waits for a person."""
+    loop.bot.db.orders(ENTRY)
+    runs = [loop.look(positions=[]) for _ in range(3)]
+    [exit_row] = loop.booked()
+    revert(loop.bot.app(), runs[-1].run_id, "the coins are in another wallet")
+    audit = loop.bot.db.table("reconciliation_backfill_audit")
+    for _ in range(4):
+        run = loop.look(positions=[])
+        [ghost] = run.breaks
+        assert (run.status, ghost.state.value) == ("MISMATCH", "quarantined")
+        assert ghost.reason == "reverted_by_operator: an operator took its synthetic exit back"
+    sale = {"minute": 604, "client_order_id": "bytelyst-p1-TRD-1-exit"}
+    loop.bot.db.orders(row("TRD-1", "0.2", 604, action="EXIT", side="sell", exchange_order_id="X4"))
+    for _ in range(4):
+        loop.look(sold("X4", "0.2", **sale), positions=[])
+    assert [found["status"] for found in loop.booked()] == ["canceled"]
+    assert loop.booked()[0]["order_id"] == exit_row["order_id"]
+    assert loop.bot.db.table("reconciliation_backfill_audit") == audit
+
+
+def test_a_ghost_is_closed_on_the_whole_ledger_alone(loop: Loop) -> None:
+    """A short that nets the long at the venue was committed late, with the time of its execution: nobody remembers."""
+    loop.memory = OpenTrades("main")
+    loop.bot.db.orders({**ENTRY, "updated_at": iso(at(0))})
+    assert loop.look().status == "OK"
+    passed = {"trade": "TRD-5", "price": "110", "updated_at": iso(at(590))}
+    loop.bot.db.orders(row(minute=589, exchange_order_id="E5", **passed))
+    loop.bot.db.orders(row(minute=590, exchange_order_id="X5", action="EXIT", side="sell", **passed))
+    orders = [sold("E5", side="buy", minute=589), sold("X5", minute=590), sold("E9", minute=500)]
+    assert loop.look(*orders[:2]).status == "OK"
+    loop.bot.db.orders(
+        row("TRD-9", minute=500, side="sell", price="110", exchange_order_id="E9", updated_at=iso(at(500)))
+    )
+    for _ in range(5):
+        loop.look(*orders, positions=[])
+    assert loop.booked() == []
+    assert loop.look(*orders, positions=[]).status == "OK"
+
+
+def test_a_real_exit_takes_the_synthetic_ones_place(loop: Loop) -> None:
+    """The venue was slow to list the bot's exit, and the bot to write it; what an operator put back stays."""
+    loop.bot.db.orders(ENTRY)
+    for _ in range(3):
+        loop.look(positions=[])
+    [exit_row] = loop.booked()
+    out = sold("X3", minute=590, client_order_id="bytelyst-p1-TRD-1-exit")
+    late = row("TRD-1", "1", 590, action="EXIT", side="sell", price="110", exchange_order_id="X3")
+    loop.bot.db.orders(late)
+    assert loop.look(out, positions=[], later=0.1).heals == []
+    run = loop.look(out, positions=[])
+    assert [(heal.rule, heal.order_id) for heal in run.heals] == [("synthetic_exit_superseded", exit_row["order_id"])]
+    assert [found["status"] for found in loop.booked()] == ["canceled"]
+    [closed] = loop.bot.db.table("trade_history")
+    assert str(closed["exit_price"]) == "110"
+    assert loop.look(out, positions=[]).status == "OK"
+    revert(loop.bot.app(), run.run_id, "it was both")
+    for _ in range(3):
+        assert loop.look(out, positions=[]).heals == []
+    assert [found["status"] for found in loop.booked()] == ["filled"]
+
+
+@pytest.mark.parametrize(
+    ("said", "late"),
+    [
+        ({}, {"exchange_order_id": "unheard of"}),
+        ({}, {"qty": "0.4", "quantity": "0.4"}),
+        ({"positions": [{"symbol": "BTC/USD", "qty": "-1", "side": "short"}]}, {}),
+        ({"positions": None}, {}),
+    ],
+)
+def test_a_synthetic_exit_stays_where_the_real_one_is_in_doubt(
+    loop: Loop, said: dict[str, Any], late: dict[str, Any]
+) -> None:
+    loop.bot.db.orders(ENTRY)
+    for _ in range(3):
+        loop.look(positions=[])
+    out = sold("X3", minute=590, client_order_id="bytelyst-p1-TRD-1-exit")
+    left = row("TRD-1", "1", 590, action="EXIT", side="sell", price="110", exchange_order_id="X3")
+    loop.bot.db.orders({**left, **late})
+    for _ in range(3):
+        loop.look(out, **{"positions": [], **said})
+    assert [found["status"] for found in loop.booked()] == ["filled"]
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_an_average_price_without_end_is_rounded(loop: Loop, written: bool) -> None:
+    """0.1 at 100 and 0.2 at 101: the audit takes no number of a hundred places."""
+    if written:
+        loop.bot.db.orders(row("TRD-1", "0.3", status="new", exchange_order_id="E1", order_id="R"))
+    fills = [
+        {"id": f"f{price}", "order_id": "E1", "symbol": "BTC/USD", "side": "buy", "qty": qty, "price": price,
+         "filled_at": iso(at(0))}
+        for qty, price in (("0.1", "100"), ("0.2", "101"))
+    ]  # fmt: skip
+    held = [{"symbol": "BTC/USD", "qty": "0.3", "side": "long"}]
+    bought = {**BOUGHT, "filled_qty": "0.3"}
+    run = loop.look(closed_orders=[bought], fills=fills, positions=held)
+    assert [heal.rule for heal in run.heals] == ["filled_at_venue" if written else "import"]
+    [found] = loop.bot.db.table("orders")
+    assert str(found["price"]) == "100.666666666666666667"
+    assert {str(said["filled_price"]) for said in loop.bot.db.table("reconciliation_backfill_audit")} == {
+        "100.666666666666666667"
+    }

@@ -201,7 +201,7 @@ UNKNOWN = [
         "Secrets come from the environment only: use key_env, with the name of the variable",
     ),
     (ACCOUNT + "[[profiles]]\nid = 'p'\nacount = 'x'", "[[profiles]] number 1, acount", "Did you mean account?"),
-    ('"a\\nb" = 1', "top level, 'a\\nb'", "Known: accounts, backfill, incidents, ledger, profiles, reconcile."),
+    ('"a\\nb" = 1', "top level, 'a\\nb'", "Known: accounts, backfill, ledger, profiles, reconcile, safety."),
 ]
 WRONG = [
     ("ledger = 1", "top level, ledger: 1 is not a table."),

@@ -19,7 +19,6 @@ from trueup.settings.flags import ROWS
 
 HOUR, MINUTE = 3_600_000, 60_000
 TABLES = {flag.name: flag.table for flag in FLAGS}
-KEYS = {flag.name: flag.key for flag in FLAGS}
 SWITCHES = (
     "ENABLE_RECON_POSITION_PARITY_HEARTBEAT",
     "ENABLE_RECON_WATCHDOG_AUTO_RESUME",
@@ -154,7 +153,7 @@ BAD_IN_FILE: list[tuple[str, object]] = [
 
 
 def in_file(name: str, value: object) -> str:
-    return document({TABLES[name]: {KEYS[name]: value}})
+    return document({TABLES[name]: {name.lower(): value}})
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +163,6 @@ def an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_default_is_the_documented_one() -> None:
     assert {flag.name: flag.default for flag in FLAGS} == {
-        "TRUEUP_FOUR_EYES": "true",
         "ENABLE_RECON_EXIT_BACKFILL": "false",
         "RECON_EXIT_BACKFILL_DRY_RUN": "true",
         "RECON_EXIT_BACKFILL_REQUIRE_PAUSE": "true",
@@ -196,6 +194,15 @@ def test_every_default_is_the_documented_one() -> None:
         "RECON_WATCHDOG_AUTO_RESUME_CLEAN_CYCLES": "2",
         "RECON_WATCHDOG_AUTO_RESUME_COOLDOWN_MS": "1800000",
         "EXCHANGE_STATE_MISMATCH_THROTTLE_MS": "300000",
+        "DEADMAN_TIMEOUT_SECONDS": "90",
+        "DEADMAN_ACTION": "SAFE_MODE",
+        "DEADMAN_RECOVERY_BEATS": "3",
+        "TRUEUP_GATE_LEASE_MS": "5000",
+        "TRUEUP_INCIDENT_CONTAINMENT": "true",
+        "TRUEUP_FOUR_EYES": "true",
+        "TRUEUP_INCIDENT_OBSERVATION_SECONDS": "300",
+        "TRUEUP_INCIDENT_CONFIRM_RUNS": "3",
+        "TRUEUP_CANARY_RUNS": "3",
     }
 
 
@@ -266,7 +273,7 @@ def test_a_bad_value_in_the_environment_is_refused_by_name(name: str, text: str)
 def test_a_bad_value_in_the_file_is_refused_by_name(name: str, value: object, tmp_path: Path) -> None:
     message = error_of(tmp_path, in_file(name, value))
     (flag,) = [flag for flag in FLAGS if flag.name == name]
-    assert message.startswith(f"{tmp_path / 'trueup.toml'}, [{TABLES[name]}] {KEYS[name]}: ")
+    assert message.startswith(f"{tmp_path / 'trueup.toml'}, [{TABLES[name]}] {name.lower()}: ")
     assert message.endswith(f"\nAllowed: {flag.allowed}.")
 
 

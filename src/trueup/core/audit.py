@@ -48,6 +48,9 @@ PENDING = frozenset({AuditDecision.PENDING_APPLY, AuditDecision.PENDING_HEAL})
 DONE = frozenset({AuditDecision.APPLIED, AuditDecision.HEALED})
 """What was written to the ledger, and can be taken back."""
 
+WROTE = DONE | {AuditDecision.REVERTED, AuditDecision.REAPPLIED}
+"""What changed the ledger."""
+
 ENDED = DONE | {AuditDecision.SKIP_EXISTING, AuditDecision.INTERRUPTED, AuditDecision.NO_GO}
 """How what was announced can end."""
 

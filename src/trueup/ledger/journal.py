@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
-from trueup.core.audit import DONE, ENDED, PENDING, AuditDecision, AuditDraft, AuditRow
+from trueup.core.audit import DONE, ENDED, PENDING, WROTE, AuditDecision, AuditDraft, AuditRow
 from trueup.core.decimals import read_decimal
 from trueup.core.reconcile.audited import rule_of
 from trueup.core.repair.booked import Applied
@@ -130,6 +130,17 @@ class SqlJournal:
             drafts = [closing(row) for row in _pending(connection, mine)]
             chain.append(connection, drafts, iso(self._clock.now_ms()))
             return list(chain.read(connection, mine))
+
+    def wrote_since(self, profile_ids: Sequence[str], since_ms: int) -> bool:
+        """Say whether trueup changed a ledger row of profiles since a time: booked, healed, reverted or reapplied."""
+        table = schema.audit
+        query = select(table.c.seq).where(
+            table.c.profile_id.in_(profile_ids),
+            table.c.decision.in_(sorted(WROTE)),
+            table.c.created_at >= iso(since_ms),
+        )
+        with self._state.reading() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def batches(self, profile_ids: Sequence[str] | None = None) -> list[BatchSummary]:
         """Return all batches, newest first."""

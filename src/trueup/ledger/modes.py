@@ -3,13 +3,14 @@
 Invariant 10 (Tighten freely, loosen only through gates).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, text
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, text
 
 from trueup.core.errors import Refused
-from trueup.core.modes import Mode
+from trueup.core.modes import GLOBAL, Mode
 from trueup.ledger import schema
 from trueup.ledger.guards import current_modes, fenced
 from trueup.ledger.tables import Store, has_table
@@ -27,25 +28,27 @@ class SqlModes:
         with self._state.reading() as connection:
             return current_modes(connection) if has_table(connection, schema.safety_modes) else {}
 
-    def set(self, change: ModeChange, after: ModeChange | None = None, lease: Lease | None = None) -> ModeChange:
+    def set(
+        self,
+        change: ModeChange,
+        after: ModeChange | None = None,
+        lease: Lease | None = None,
+        within: Sequence[str] = (),
+    ) -> ModeChange:
         """Put a mode in force and return the change as it is recorded, with the mode before it."""
         with self._state.writing() if lease is None else fenced(self._state, lease) as connection:
-            previous = _standing(connection, change.scope)
+            previous = standing(connection, change.scope)
             if after is not None and _newest(connection, 1, change.scope) != [after]:
                 raise Refused(
                     f"{change.scope} stays as it is: its mode was changed meanwhile.", "See `trueup mode show`."
                 )
-            incidents = schema.incidents
-            open_here = select(incidents.c.incident_id).where(
-                incidents.c.closed_at.is_(None), incidents.c.scope == change.scope
-            )
-            incident = connection.execute(open_here.limit(1)).scalar() if change.mode < previous else None
+            incident = open_incident(connection, change.scope, within) if change.mode < previous else None
             if incident is not None:
                 raise Refused(
                     f"{change.scope} stays in {previous.name}: incident {incident} is open in it.",
-                    "Close the incident through its own steps.",
+                    f"See `trueup incident next {incident}`: it is closed through its own steps.",
                 )
-            return _record(connection, change, previous)
+            return record(connection, change, previous)
 
     def tighten(self, change: ModeChange) -> ModeChange | None:
         """Put a mode in force unless one as strict is already; return the recorded change, None where nothing changed.
@@ -53,8 +56,8 @@ class SqlModes:
         Whatever others do at the same moment, nothing is loosened by this.
         """
         with self._state.writing() as connection:
-            previous = _standing(connection, change.scope)
-            return _record(connection, change, previous) if change.mode > previous else None
+            previous = standing(connection, change.scope)
+            return record(connection, change, previous) if change.mode > previous else None
 
     def since(self, scope: str) -> ModeChange | None:
         """Return the change that put a scope's mode in force; None where it never had one."""
@@ -77,6 +80,21 @@ class SqlModes:
             return _newest(connection, limit)
 
 
+def open_incident(connection: Connection, scope: str, within: Sequence[str]) -> str | None:
+    """Return an incident that is open in a scope: at it, inside of it, or in one of the scopes that it is within."""
+    table = schema.incidents
+    kind, _, rest = scope.partition(":")
+    here: ColumnElement[bool] = table.c.scope.in_([scope, *within])
+    if kind == GLOBAL:
+        here = table.c.scope.is_not(None)
+    elif kind == "account":
+        here |= table.c.account == rest
+    elif kind == "profile":
+        here |= table.c.scope.startswith(f"symbol:{rest}:", autoescape=True)
+    found = connection.scalar(select(table.c.incident_id).where(table.c.closed_at.is_(None), here).limit(1))
+    return str(found) if found is not None else None
+
+
 def _newest(connection: Connection, limit: int, scope: str | None = None) -> list[ModeChange]:
     table = schema.safety_modes
     if not has_table(connection, table):
@@ -85,14 +103,21 @@ def _newest(connection: Connection, limit: int, scope: str | None = None) -> lis
     return [_change(row) for row in connection.execute(query if scope is None else query.where(table.c.scope == scope))]
 
 
-def _standing(connection: Connection, scope: str) -> Mode:
+def standing(connection: Connection, scope: str) -> Mode:
     """Return the mode that a scope has, and keep others from changing it until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("LOCK TABLE safety_modes IN SHARE ROW EXCLUSIVE MODE"))
     return current_modes(connection).get(scope, Mode.NORMAL)
 
 
-def _record(connection: Connection, change: ModeChange, previous: Mode) -> ModeChange:
+def newest_seq(connection: Connection, scope: str) -> int:
+    """Return the number of a scope's newest change, 0 where it never had one."""
+    table = schema.safety_modes
+    return int(connection.scalar(select(func.max(table.c.seq)).where(table.c.scope == scope)) or 0)
+
+
+def record(connection: Connection, change: ModeChange, previous: Mode) -> ModeChange:
+    """Write a change down, and return it with the mode before it."""
     values = {
         "scope": change.scope, "mode": change.mode.name, "previous_mode": previous.name,
         "source": change.source, "actor": change.actor, "reason": change.reason, "created_at": change.at,

@@ -190,6 +190,55 @@ incidents = Table(
     Column("detail", JsonText),
     Column("opened_at", UtcTime, nullable=False),
     Column("closed_at", UtcTime),
+    Column("account", Text, nullable=False, server_default=""),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("open_scope", Text),
+    Index("uq_incidents_open_scope", "open_scope", unique=True),
+    Index("idx_incidents_closed_at", "closed_at"),
+)
+
+incident_steps = Table(
+    "incident_steps",
+    own,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("incident_id", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("evidence", JsonText),
+    Column("created_at", UtcTime, nullable=False),
+    Index("idx_incident_steps_incident_id", "incident_id", "seq"),
+)
+
+canaries = Table(
+    "canaries",
+    own,
+    Column("canary_id", Text, primary_key=True),
+    Column("incident_id", Text, nullable=False),
+    Column("stage", Integer, nullable=False),
+    Column("profile_id", Text, nullable=False),
+    Column("symbols", JsonText),
+    Column("exposure_limit", ExactDecimal, nullable=False),
+    Column("measured", ExactDecimal, nullable=False),
+    Column("measured_at", BigInteger, nullable=False),
+    Column("lifts", JsonText, nullable=False),
+    Column("until_at", BigInteger, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("outcome", Text),
+    Index("idx_canaries_profile_id", "profile_id", "ended_at"),
+    Index("idx_canaries_incident_id", "incident_id"),
+)
+
+canary_grants = Table(
+    "canary_grants",
+    own,
+    Column("canary_id", Text, primary_key=True),
+    Column("order_ref", Text, primary_key=True),
+    Column("symbol", Text, nullable=False),
+    Column("notional", ExactDecimal, nullable=False),
+    Column("granted_at", BigInteger, nullable=False),
 )
 
 leases = Table(
@@ -298,6 +347,8 @@ heartbeats = Table(
     Column("beat_at", BigInteger, nullable=False),
     Column("healthy", Boolean, nullable=False),
     Column("streak", Integer, nullable=False, server_default="0"),
+    Column("healthy_at", BigInteger),
+    Column("recovering", Boolean, nullable=False, server_default="0"),
 )
 
 watermarks = Table(

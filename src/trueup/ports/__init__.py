@@ -15,6 +15,7 @@ from trueup.ports.books import (
 from trueup.ports.control import Clock, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
 from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.heals import HealBatch, HealResult
+from trueup.ports.incidents import Incidents, Kept, Line
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
@@ -47,12 +48,15 @@ __all__ = [
     "HealBatch",
     "HealResult",
     "Heartbeats",
+    "Incidents",
     "InitReport",
     "Journal",
+    "Kept",
     "Lease",
     "LeaseState",
     "Leases",
     "Ledger",
+    "Line",
     "Message",
     "ModeChange",
     "Modes",

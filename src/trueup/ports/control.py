@@ -122,11 +122,18 @@ class Modes(Protocol):
         """Return the mode of every scope that has one."""
         ...
 
-    def set(self, change: ModeChange, after: ModeChange | None = None, lease: Lease | None = None) -> ModeChange:
-        """Put a mode in force and return the recorded change.
+    def set(
+        self,
+        change: ModeChange,
+        after: ModeChange | None = None,
+        lease: Lease | None = None,
+        within: Sequence[str] = (),
+    ) -> ModeChange:
+        """Put a mode in force and return the recorded change; `within` are the wider scopes that hold its scope.
 
-        Refused where an open incident forbids to loosen it, where `after` is not the scope's newest change any more
-        (somebody else decided meanwhile), and where the `lease` that the decision was made under was lost.
+        Refused where it would loosen a scope in which an incident is open, where `after` is not the scope's newest
+        change any more (somebody else decided meanwhile), and where the `lease` that the decision was made under was
+        lost.
         """
         ...
 

@@ -92,6 +92,10 @@ class Journal(Protocol):
         """
         ...
 
+    def wrote_since(self, profile_ids: Sequence[str], since_ms: int) -> bool:
+        """Say whether trueup changed a ledger row of profiles since a time: booked, healed, reverted or reapplied."""
+        ...
+
     def batches(self, profile_ids: Sequence[str] | None = None) -> list[BatchSummary]:
         """Return all batches, newest first."""
         ...

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from trueup.core.errors import ConfigurationError, nearest
+from trueup.core.gate import DeadmanRules
+from trueup.core.incidents.policy import IncidentPolicy
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.symbols import Symbols
@@ -16,6 +18,7 @@ from trueup.ports import (
     Clock,
     Figures,
     Heartbeats,
+    Incidents,
     Journal,
     Leases,
     Ledger,
@@ -57,10 +60,11 @@ class ReconcileConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class IncidentConfig:
-    """Who must agree, as it is set: `four_eyes` wants what one person proposed signed off by another."""
+class SafetyConfig:
+    """The rules of the dead-man, the gate and incidents, as they are set."""
 
-    four_eyes: bool = True
+    deadman: DeadmanRules = field(default_factory=DeadmanRules)
+    policy: IncidentPolicy = field(default_factory=IncidentPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,11 @@ class App:
     sign_offs: SignOffs
     figures: Figures
     outbox: Outbox
+    incidents: Incidents
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
-    incidents: IncidentConfig = field(default_factory=IncidentConfig)
+    safety: SafetyConfig = field(default_factory=SafetyConfig)
     configured: tuple[Profile, ...] = ()
     settings: tuple[tuple[str, str, str], ...] = ()
     folder: Path = Path()
@@ -150,6 +155,7 @@ class App:
     checks: Callable[[], list[Check]] = list
     close: Callable[[], None] = lambda: None
     start_logs: Callable[[str | None], None] = lambda _: None
+    acting_token: Callable[[], str | None] = lambda: None
     notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
 

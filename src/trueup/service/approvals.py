@@ -89,7 +89,7 @@ def approve(app: App, plan_hash: str, note: str = "") -> Plan:
 
     def check(steps: Sequence[SignOff]) -> None:
         _require_proposed(steps, plan_hash)
-        if app.incidents.four_eyes and app.actor in _proposers(steps):
+        if app.safety.policy.four_eyes and app.actor in _proposers(steps):
             raise Refused("You proposed this plan, so that somebody else has to approve it.", "Ask another approver.")
 
     app.sign_offs.add(_step(app, plan_hash, APPROVED, note.strip()), check)
@@ -109,7 +109,7 @@ def apply(app: App, plan_hash: str, wait: float = 0.0) -> BackfillReport:
     plan = plan_of(app, plan_hash)
     if plan.state == APPLIED:
         raise Refused("This plan was applied already.", "Make a new dry run.")
-    if app.incidents.four_eyes and plan.state != APPROVED:
+    if app.safety.policy.four_eyes and plan.state != APPROVED:
         raise Refused(f"This plan is not approved: it is {word(plan.state)}.", "An approver has to approve it first.")
     if plan.state == DECLINED:
         raise Refused("This plan was declined.", "Make a new dry run, or ask who declined it.")

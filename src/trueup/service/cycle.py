@@ -32,9 +32,10 @@ class ReconcileRequest:
 class Cycle:
     """A cycle under its lease.
 
-    `runs` are the profiles' runs by profile id; `records` the account's open breaks by id, and those seen again;
-    `touched` the trades (profile, trade id) that were healed; `unclear` names what the look could not tell; `cleared`
-    are the ids of breaks that the look saw to be none, whatever else it could not tell.
+    `runs` are the profiles' runs by profile id; `findings` what was found about orders in the scope of what was asked,
+    and `beyond` about the account's others, of which this cycle heals none; `records` the account's open breaks by id,
+    and those seen again; `touched` the trades (profile, trade id) that were healed; `unclear` names what the look could
+    not tell; `cleared` are the ids of breaks that the look saw to be none, whatever else it could not tell.
     """
 
     app: App
@@ -45,6 +46,7 @@ class Cycle:
     gathered: Gathered
     rows: tuple[LedgerOrder, ...] = ()
     findings: list[Finding] = field(default_factory=list)
+    beyond: tuple[Finding, ...] = ()
     records: dict[str, BreakRecord] = field(default_factory=dict)
     sightings: list[Sighting] = field(default_factory=list)
     touched: set[tuple[str, str]] = field(default_factory=set)

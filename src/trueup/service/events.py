@@ -57,6 +57,10 @@ EVENTS = (
         "break_quarantined", "warning", ("break_id", "kind", "reason"),
         "Evidence cannot decide: the break is withheld from repair until a person decides.",
     ),
+    Event(
+        "incident_moved", "warning", ("incident_id", "scope", "step", "what", "actor"),
+        "Something happened in an incident: a run or a person moved it, or wrote to it.",
+    ),
     Event("break_resolved", "info", ("break_id", "kind", "resolution"), "A break is gone, by itself or by a person."),
     Event(
         "break_acknowledged", "info", ("break_id", "kind", "owner", "reason"), "A person took a break upon themselves."

@@ -127,10 +127,10 @@ def gather(
     return Gathered(account, here, facts, error, memory, rows, profiles_elsewhere(app, everybody, account))
 
 
-def gather_again(app: App, gathered: Gathered, snapshot: Snapshot | None = None) -> Gathered:
-    """Read the ledger anew, on the same reading of the venue or on one that knows more."""
+def gather_again(app: App, gathered: Gathered, snapshot: Snapshot | None = None, *, full: bool = False) -> Gathered:
+    """Read the ledger anew, on the same reading of the venue or on one that knows more; all of it where `full`."""
     account, here = gathered.account, gathered.profiles
-    rows = _open_rows(app, account, here, gathered.memory)
+    rows = _open_rows(app, account, here, gathered.memory, full=full)
     slices = slices_of(rows, account.symbols)
     everybody = app.ledger.profiles()
     facts = _facts(app, account, everybody, here, slices, snapshot or gathered.snapshot, memory=gathered.memory)

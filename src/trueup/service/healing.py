@@ -8,7 +8,8 @@ from collections import defaultdict
 from dataclasses import replace
 
 from trueup.core.audit import closing as interrupted
-from trueup.core.breaks import BreakKind
+from trueup.core.breaks import Break, BreakKind
+from trueup.core.decimals import plain
 from trueup.core.errors import Refused, TrueupError
 from trueup.core.orders import LedgerOrder
 from trueup.core.reconcile.audited import announced
@@ -40,7 +41,7 @@ def compare(cycle: Cycle) -> None:
         snapshot = replace(cycle.snapshot, orders=(*cycle.snapshot.orders, *answers.found))
         cycle.gathered = gather_again(cycle.app, cycle.gathered, snapshot)
         cycle.findings = _compared(cycle, snapshot)
-    cycle.findings = [_after_asking(cycle, finding, answers) for finding in cycle.findings]
+    cycle.findings = [_after_counting(cycle, _after_asking(cycle, finding, answers)) for finding in cycle.findings]
     cycle.cleared |= _found_again(cycle)
 
 
@@ -63,7 +64,7 @@ def heal(cycle: Cycle) -> None:
     for finding in fitted.healing:
         for change in finding.changes:
             changes[change.profile_id].append(resting_on(change, cycle.gathered.facts.booked))
-    done = {name: _heal_profile(cycle, name, tuple(found)) for name, found in sorted(changes.items())}
+    done = {name: heal_profile(cycle, name, tuple(found)) for name, found in sorted(changes.items())}
     for finding in cycle.findings:
         healed = id(finding) in healing and done.get(finding.profile_id or "", False)
         _sight(cycle, held.get(id(finding), finding), healed=healed)
@@ -92,7 +93,11 @@ def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
             rules=cycle.app.reconcile.policy, users=users, spelt=_spelt(cycle, snapshot),
         )
     )  # fmt: skip
-    return [finding for finding in found if cycle.includes(finding.profile_id, finding.token, finding.trade_id)]
+    sorted_out: dict[bool, list[Finding]] = {True: [], False: []}
+    for finding in found:
+        sorted_out[cycle.includes(finding.profile_id, finding.token, finding.trade_id)].append(finding)
+    cycle.beyond = tuple(sorted_out[False])
+    return sorted_out[True]
 
 
 def _spelt(cycle: Cycle, snapshot: Snapshot) -> frozenset[tuple[str, str]]:
@@ -167,6 +172,30 @@ def _after_asking(cycle: Cycle, finding: Finding, answers: _Answers) -> Finding:
     return replace(finding, do=Do.CANCEL, why=why, changes=(reconcile_cancel(row, None, proof),))
 
 
+def _after_counting(cycle: Cycle, finding: Finding) -> Finding:
+    """Return what is to be done about rows that book an order twice which may still fill: the Nth look cancels.
+
+    What looks like a double may be the next execution, which the venue's reading is too old for.
+    """
+    if finding.do is not Do.CANCEL_DUPLICATE or finding.facts.over or not finding.changes:
+        return finding
+    found = finding.as_break(cycle.account)
+    record = cycle.records.get(found.break_id) if found is not None and not _moved(cycle, found) else None
+    count, wanted = confirmations(record, cycle.snapshot.as_of_ms), cycle.app.reconcile.policy.missing_confirmations
+    if count >= wanted:
+        return finding
+    return replace(finding, do=Do.WAIT, changes=(), why=f"{finding.why} The order may still fill: {count} of {wanted}")
+
+
+def _moved(cycle: Cycle, found: Break) -> bool:
+    """Say whether the looks before this one saw other quantities: they say nothing about these."""
+    record = cycle.records.get(found.break_id)
+    if record is None or record.state.over:
+        return False
+    said = tuple(plain(qty) if qty is not None else None for qty in (found.ledger, found.venue))
+    return (record.ledger_qty, record.venue_qty) != said
+
+
 def _fit_facts(cycle: Cycle) -> FitFacts:
     keys: set[TradeKey] = set()
     for finding in cycle.findings:
@@ -177,7 +206,7 @@ def _fit_facts(cycle: Cycle) -> FitFacts:
     return FitFacts(cycle.snapshot, facts.slices, rows, cycle.app.backfill.policy, reverted, facts.reverted)
 
 
-def _heal_profile(cycle: Cycle, profile_id: str, changes: tuple[Change, ...]) -> bool:
+def heal_profile(cycle: Cycle, profile_id: str, changes: tuple[Change, ...]) -> bool:
     """Make the heals of one profile; False where nothing was written."""
     app, run = cycle.app, cycle.runs[profile_id]
     profile = next(p for p in cycle.members if p.profile_id == profile_id)
@@ -243,6 +272,12 @@ def _sight(cycle: Cycle, finding: Finding, *, healed: bool) -> None:
         return
     state = BreakState.HEALED if healed else _STATES.get(finding.do, BreakState.OPEN)
     counts = finding.do is not Do.UNRESOLVED and finding.rule.name != "import_soon"
-    cycle.saw(Sighting(replace(found, detail=finding.why), state, finding.why, counts=counts))
+    resets = finding.rule.do is Do.CANCEL_DUPLICATE and _moved(cycle, found)
+    cycle.saw(
+        Sighting(
+            replace(found, detail=finding.why), state, finding.why, counts=counts, resets=resets,
+            settled=finding.facts.settled,
+        )
+    )  # fmt: skip
     if finding.do is Do.UNRESOLVED:
         cycle.cannot_tell(finding.profile_id, f"order {found.exchange_order_id}", finding.why)

@@ -13,57 +13,109 @@ from trueup.core.decimals import plain
 from trueup.core.errors import TrueupError
 from trueup.core.holdings import Holdings
 from trueup.core.orders import Action, StatusClass
+from trueup.core.reconcile.changes import PARITY_PREFIX, Change
 from trueup.core.reconcile.equity import marks_of
-from trueup.core.reconcile.parity import Look, ParityFacts, SliceLook, look, may_close, synthetic_exit, tagged_trades
+from trueup.core.reconcile.handlers import cancel_row, proof_of
+from trueup.core.reconcile.parity import (
+    Look,
+    ParityFacts,
+    SliceLook,
+    look,
+    may_close,
+    misnamed_trades,
+    superseded_exits,
+    synthetic_exit,
+    tagged_trades,
+)
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
-from trueup.core.repair.decisions import ELIGIBLE
+from trueup.core.repair.decisions import ELIGIBLE, REVERTED_BY_OPERATOR
 from trueup.core.repair.plan import AccountPlan, Wanted, plan_account
-from trueup.core.repair.rows import ExitRow
+from trueup.core.repair.rows import PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import action_of
 from trueup.core.snapshot import Snapshot
 from trueup.core.tags import TagReader
 from trueup.core.times import iso
 from trueup.ports import Booking, RepairBatch
 from trueup.service.cycle import Cycle
+from trueup.service.gather import gather_again
+from trueup.service.healing import heal_profile
 from trueup.service.reconcile_report import ParityCounts
+
+SUPERSEDED = "synthetic_exit_superseded"
+"""The rule by which a synthetic exit is taken back: a real one closed the trade after all."""
 
 
 def beat(cycle: Cycle) -> None:
     """Look at every open slice and every position; close the ghosts that are confirmed often enough."""
-    app, policy = cycle.app, cycle.app.backfill.policy
-    plan = plan_account(cycle.gathered.facts, Wanted(frozenset(cycle.here)), policy)
-    looks = look(
-        ParityFacts(
-            facts=cycle.gathered.facts, plan=plan, profiles=cycle.profile_ids, tagged=frozenset(_tagged(cycle)),
-            touched=frozenset(cycle.touched), needs_tag=app.reconcile.policy.parity_needs_tag,
-            grace_ms=policy.grace_ms, dust=policy.dust_abs, unsettled=_unsettled(cycle),
-        )
-    )  # fmt: skip
-    looks = [each for each in looks if cycle.includes(each.trade.profile_id, each.trade.token, each.trade.trade_id)]
+    if _withdraw(cycle):
+        cycle.gathered = gather_again(cycle.app, cycle.gathered)
+    plan, looks = _look(cycle)
+    if cycle.gathered.memory is not None and not _is_dry(cycle) and _to_close(cycle, looks):
+        # What is remembered may lack a row that was committed late: only the whole ledger proves a ghost.
+        cycle.gathered = gather_again(cycle.app, cycle.gathered, full=True)
+        plan, looks = _look(cycle)
     for each in looks:
         if each.look is Look.UNKNOWN:
             cycle.cannot_tell(each.trade.profile_id, f"{each.trade.symbol} {each.trade.trade_id}", each.why)
     cycle.cleared |= {_ghost(cycle, each).break_id for each in looks if each.look is Look.CLEAN}
-    closed = _close_confirmed(cycle, [each for each in looks if each.look is Look.GHOST and each.attributed])
+    closed = _close(cycle, _to_close(cycle, looks))
     for each in looks:
-        if each.look in (Look.GHOST, Look.WAITS):
+        if each.look in (Look.GHOST, Look.WAITS) or (each.look is Look.SETTLING and _is_known(cycle, each)):
             _sight(cycle, each, closed=(each.trade.profile_id, each.trade.trade_id) in closed)
     _positions(cycle, plan, looks)
     _count(cycle, looks, closed)
 
 
+def _look(cycle: Cycle) -> tuple[AccountPlan, list[SliceLook]]:
+    """Return what the backfill would do, and the looks at the open slices in the scope of what was asked."""
+    about = _facts(cycle)
+    return about.plan, [e for e in look(about) if cycle.includes(e.trade.profile_id, e.trade.token, e.trade.trade_id)]
+
+
+def _facts(cycle: Cycle) -> ParityFacts:
+    app, policy = cycle.app, cycle.app.backfill.policy
+    return ParityFacts(
+        facts=cycle.gathered.facts, plan=plan_account(cycle.gathered.facts, Wanted(frozenset(cycle.here)), policy),
+        profiles=cycle.profile_ids, tagged=frozenset(_tagged(cycle)), touched=frozenset(cycle.touched),
+        needs_tag=app.reconcile.policy.parity_needs_tag, grace_ms=policy.grace_ms, dust=policy.dust_abs,
+        settle_ms=app.reconcile.policy.settle_ms, misnamed=misnamed_trades(cycle.gathered.rows, cycle.snapshot),
+        unsettled=_unsettled(cycle),
+    )  # fmt: skip
+
+
+def _withdraw(cycle: Cycle) -> bool:
+    """Take back synthetic exits of trades that a real exit closed since; say whether a row changed."""
+    rules = cycle.app.reconcile.policy
+    idle = rules.parity_dry_run or not rules.parity
+    if idle or not any(row.order_id.startswith(PARITY_PREFIX) for row in cycle.gathered.rows):
+        return False
+    of_orders = (seen.found for seen in cycle.sightings if not seen.found.kind.of_positions and not seen.state.over)
+    disputed = {(found.profile_id or "", found.trade_id or "") for found in of_orders}
+    kept = cycle.app.journal.healed_and_reverted(cycle.here)
+    changes: dict[str, list[Change]] = defaultdict(list)
+    for row in superseded_exits(_facts(cycle), cycle.gathered.rows, disputed):
+        token = cycle.snapshot.symbols.token(row.symbol or "")
+        taken_back = (row.profile_id, row.order_id, SUPERSEDED) in kept
+        if not taken_back and cycle.includes(row.profile_id, token, row.trade_id):
+            changes[row.profile_id].append(cancel_row(row, proof_of(SUPERSEDED, None, cycle.snapshot.as_of_ms)))
+    done = [heal_profile(cycle, name, tuple(found)) for name, found in sorted(changes.items())]
+    return any(done)
+
+
 def _unsettled(cycle: Cycle) -> dict[str, str]:
     """Return by token an order of the venue's about whose quantity the ledger still says something else.
 
-    What is open of a symbol is not known as long as one of its orders is in dispute; orders of nobody are not.
+    What is open of a symbol is not known as long as one of its orders is in dispute, whoever of the account it is of;
+    orders of nobody are not.
     """
     apart = (BreakKind.ORPHAN_ORDER, BreakKind.PRICE_MISMATCH)
+    left = [seen.found for seen in cycle.sightings if not seen.state.over]
+    left += [found for each in cycle.beyond if (found := each.as_break(cycle.account)) is not None]
     return {
-        cycle.snapshot.symbols.token(seen.found.symbol): f"{seen.found.kind} of {seen.found.exchange_order_id}"
-        for seen in cycle.sightings
-        if not seen.found.kind.of_positions and seen.found.kind not in apart
-        and not seen.state.over and seen.found.venue is not None
-    }  # fmt: skip
+        cycle.snapshot.symbols.token(found.symbol): f"{found.kind} of {found.exchange_order_id}"
+        for found in left
+        if not found.kind.of_positions and found.kind not in apart and found.venue is not None
+    }
 
 
 def _tagged(cycle: Cycle) -> set[tuple[str, str]]:
@@ -95,7 +147,22 @@ def _ghost(cycle: Cycle, each: SliceLook) -> Break:
 
 
 def _confirmed(cycle: Cycle, each: SliceLook) -> int:
+    """Return how many looks agree that the venue does not hold just this quantity."""
+    if _moved(cycle, each):
+        return 0
     return confirmations(cycle.records.get(_ghost(cycle, each).break_id), cycle.snapshot.as_of_ms)
+
+
+def _is_known(cycle: Cycle, each: SliceLook) -> bool:
+    """Say whether a look before this one saw the ghost, and it is not over."""
+    record = cycle.records.get(_ghost(cycle, each).break_id)
+    return record is not None and not record.state.over
+
+
+def _moved(cycle: Cycle, each: SliceLook) -> bool:
+    """Say whether the looks before this one were at another quantity of the trade: they prove nothing about it now."""
+    record = cycle.records.get(_ghost(cycle, each).break_id)
+    return record is not None and not record.state.over and record.ledger_qty != plain(each.trade.signed_open)
 
 
 def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
@@ -104,44 +171,72 @@ def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
     state, why = BreakState.WAITING, each.why or f"confirmed {count} of {wanted} times"
     if closed:
         state, why = BreakState.HEALED, f"confirmed {count} times at a flat venue: a synthetic exit was booked"
+    elif each.look is Look.GHOST and _taken_back(cycle, each):
+        state, why = BreakState.QUARANTINED, f"{REVERTED_BY_OPERATOR}: an operator took its synthetic exit back"
     elif each.look is Look.GHOST and count >= wanted and not each.attributed:
         state, why = BreakState.QUARANTINED, "its entry carries no tag of the profile, so that a person decides"
     elif each.look is Look.GHOST and count >= wanted:
         idle = _idle(cycle)
         state = BreakState.CONFIRMED if idle else BreakState.QUARANTINED
         why = f"confirmed {count} times; {idle or 'which trade of the symbol is gone cannot be told'}"
-    cycle.saw(Sighting(_ghost(cycle, each), state, why, each.notional, counts=each.look is Look.GHOST))
+    counts = each.look is Look.GHOST
+    young = cycle.snapshot.as_of_ms - each.trade.newest_ms < cycle.app.reconcile.policy.settle_ms
+    sighting = Sighting(
+        _ghost(cycle, each), state, why, each.notional, counts=counts, resets=_moved(cycle, each),
+        settled=counts and not young,
+    )  # fmt: skip
+    cycle.saw(sighting)
+
+
+def _taken_back(cycle: Cycle, each: SliceLook) -> bool:
+    """Say whether an operator took back a synthetic exit of the trade: no other one takes its place by itself."""
+    trade = each.trade
+    return (trade.profile_id, trade.trade_id, PARITY_ORDER + trade.trade_id) in cycle.gathered.facts.reverted
 
 
 def _idle(cycle: Cycle) -> str:
     """Return why no synthetic exit is booked at all; empty where they are."""
-    rules = cycle.app.reconcile.policy
-    if cycle.request.dry_run or rules.parity_dry_run:
+    if _is_dry(cycle):
         return "a dry run books nothing"
-    return "" if rules.parity else "the heartbeat is turned off"
+    return "" if cycle.app.reconcile.policy.parity else "the heartbeat is turned off"
 
 
-def _close_confirmed(cycle: Cycle, ghosts: list[SliceLook]) -> set[tuple[str, str]]:
-    """Book the synthetic exits of confirmed ghosts, one transaction a profile; return the trades that were closed."""
+def _is_dry(cycle: Cycle) -> bool:
+    """Say whether the heartbeat books nothing, whatever it confirms."""
+    return cycle.request.dry_run or cycle.app.reconcile.policy.parity_dry_run
+
+
+def _to_close(cycle: Cycle, looks: list[SliceLook]) -> list[SliceLook]:
+    """Return the ghosts that are confirmed often enough and may be closed."""
     rules = cycle.app.reconcile.policy
+    ghosts = [e for e in looks if e.look is Look.GHOST and e.attributed and not _taken_back(cycle, e)]
     ready = [each for each in ghosts if _confirmed(cycle, each) >= rules.parity_confirmations]
     if not ready or not rules.parity:
-        return set()
-    chosen = may_close(ready, cycle.gathered.facts, cycle.app.backfill.policy.dust_abs)
+        return []
+    return may_close(ready, cycle.gathered.facts, cycle.app.backfill.policy.dust_abs)
+
+
+def _close(cycle: Cycle, chosen: list[SliceLook]) -> set[tuple[str, str]]:
+    """Book the synthetic exits of confirmed ghosts, one transaction a profile; return the trades that were closed."""
     by_profile: dict[str, list[SliceLook]] = defaultdict(list)
     for each in chosen:
         by_profile[each.trade.profile_id].append(each)
     closed: set[tuple[str, str]] = set()
     for profile_id, items in sorted(by_profile.items()):
-        if _book(cycle, profile_id, items):
-            closed |= {(profile_id, each.trade.trade_id) for each in items}
+        booked = _book(cycle, profile_id, items)
+        closed |= {(row.profile_id, row.trade_id) for row in booked}
     return closed
 
 
-def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> bool:
+def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> list[ExitRow]:
+    """Book the synthetic exits of one profile; return those that were written."""
     app, run = cycle.app, cycle.runs[profile_id]
-    dry_run = cycle.request.dry_run or app.reconcile.policy.parity_dry_run
+    dry_run = _is_dry(cycle)
     bookings = tuple(_booking(cycle, each, run.run_id, dry_run=dry_run) for each in ghosts)
+    existing = app.ledger.existing_ids(booking.row.order_id for booking in bookings)
+    bookings = tuple(booking for booking in bookings if booking.row.order_id not in existing)
+    if not bookings:
+        return []
     drafts = [booking.pending for booking in bookings]
     profile = next(p for p in cycle.members if p.profile_id == profile_id)
     batch = RepairBatch(
@@ -153,16 +248,16 @@ def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> bool:
         if dry_run:
             if app.ledger.writable:
                 app.ledger.book(batch, rehearse=True)
-            return False
+            return []
         app.journal.record(drafts)
         result = app.ledger.book(batch, rehearse=False)
     except TrueupError as error:
         run.error = error
-        return False
+        return []
     if result.stale:
         run.notes.append(f"{', '.join(result.stale)} changed while the run looked; no ghost of the profile was closed")
-        return False
-    return True
+        return []
+    return [booking.row for booking in bookings if booking.row.order_id in result.inserted]
 
 
 def _booking(cycle: Cycle, each: SliceLook, run_id: str, *, dry_run: bool) -> Booking:

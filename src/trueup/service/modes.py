@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from trueup.core.errors import ConfigurationError, UnknownName
-from trueup.core.modes import Mode, effective, path_of, read_mode, read_scope
+from trueup.core.modes import GLOBAL, Mode, effective, path_of, read_mode, read_scope
 from trueup.core.times import iso
 from trueup.ports import ModeChange, Profile
 from trueup.service import events
@@ -45,7 +45,7 @@ def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
         raise ConfigurationError("A reason is needed.", "Say why with --reason TEXT; it is kept in the history.")
     require_known(app, where)
     change = ModeChange(where, wanted, Mode.NORMAL, "operator", app.actor, reason.strip(), iso(app.clock.now_ms()))
-    done = app.modes.set(change)
+    done = app.modes.set(change, within=path_to(app, where))
     events.log(
         "mode_changed", scope=done.scope, mode=done.mode.name, previous=done.previous.name, source=done.source,
         actor=done.actor,
@@ -79,3 +79,17 @@ def profile_path(app: App, profile: Profile) -> tuple[str, ...]:
     except ConfigurationError:
         account = profile.account or ""
     return path_of(account, profile.profile_id)
+
+
+def path_to(app: App, scope: str) -> tuple[str, ...]:
+    """Return the scopes that bind a scope, widest first, itself included."""
+    kind, _, rest = scope.partition(":")
+    if kind == GLOBAL:
+        return (GLOBAL,)
+    if kind == "account":
+        return (GLOBAL, scope)
+    profiles = {profile.profile_id: profile for profile in app.ledger.profiles()}
+    if kind == "profile":
+        return profile_path(app, profiles[rest])
+    owners = [name for name in profiles if rest.startswith(f"{name}:")]
+    return (*profile_path(app, profiles[max(owners, key=len)]), scope)

@@ -34,6 +34,7 @@ from trueup.service.gather import (
 )
 from trueup.service.healing import compare, heal
 from trueup.service.heartbeat import beat
+from trueup.service.incidents import attend
 from trueup.service.open_trades import OpenTrades
 from trueup.service.progress import Progress, silent
 from trueup.service.reconcile_report import INCONCLUSIVE, LEASE_HELD, ReconcileReport, RunReport
@@ -211,6 +212,7 @@ def _steps(cycle: Cycle) -> None:
     _remember(cycle)
     _tie_out(cycle)
     watch(cycle)
+    attend(cycle)
 
 
 def _backfill(cycle: Cycle) -> None:

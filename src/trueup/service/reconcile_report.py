@@ -58,6 +58,7 @@ class RunReport:
     equity: TieOut | None = None
     watchdog: bool = False
     resumed: bool = False
+    incident_id: str | None = None
     skipped_reason: str | None = None
     error: TrueupError | None = None
 
@@ -100,6 +101,7 @@ class RunReport:
             "counts": self.counts(),
             "parity_max_mismatch_notional_usd": _plain(self.parity.largest),
             "parity_total_mismatch_notional_usd": _plain(self.parity.total),
+            "incident_id": self.incident_id,
             "watchdog_triggered": self.watchdog,
             "resumed": self.resumed,
             "heals": [_effect(effect) for effect in self.heals],

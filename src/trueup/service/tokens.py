@@ -6,11 +6,11 @@ a look-up takes could tell digits of a hash at most, and no hash leads back to 2
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 
-from trueup.core.errors import ConfigurationError, UnknownName, nearest
+from trueup.core.errors import ConfigurationError, Refused, UnknownName, nearest
 from trueup.core.times import iso
 from trueup.ports import Token
 from trueup.service.app import App
@@ -102,6 +102,23 @@ def authenticate(app: App, secret: str) -> Token | None:
     """Return the token that a secret opens; None for one that is unknown, revoked or expired."""
     found = app.tokens.find(token_hash(secret))
     return found if found is not None and usable(app, found) else None
+
+
+def in_the_name_of(app: App, permission: Permission) -> App:
+    """Return the App acting in the name of the token that the environment holds; as it is, where it holds none.
+
+    ConfigurationError for a token that opens nothing, Refused for one whose role may not.
+    """
+    secret = app.acting_token()
+    if secret is None:
+        return app
+    token = authenticate(app, secret)
+    if token is None:
+        raise ConfigurationError("The token in TRUEUP_TOKEN opens nothing.", "It is unknown, expired or revoked.")
+    if permission not in ROLES[token.role]:
+        roles = " or ".join(role for role, may in ROLES.items() if permission in may)
+        raise Refused(f"The role {token.role} may not {permission}.", f"Use a token of the role {roles}.")
+    return replace(app, actor=f"api:{token.name}")
 
 
 def usable(app: App, token: Token) -> bool:

@@ -10,7 +10,7 @@ from trueup.core.modes import GLOBAL, Mode, effective, read_mode, read_scope
 from trueup.core.times import iso
 from trueup.ports import ModeChange
 from trueup.service.app import App
-from trueup.service.modes import profile_path, require_known, set_mode
+from trueup.service.modes import path_to, require_known, set_mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,3 @@ def resume(app: App, reason: str, scope: str = GLOBAL) -> Trading:
     """Let a scope trade again, as far as wider scopes allow it; Refused where an incident is open in it."""
     set_mode(app, Mode.NORMAL.name, scope, reason)
     return trading(app, scope)
-
-
-def path_to(app: App, scope: str) -> tuple[str, ...]:
-    """Return the scopes that bind a scope, widest first, itself included."""
-    kind, _, rest = scope.partition(":")
-    if kind == GLOBAL:
-        return (GLOBAL,)
-    if kind == "account":
-        return (GLOBAL, scope)
-    profiles = {profile.profile_id: profile for profile in app.ledger.profiles()}
-    if kind == "profile":
-        return profile_path(app, profiles[rest])
-    owners = [name for name in profiles if rest.startswith(f"{name}:")]
-    return (*profile_path(app, profiles[max(owners, key=len)]), scope)

@@ -56,7 +56,7 @@ def _resume(cycle: Cycle, profile: Profile) -> bool:
     why = f"{rules.clean_cycles} clean runs since the pause of {iso(pause.since_ms)}"
     try:
         change = ModeChange(scope, pause.previous, pause.mode, SOURCE, SOURCE, why, iso(cycle.now_ms))
-        app.modes.set(change, after=changes[0], lease=cycle.lease)
+        app.modes.set(change, after=changes[0], lease=cycle.lease, within=(f"account:{cycle.account}",))
     except Refused as error:
         run.notes.append(error.what)
         return False

@@ -2,10 +2,10 @@
 
 The file is the one that `--config` names, else the environment variable TRUEUP_CONFIG, else trueup.toml in the
 current folder, else there is none. A flag comes from the environment, else from its table of the file, [backfill],
-[reconcile] (the same name in lower case) or [incidents] (its own key), else it has its default. The ledger's URL comes
-from the environment variable TRUEUP_LEDGER_URL, else from [ledger] url, else it is sqlite:///trueup.db. Relative paths
-in the file are relative to the file; those of the environment and, without a file, the default are relative to the
-current folder.
+[reconcile] or [safety] (the same name in lower case), else it has its default. The ledger's URL comes from the
+environment variable TRUEUP_LEDGER_URL, else from [ledger] url, else it is sqlite:///trueup.db. Relative paths in the
+file are relative to the file; those of the environment and, without a file, the default are relative to the current
+folder.
 
 Secrets are kept in no setting: an account names the environment variables that hold them, which `secrets_of` reads.
 """
@@ -16,26 +16,27 @@ from trueup.settings.loading import load
 from trueup.settings.model import (
     AccountSettings,
     BackfillSettings,
-    IncidentSettings,
     LedgerSettings,
     LogSettings,
     ProfileSettings,
     ReconcileSettings,
+    SafetySettings,
     Settings,
 )
-from trueup.settings.secrets import alert_urls, known_secrets, secrets_of
+from trueup.settings.secrets import acting_token, alert_urls, known_secrets, secrets_of
 
 __all__ = [
     "FLAGS",
     "AccountSettings",
     "BackfillSettings",
     "Flag",
-    "IncidentSettings",
     "LedgerSettings",
     "LogSettings",
     "ProfileSettings",
     "ReconcileSettings",
+    "SafetySettings",
     "Settings",
+    "acting_token",
     "alert_urls",
     "describe",
     "known_secrets",

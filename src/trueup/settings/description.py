@@ -1,9 +1,11 @@
 """The settings as text, for people: what holds, and where it is from."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from decimal import Decimal
 
 from trueup.core.decimals import plain
+from trueup.core.modes import Mode
 from trueup.settings.flags import ROWS
 from trueup.settings.logs import FORMAT_VARIABLE, LEVEL_VARIABLE
 from trueup.settings.model import AccountSettings, LedgerSettings, ProfileSettings, Settings
@@ -81,7 +83,8 @@ def value_of(settings: Settings, name: str) -> object:
     """Return what a flag is set to, in the unit of its field."""
     table, row = ROWS[name]
     section = getattr(settings, table)
-    return getattr(section if hasattr(section, row.field) else section.policy, row.field)
+    holders = (section, *(getattr(section, part.name) for part in fields(section)))
+    return next(getattr(holder, row.field) for holder in holders if hasattr(holder, row.field))
 
 
 def _flag(settings: Settings, table: str, row: Row) -> str:
@@ -103,6 +106,8 @@ def _operations(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, Mode):
+        return value.name
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Decimal):

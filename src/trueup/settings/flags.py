@@ -6,43 +6,45 @@ from typing import Any, NamedTuple, TypeVar
 from trueup.core.errors import nearest
 from trueup.settings.backfill_flags import BACKFILL
 from trueup.settings.document import Table
-from trueup.settings.incident_flags import INCIDENTS
 from trueup.settings.reconcile_flags import RECONCILE
 from trueup.settings.rows import Row, Section
+from trueup.settings.safety_flags import SAFETY
 from trueup.settings.values import variable
 
-SECTIONS: tuple[Section[Any], ...] = (BACKFILL, RECONCILE, INCIDENTS)
+SECTIONS: tuple[Section[Any], ...] = (BACKFILL, RECONCILE, SAFETY)
 
 
 class Flag(NamedTuple):
-    """One flag as people read about it: its table and key in trueup.toml, its default, what is allowed in words."""
+    """One flag as people read about it: its table in trueup.toml, its default, and what is allowed in words."""
 
     name: str
     default: str
     allowed: str
     meaning: str
     table: str
-    key: str
 
 
 FLAGS = tuple(
-    Flag(row.name, row.default, row.rule.allowed, row.meaning, section.table, row.key)
+    Flag(row.name, row.default, row.rule.allowed, row.meaning, section.table)
     for section in SECTIONS
     for row in section.rows
 )
-"""Every flag, in the order of the documentation; each also has a key in its table."""
+"""Every flag, in the order of the documentation; each is also a key of its table in lower case."""
 
 ROWS: Mapping[str, tuple[str, Row]] = {row.name: (section.table, row) for section in SECTIONS for row in section.rows}
 """The table and the row of each flag."""
 
-_OURS = ("RECON_", "ENABLE_RECON_", "EXCHANGE_STATE_MISMATCH_", "TRUEUP_ORDER_", "TRUEUP_FOUR_")
+_OURS = (
+    "RECON_", "ENABLE_RECON_", "EXCHANGE_STATE_MISMATCH_", "TRUEUP_ORDER_", "DEADMAN_", "TRUEUP_INCIDENT_",
+    "TRUEUP_CANARY_", "TRUEUP_GATE_", "TRUEUP_FOUR_",
+)  # fmt: skip
 
 S = TypeVar("S")
 
 
 def read_flags(environ: Mapping[str, str], table: Table, section: Section[S]) -> S:
     """Read a section's flags: the environment beats the file, which beats the default."""
-    known = {row.key: section.table for row in section.rows}
+    known = {row.name.lower(): section.table for row in section.rows}
     table.only(known, lambda key: _meant_key(key, known))
     return section.made({row.field: _value(row, environ, table) for row in section.rows})
 
@@ -55,7 +57,7 @@ def refuse_unknown(environ: Mapping[str, str]) -> None:
 
 
 def _value(row: Row, environ: Mapping[str, str], table: Table) -> Any:
-    in_file = table.read(row.key, row.rule)
+    in_file = table.read(row.name.lower(), row.rule)
     if row.name in environ:
         return variable(row.name).read(environ[row.name], row.rule)
     return in_file if in_file is not None else row.rule.read(row.default)

@@ -9,17 +9,17 @@ from trueup.core.errors import ConfigurationError
 from trueup.settings.backfill_flags import BACKFILL
 from trueup.settings.document import FILE_NAME, Table, named, no_document, read_document, read_file
 from trueup.settings.flags import SECTIONS, read_flags, refuse_unknown
-from trueup.settings.incident_flags import INCIDENTS
 from trueup.settings.logs import FORMAT_VARIABLE, LEVEL_VARIABLE, read_logs
 from trueup.settings.model import Settings
 from trueup.settings.reconcile_flags import RECONCILE
+from trueup.settings.safety_flags import SAFETY
 from trueup.settings.secrets import ALERTS_VARIABLE, alert_urls
 from trueup.settings.sections import DEFAULT_FILE, URL_VARIABLE, read_accounts, read_ledger, read_profiles
 from trueup.settings.values import Rule, read_text, variable
 
 CONFIG_VARIABLE = "TRUEUP_CONFIG"
 _PATH = Rule(read_text, "the path of a trueup.toml")
-TABLES = ("accounts", "backfill", "incidents", "ledger", "profiles", "reconcile")
+TABLES = ("accounts", "backfill", "ledger", "profiles", "reconcile", "safety")
 
 
 def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -42,7 +42,7 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
         profiles=read_profiles(top, accounts),
         backfill=read_flags(environ, top.table("backfill", "[backfill]"), BACKFILL),
         reconcile=read_flags(environ, top.table("reconcile", "[reconcile]"), RECONCILE),
-        incidents=read_flags(environ, top.table("incidents", "[incidents]"), INCIDENTS),
+        safety=read_flags(environ, top.table("safety", "[safety]"), SAFETY),
         logs=read_logs(environ),
         alert_targets=len(alert_urls(environ)),
         source=source,
@@ -88,7 +88,7 @@ def _origins(top: Table, environ: Mapping[str, str]) -> dict[str, str]:
     for part in SECTIONS:
         in_file = top.table(part.table, f"[{part.table}]").raw
         for row in part.rows:
-            if row.name in environ or row.key in in_file:
+            if row.name in environ or row.name.lower() in in_file:
                 origins[row.name] = "env" if row.name in environ else "file"
     origins.update({name: "env" for name in (ALERTS_VARIABLE, FORMAT_VARIABLE, LEVEL_VARIABLE) if name in environ})
     for section, key in (("accounts", "name"), ("profiles", "id")):

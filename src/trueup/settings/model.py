@@ -6,6 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
+from trueup.core.gate import DeadmanRules
+from trueup.core.incidents.policy import IncidentPolicy
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.repair.policy import BackfillPolicy
 
@@ -82,13 +84,6 @@ class BackfillSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class IncidentSettings:
-    """Who must agree before something is done; `four_eyes` asks for a second person."""
-
-    four_eyes: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class ReconcileSettings:
     """The flags of the reconciliation loop: its rules, and how its workers go about it; times in seconds."""
 
@@ -98,6 +93,14 @@ class ReconcileSettings:
     worker_batch: int = 8
     contention_alert: int = 10
     runs_kept_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SafetySettings:
+    """The flags of the dead-man, the gate and incidents."""
+
+    deadman: DeadmanRules = field(default_factory=DeadmanRules)
+    policy: IncidentPolicy = field(default_factory=IncidentPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ class Settings:
     profiles: tuple[ProfileSettings, ...] = ()
     backfill: BackfillSettings = field(default_factory=BackfillSettings)
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
-    incidents: IncidentSettings = field(default_factory=IncidentSettings)
+    safety: SafetySettings = field(default_factory=SafetySettings)
     logs: LogSettings = field(default_factory=LogSettings)
     alert_targets: int = 0
     source: Path | None = None

@@ -18,8 +18,7 @@ S = TypeVar("S")
 class Row:
     """One flag: the field that it sets, its default as text, what is allowed, and what it does in one sentence.
 
-    `unit_ms` is what one of it counts, where the field is in milliseconds and the flag is not. `own_key` is its key in
-    its table of trueup.toml, where that is not the flag's name in lower case.
+    `unit_ms` is what one of it counts, where the field is in milliseconds and the flag is not.
     """
 
     name: str
@@ -28,12 +27,6 @@ class Row:
     rule: Rule[Any]
     meaning: str
     unit_ms: int | None = None
-    own_key: str | None = None
-
-    @property
-    def key(self) -> str:
-        """Return the flag's key in its table of trueup.toml."""
-        return self.own_key or self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from trueup.settings.values import variable
 from trueup.settings.variables import told
 
 ALERTS_VARIABLE = "TRUEUP_ALERT_URLS"
+TOKEN_VARIABLE = "TRUEUP_TOKEN"  # noqa: S105  # the name of a variable, not a secret
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _SHORTEST = 4
 _SHORTEST_PART = 8
@@ -48,10 +49,17 @@ def alert_urls(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     return urls
 
 
+def acting_token(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the token of the API in whose name commands sign off; None is whoever runs the program."""
+    environ = os.environ if environ is None else environ
+    return environ.get(TOKEN_VARIABLE, "").strip() or None
+
+
 def known_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Return every secret that is known here, for those who must not show any: the longest first."""
     environ = os.environ if environ is None else environ
     found = {environ.get(name, "").strip() for account in settings.accounts for name in account.env.values()}
+    found.add(acting_token(environ) or "")
     for url in alert_urls(environ):
         parts = re.split(r"[/?&=:@,]+", url.partition("://")[2])
         found |= {url, *(part for part in parts if len(part) >= _SHORTEST_PART)}

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from trueup.core.decimals import exactly, read_decimal
 from trueup.core.errors import ConfigurationError
+from trueup.core.modes import Mode
 from trueup.core.repair.policy import Flatness
 from trueup.settings.urls import masked
 
@@ -127,6 +128,14 @@ def read_flatness(value: object) -> Flatness:
     if word not in list(Flatness):
         raise ValueError(f"{shown(value)} is no such policy")
     return Flatness(word)
+
+
+def read_deadman_action(value: object) -> Mode:
+    """Read what the gate falls to: a mode in which trading is paused."""
+    word = read_text(value).strip().upper().replace("-", "_")
+    if word not in Mode.__members__ or not Mode[word].paused:
+        raise ValueError(f"{shown(value)} is no mode that pauses trading")
+    return Mode[word]
 
 
 def read_number(value: object) -> Decimal:

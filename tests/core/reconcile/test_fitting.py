@@ -79,13 +79,17 @@ def test_what_a_row_without_any_id_may_have_booked_is_not_added_again() -> None:
     bought = buy("X1", "2", 3, client_order_id=tag("TRD-1"), price="100")
     world = World(rows=[entry("TRD-1", "2")], orders=[bought], legs=[leg("4")])
     assert heals(world) == ["TRD-1: import held, NAMELESS"]
+    another = buy("X9", "2", 3, client_order_id="c", price="100")
     [(_, _, why)] = fitted(world).held
     assert why == f"{world.rows[0].order_id} names no order of the venue, and is like what would be booked"
     for other in (
-        {"qty": "1.5"}, {"price": "99"}, {"minute": -2.1}, {"minute": 8.1}, {"client_order_id": "c"},
-        {"exchange_order_id": "X9"},
+        {"qty": "1.5"}, {"price": "99"}, {"minute": -2.1}, {"minute": 8.1}, {"order_id": "IMPRT-1"},
+        {"order_id": "X9"}, {"exchange_order_id": "X9"}, {"client_order_id": "c"},
     ):  # fmt: skip
-        assert heals(world.having(rows=[entry(**{"qty": "2"} | other)])) == ["TRD-1: import"]
+        listed = world.having(rows=[entry(**{"qty": "2"} | other)], orders=[bought, another])
+        assert "TRD-1: import" in heals(listed), other
+    for unlisted in ({"exchange_order_id": "fill 7"}, {"client_order_id": "d"}):
+        assert heals(world.having(rows=[entry(qty="2", **unlisted)])) == ["TRD-1: import held, NAMELESS"]
     sold = [entry("TRD-1", "5", exchange_order_id="E"), leave("TRD-1", "2", 3, price="100")]
     assert heals(world.having(rows=sold, legs=[leg("5")], coverage={"closed_orders": PARTIAL})) == ["TRD-1: import"]
     lost = [entry("TRD-1", "2", price=None), waiting(of="X1", timestamp=at(2))]

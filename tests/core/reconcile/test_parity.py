@@ -115,7 +115,7 @@ def test_a_trade_that_cannot_be_read_or_compared_is_unknown() -> None:
     unreadable = World(rows=[entry(), entry(qty="1", quantity="2", minute=1)])
     assert state(unreadable)[0] == "unknown"
     assert "qty is 1 and quantity is 2" in state(unreadable)[1]
-    assert state(World(rows=[entry(minute=605)])) == ("ghost", "")
+    assert state(World(rows=[entry(minute=605)]))[0] == "settling"
     newer = state(World(rows=[entry(minute=605 + 1 / 60_000)]))
     assert (newer[0], newer[1].startswith("the venue was read before")) == ("unknown", True)
 
@@ -149,6 +149,18 @@ def test_a_trade_that_was_healed_in_this_run_is_looked_at_in_the_next() -> None:
     assert state(GHOST, touched=frozenset({("p1", "TRD-1")})) == ("waits", "the trade was healed in this run")
     assert state(GHOST, touched=frozenset({("p2", "TRD-1")})) == ("ghost", "")
     assert state(GHOST.having(legs=[leg("1")]), touched=frozenset({("p1", "TRD-1")})) == ("clean", "")
+
+
+def test_what_the_venue_may_not_show_yet_is_waited_for() -> None:
+    read_just_then = World(rows=[entry(minute=NOW)])
+    assert state(read_just_then) == ("ghost", "")
+    found = state(World(rows=[entry(minute=NOW + 1 / 60_000)]))
+    assert (found[0], found[1].startswith("the venue may not show the trade's newest row yet, p1/TRD-1")) == (
+        "settling", True,
+    )  # fmt: skip
+    assert state(read_just_then, settle_ms=1)[0] == "settling"
+    assert state(World(rows=[entry(minute=NOW - 0.5)]), settle_ms=30_000) == ("ghost", "")
+    assert state(read_just_then.having(legs=[leg("1")]), settle_ms=1) == ("clean", "")
 
 
 def test_an_order_of_the_symbol_that_is_not_settled_is_waited_for() -> None:

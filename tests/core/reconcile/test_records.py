@@ -39,9 +39,9 @@ def test_a_break_as_it_is_first_seen() -> None:
     assert first() == BreakRecord(
         break_id=GHOST.break_id, kind="ghost_position", scope="profile:p1", account="main", state=WAITING,
         profile_id="p1", symbol="BTC/USD", trade_id="TRD-1", exchange_order_id="X1", reason="it waiting",
-        ledger_qty="1.5", venue_qty="0", notional=Decimal("150.0"), detail={"what": "holds 1.5 too much"},
-        confirmations=1, as_of_ms=100, first_run_id="RUN-1", last_run_id="RUN-1", first_seen_ms=1000,
-        last_seen_ms=1000,
+        ledger_qty="1.5", venue_qty="0", notional=Decimal("150.0"),
+        detail={"settled": True, "what": "holds 1.5 too much"}, confirmations=1, as_of_ms=100, first_run_id="RUN-1",
+        last_run_id="RUN-1", first_seen_ms=1000, last_seen_ms=1000,
     )  # fmt: skip
 
 
@@ -56,7 +56,12 @@ def test_a_break_keeps_its_identity_and_its_age_while_its_quantities_change() ->
     [record] = looked([first()], sees(OPEN, more), as_of=200, now=2000, run="RUN-2")
     assert (record.break_id, record.first_seen_ms, record.first_run_id) == (GHOST.break_id, 1000, "RUN-1")
     assert (record.last_seen_ms, record.last_run_id, record.as_of_ms) == (2000, "RUN-2", 200)
-    assert (record.ledger_qty, record.detail, record.state, record.confirmations) == ("3", {"what": "more"}, OPEN, 2)
+    assert (record.ledger_qty, record.detail, record.state, record.confirmations) == (
+        "3",
+        {"settled": True, "what": "more"},
+        OPEN,
+        2,
+    )
     assert record.resolved_ms is None
     other = replace(GHOST, trade_id="TRD-2")
     assert other.break_id != GHOST.break_id
@@ -173,7 +178,7 @@ def test_a_record_for_printing() -> None:
         "break_id": GHOST.break_id, "kind": "ghost_position", "state": "waiting", "scope": "profile:p1",
         "account": "main", "profile_id": "p1", "symbol": "BTC/USD", "trade_id": "TRD-1", "exchange_order_id": "X1",
         "ledger": "1.5", "venue": "0", "notional": "150.5", "reason": "it waiting", "confirmations": 1,
-        "owner": "ann", "resolution": None, "age_ms": 4000, "detail": {"what": "holds 1.5 too much"},
+        "owner": "ann", "resolution": None, "age_ms": 4000, "detail": {"settled": True, "what": "holds 1.5 too much"},
     }  # fmt: skip
     over = replace(first(), state=HEALED, resolved_ms=1700, notional=None).as_json(5000)
     assert (over["age_ms"], over["notional"]) == (700, None)

@@ -241,22 +241,42 @@ def test_every_pair_of_states_has_a_decided_outcome_and_books_no_more_than_was_e
             assert state.fewer
 
 
+def test_what_the_venue_s_reading_may_be_too_old_for_is_waited_for() -> None:
+    for venue in (Standing.WORKING, Standing.UNKNOWN, Standing.REPLACED):
+        for several in (True, False):
+            assert decided(Booked.FILLED, venue, "1", "0.4", several=several, ahead=True)[0] == "booked_ahead"
+            assert decided(Booked.FILLED, venue, "1", "0.4", several=several)[0] != "booked_ahead"
+    for venue in (Standing.FILLED, Standing.DEAD):
+        assert decided(Booked.FILLED, venue, "1", "0.4", ahead=True) == ("phantom_fill", Do.QUARANTINE)
+        assert decided(Booked.FILLED, venue, "1", "0.4", several=True, ahead=True)[1] is Do.CANCEL_DUPLICATE
+    assert decided(Booked.FILLED, Standing.WORKING, "0.4", "1", ahead=True)[1] is Do.BOOK_DIFFERENCE
+
+
+def test_ours_gives_way_to_the_bots_own_row() -> None:
+    assert decided(Booked.SEVERAL, Standing.WORKING, "0.8", "0.4", twin=True) == ("own_row_beside", Do.GIVE_WAY)
+    assert decided(Booked.SEVERAL, Standing.WORKING, twin=True)[1] is Do.GIVE_WAY
+    assert decided(Booked.PARTIAL, Standing.FILLED, "1.4", "1", twin=True, several=True)[1] is Do.GIVE_WAY
+    assert decided(Booked.PARTIAL, Standing.FILLED, "0.6", "1", twin=True)[0] == "filled_at_venue"
+    assert decided(Booked.FILLED, Standing.FILLED, "1.4", "1", twin=True)[0] == "phantom_fill"
+    assert decided(Booked.SEVERAL, Standing.WORKING, "0.8", "0.4")[0] == "several_live_rows"
+
+
 @pytest.mark.parametrize("rule", TABLE, ids=lambda rule: rule.name)
 def test_every_row_says_why_and_is_of_use(rule: Rule) -> None:
     assert rule.why.endswith(".")
     assert rule.ledger
     assert rule.venue
-    assert (rule.kind is None) == (rule.do is Do.NOTHING or rule.name == "settling")
+    assert (rule.kind is None) == (rule.do is Do.NOTHING or rule.name in ("settling", "booked_ahead"))
 
 
 def test_no_row_stands_twice_and_every_row_is_reached() -> None:
     names = [rule.name for rule in TABLE]
     assert len(set(names)) == len(names)
-    said = ("ours", "settled", "covered", "named", "several", "same_price")
+    said = ("ours", "settled", "covered", "named", "several", "same_price", "ahead", "twin")
     reached = {
         rule_for(facts(ledger, venue, booked, executed, **dict(zip(said, flags, strict=True)))).name
         for ledger, venue, booked, executed in product(Booked, Standing, ("0", "1"), ("0", "0.4", "1", "2"))
-        for flags in product((True, False), repeat=6)
+        for flags in product((True, False), repeat=8)
     }
     assert reached | {"order_unclear"} == set(names)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from trueup.core.audit import AuditDecision, AuditDraft, settled
-from trueup.core.decimals import cut_quantity
+from trueup.core.decimals import cut_quantity, round_price
 from trueup.core.reconcile.changes import Change, NewRow, RowChange
 from trueup.core.times import iso
 
@@ -57,7 +57,8 @@ def columns_of(metadata: Mapping[str, object], name: str) -> dict[str, object]:
 def _price(change: Change) -> Decimal | None:
     if not change.executed:
         return None
-    return change.before.price if isinstance(change, RowChange) and change.price is None else change.price
+    price = change.before.price if isinstance(change, RowChange) and change.price is None else change.price
+    return round_price(price) if price is not None else None
 
 
 def _time(change: Change) -> str | None:

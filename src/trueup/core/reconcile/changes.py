@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from hashlib import md5
 
+from trueup.core.decimals import plain, round_price
 from trueup.core.orders import Action, LedgerOrder, Side, StatusClass, status_class
 from trueup.core.repair.booked import BookedIndex
 
@@ -47,8 +48,8 @@ class Proof:
         return {
             "rule": self.rule, "exchangeOrderId": self.exchange_order_id, "clientOrderId": self.client_order_id,
             "venueStatus": self.venue_status, "executed": str(self.executed) if self.executed is not None else None,
-            "price": str(self.price) if self.price is not None else None, "price_source": self.price_source,
-            "confirmations": self.confirmations, "asOf": self.as_of,
+            "price": plain(round_price(self.price)) if self.price is not None else None,
+            "price_source": self.price_source, "confirmations": self.confirmations, "asOf": self.as_of,
             "bookedBefore": str(self.booked_before) if self.booked_before is not None else None,
         }  # fmt: skip
 

@@ -21,6 +21,8 @@ from trueup.core.reconcile.changes import (
 )
 from trueup.core.reconcile.handlers import (
     cancel_row,
+    late_row,
+    own_rows,
     proof_of,
     reconcile_cancel,
     reconcile_entry_fill,
@@ -158,7 +160,8 @@ class _Judge:
             ours=owner is not None and owner.profile_id in self._facts.profiles,
             settled=not pair.young and self._settled(chain.time_ms),
             covered=bool(chain.orders) or self._reaches(_oldest(pair)), several=len(pair.filled_rows) > 1,
-            same_price=self._same_price(pair, chain),
+            ahead=any(not self._settled(row_time(row) or 0) for row in pair.filled_rows),
+            same_price=self._same_price(pair, chain), twin=late_row(pair) is not None,
         )  # fmt: skip
         return self._decided(pair, state, owner, chain.token, chain.symbol, chain.time_ms)
 
@@ -220,10 +223,25 @@ class _Judge:
         if finding.do is Do.IMPORT:
             assert owner is not None
             return (import_row(chain, owner, self._facts.users.get(owner.profile_id), proof),)
+        if finding.do is Do.GIVE_WAY:
+            return self._giving_way(finding, chain, proof)
         if finding.do is Do.CANCEL_DUPLICATE:
             return tuple(cancel_row(row, proof) for row in _surplus(finding))
         lead = finding.lead
         return (self._change(finding, chain, lead, proof),) if lead is not None and finding.do in _CHANGING else ()
+
+    def _giving_way(self, finding: Finding, chain: Chain, proof: Proof) -> tuple[Change, ...]:
+        """Return the changes that leave an order to the bot's late row, which never loses what it says already."""
+        late = late_row(finding.pair)
+        assert late is not None
+        ours = tuple(cancel_row(row, proof) for row in own_rows(finding.pair))
+        bots = [row for row in finding.pair.filled_rows if not row.order_id.startswith(OUR_PREFIXES) and row != late]
+        elsewhere = sum((row.qty for row in bots), Decimal(0))
+        if chain.executed - elsewhere <= late.qty:
+            return ours
+        leaves = self._action(late, finding.token) is Action.EXIT
+        self._require_side(late, chain, finding.token, leaves=leaves)
+        return (*ours, (reconcile_exit_fill if leaves else reconcile_entry_fill)(late, chain, elsewhere, proof))
 
     def _change(self, finding: Finding, chain: Chain, lead: LedgerOrder, proof: Proof) -> Change:
         """Return the change of a row that is there."""
@@ -280,6 +298,8 @@ class _Judge:
         """Return the row that books what an order executed beyond its own rows."""
         if chain.side is None or lead.trade_id is None or lead.symbol is None:
             raise ValueError("the row has no trade id or symbol, so that nothing can be added to its trade")
+        if len({(row.profile_id, row.trade_id) for row in finding.pair.filled_rows}) > 1:
+            raise ValueError("its rows are of several trades, so that which of them lacks the rest cannot be told")
         missing = finding.facts.executed - finding.facts.booked
         action = self._action(lead, finding.token)
         if action is None:

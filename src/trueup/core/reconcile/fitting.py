@@ -16,12 +16,14 @@ from trueup.core.holdings import Holdings
 from trueup.core.orders import LedgerOrder, StatusClass, status_class, word
 from trueup.core.reconcile.changes import Change, NewRow, RowChange
 from trueup.core.reconcile.comparing import Finding
+from trueup.core.reconcile.matching import OUR_PREFIXES
 from trueup.core.reconcile.table import Do
 from trueup.core.repair.decisions import OVERSHOOT, POSITION_UNKNOWN
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.reach import PositionReach
-from trueup.core.repair.slices import NamelessExit, Slice, slices_of
+from trueup.core.repair.slices import NamelessExit, Slice, average_price, slices_of
 from trueup.core.snapshot import Snapshot
+from trueup.core.tags import comparable
 
 TradeKey = tuple[str, str]
 """A trade: profile and trade id."""
@@ -137,6 +139,11 @@ class _Symbol:
         self._facts = facts
         self._reach = PositionReach(facts.snapshot, facts.policy.grace_ms)
         self._spare = facts.policy.dust_abs + _fees_in_base(token, facts.snapshot)
+        snapshot = facts.snapshot
+        orders = [order for order in snapshot.orders if snapshot.symbols.token(order.symbol) == token]
+        self._clients = {self._comparable(order.client_order_id) for order in orders if order.client_order_id}
+        self._listed = {order.id for order in orders}
+        self._listed |= {fill.order_id for fill in snapshot.fills if snapshot.symbols.token(fill.symbol) == token}
 
     def choose(self, findings: list[Finding]) -> tuple[list[Finding], list[tuple[Finding, Held, str]]]:
         """Return the findings that may be healed and those that are held."""
@@ -171,7 +178,10 @@ class _Symbol:
                 return Held.UNREADABLE, piece.detail or piece.defect
         nameless = self._nameless(group)
         if nameless is not None:
-            return Held.NAMELESS, f"{nameless} names no order of the venue, and is like what would be booked"
+            return (
+                Held.NAMELESS,
+                f"{nameless} names no order of the venue, and is like what would be booked",
+            )
         before, after = group.before, group.after
         had = before.open_qty if before is not None else Decimal(0)
         if after is not None and after.open_qty < min(had, Decimal(0)) - NOTHING:
@@ -183,19 +193,33 @@ class _Symbol:
         return None
 
     def _nameless(self, group: _Group) -> str | None:
-        """Return the row of the trade that names no order and may be the booking of what a heal would book."""
+        """Return the rows of the trade that name no listed order and may be the booking of what a heal would book.
+
+        Some bots write a row for each fill, or the fill's id for the order's.
+        """
         changes = [change for finding in group.findings for change in finding.changes if change.moved > 0]
-        about = _ids_of(group)
-        for row in self._facts.trade_rows.get(group.key, ()) if changes else ():
-            named = row.exchange_order_id or row.client_order_id or row.order_id in about
-            if row.status is not StatusClass.FILLED or named:
-                continue
-            like = NamelessExit(row.qty, row.price, row.time_ms or 0)
-            for new in map(after_change, changes):
-                grace_ms = self._facts.policy.grace_ms
-                if row.side is new.side and like.may_book(new.qty, new.price, new.time_ms or 0, grace_ms):
-                    return row.order_id
+        about, grace_ms = _ids_of(group), self._facts.policy.grace_ms
+        rows = self._facts.trade_rows.get(group.key, ()) if changes else ()
+        rows = [row for row in rows if row.status is StatusClass.FILLED and not self._names_a_listed_one(row, about)]
+        for change in changes if rows else ():
+            new = after_change(change)
+            near = [r for r in rows if r.side is new.side and abs((r.time_ms or 0) - (new.time_ms or 0)) <= grace_ms]
+            for booked in (*([row] for row in near), near):
+                like = NamelessExit(sum((r.qty for r in booked), Decimal(0)), average_price(booked), new.time_ms or 0)
+                if booked and any(like.may_book(q, new.price, like.time_ms, 0) for q in (new.qty, change.moved)):
+                    return ", ".join(sorted(row.order_id for row in booked))
         return None
+
+    def _names_a_listed_one(self, row: LedgerOrder, about: set[str]) -> bool:
+        """Say whether a row is accounted for by an order that the venue lists, or is our own."""
+        if row.order_id in about or row.order_id in self._listed or row.order_id.startswith(OUR_PREFIXES):
+            return True
+        if row.exchange_order_id:
+            return row.exchange_order_id in self._listed
+        return bool(row.client_order_id) and self._comparable(row.client_order_id or "") in self._clients
+
+    def _comparable(self, client_order_id: str) -> str:
+        return comparable(self._facts.policy.tag_prefix, client_order_id)
 
     def _within(self, groups: list[_Group]) -> tuple[list[_Group], list[tuple[Finding, Held, str]]]:
         """Return the groups that keep the ledger's position within the venue's, and the others with the reason."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from trueup.core.decimals import NOTHING, exactly
 from trueup.core.orders import LedgerOrder, StatusClass, status_class, word
 from trueup.core.reconcile.changes import Proof, RowChange
-from trueup.core.reconcile.matching import Chain, Pair
+from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, Pair
 from trueup.core.times import iso
 
 FILLED, PARTIALLY_FILLED, CANCELED = "filled", "partially_filled", "canceled"
@@ -105,6 +105,22 @@ def surplus_rows(pair: Pair, executed: Decimal, ours: Sequence[str]) -> list[Led
     if count != int(count) or count < 1:
         return None
     return own + bots[int(count) :]
+
+
+def own_rows(pair: Pair) -> list[LedgerOrder]:
+    """Return our rows that book an order, or that stand for it while it works."""
+    living = (StatusClass.FILLED, StatusClass.WORKING)
+    return [row for row in pair.rows if row.status in living and row.order_id.startswith(OUR_PREFIXES)]
+
+
+def late_row(pair: Pair) -> LedgerOrder | None:
+    """Return the bot's one live row of an order beside rows of ours in the same trade; None where it is not so."""
+    ours = own_rows(pair)
+    live = [row for row in pair.rows if row.status is StatusClass.WORKING or row.word == PARTIALLY_FILLED]
+    bots = [row for row in live if row not in ours]
+    if not ours or len(bots) != 1 or bots[0].order_id in pair.weak:
+        return None
+    return bots[0] if len({(row.profile_id, row.trade_id) for row in (*ours, *bots)}) == 1 else None
 
 
 def _named(row: LedgerOrder, chain: Chain | None) -> str | None:

@@ -5,33 +5,37 @@ always tried first: a trade that evidence may still prove, that has a working or
 not reach back, is left alone. The price is the venue's mark or none, never invented.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from trueup.core.decimals import cut_quantity, exactly, plain, round_price
+from trueup.core.decimals import NOTHING, cut_quantity, exactly, plain, round_price
 from trueup.core.holdings import Holding, Holdings
+from trueup.core.orders import LedgerOrder, Side, StatusClass
 from trueup.core.reconcile.changes import PARITY_PREFIX, added_id
 from trueup.core.repair.decisions import INCONCLUSIVE_REASONS, Decision, Outcome
 from trueup.core.repair.plan import AccountFacts, AccountPlan
 from trueup.core.repair.reach import PositionReach
 from trueup.core.repair.rows import NO_PRICE, PARITY, PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import Slice
-from trueup.core.snapshot import Snapshot
+from trueup.core.snapshot import Snapshot, VenueOrder
 from trueup.core.tags import PREFIX_CHARS, Tag, TagReader
+from trueup.core.times import iso
 
 MARK = "mark"
+TOO_NEW = "the venue may not show the trade's newest row yet"
 MISSING_EVIDENCE = "missing_fill_evidence_for_large_remainder"
 
 
 class Look(StrEnum):
-    """What one look at an open slice says."""
+    """What one look at an open slice says; SETTLING is one that came too early to say anything."""
 
     CLEAN = "clean"
     GHOST = "ghost"
     UNKNOWN = "unknown"
     WAITS = "waits"
+    SETTLING = "settling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,9 @@ class ParityFacts:
     """What a look at an account depends on.
 
     `tagged` are the trades (profile, trade id) whose entry is attributed by tag, `touched` those that were healed in
-    this run; `unsettled` says by token about which order ledger and venue still disagree. `dust` is the size up to
-    which a position is flat.
+    this run, and `misnamed` says of which the venue calls the symbol otherwise; `unsettled` says by token about which
+    order ledger and venue still disagree. `dust` is the size up to which a position is flat, `settle_ms` how much older
+    than the venue's reading a trade's newest row must be for it.
     """
 
     facts: AccountFacts
@@ -67,6 +72,8 @@ class ParityFacts:
     needs_tag: bool
     grace_ms: int
     dust: Decimal
+    settle_ms: int = 0
+    misnamed: Mapping[tuple[str, str], str] = field(default_factory=dict)
     unsettled: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -91,12 +98,15 @@ def look(about: ParityFacts) -> list[SliceLook]:
         holding, key = holdings.of(trade.symbol), (trade.profile_id, trade.trade_id)
         silent = trade.detail or trade.defect or reach.why_not(trade) or holding.unknown
         silent = silent or _omitted(facts.snapshot, trade, holding, dust)
+        silent = silent or (about.misnamed.get(key) if holding.is_flat(dust) else None)
         if silent:
             state, why = Look.UNKNOWN, silent
         elif trade.token in agreeing or not holding.is_flat(dust):
             state, why = Look.CLEAN, ""
         elif key in about.touched:
             state, why = Look.WAITS, "the trade was healed in this run"
+        elif _too_new(trade, about):
+            state, why = Look.SETTLING, f"{TOO_NEW}, {trade.newest_id} of {iso(trade.newest_ms)}"
         elif trade.token in about.unsettled:
             state, why = Look.WAITS, f"an order of the symbol is not settled: {about.unsettled[trade.token]}"
         else:
@@ -116,6 +126,27 @@ def _omitted(snapshot: Snapshot, trade: Slice, holding: Holding, dust: Decimal) 
     if not holding.is_flat(dust) or abs(held) <= dust:
         return None
     return f"the venue lists no position in {trade.symbol}, and a balance of {plain(held)} {asset}"
+
+
+def misnamed_trades(rows: Iterable[LedgerOrder], snapshot: Snapshot) -> dict[tuple[str, str], str]:
+    """Return the trades of which the venue lists an order under another symbol alone, with what it calls it.
+
+    That the venue holds nothing under a name that it does not use is no proof. Order ids are unique per symbol only on
+    some venues, so that side and quantity must be the same as well.
+    """
+    listed: dict[str, dict[str, VenueOrder]] = {}
+    for order in snapshot.orders:
+        listed.setdefault(order.id, {})[snapshot.symbols.token(order.symbol)] = order
+    found: dict[tuple[str, str], str] = {}
+    for row in rows:
+        orders = listed.get(row.exchange_order_id or row.order_id, {})
+        if row.trade_id is None or row.symbol is None or snapshot.symbols.token(row.symbol) in orders:
+            continue
+        meant = [o for o in orders.values() if o.side is row.side and o.qty == row.qty > NOTHING]
+        if meant:
+            why = f"the venue lists its order {meant[0].id} under {meant[0].symbol}, not {row.symbol}"
+            found.setdefault((row.profile_id, row.trade_id), why)
+    return found
 
 
 def _agreeing(slices: Iterable[Slice], holdings: Holdings, dust: Decimal) -> set[str]:
@@ -202,6 +233,42 @@ def may_close(looks: Iterable[SliceLook], facts: AccountFacts, dust: Decimal) ->
                 chosen += left
                 ledger = after
     return chosen
+
+
+@exactly
+def superseded_exits(
+    about: ParityFacts, rows: Iterable[LedgerOrder], disputed: Collection[tuple[str, str]]
+) -> list[LedgerOrder]:
+    """Return the synthetic exits of trades that left more than they entered since: a real exit came after all.
+
+    `disputed` are the trades of which an order is not settled. Only what takes the ledger to the venue's position, or
+    towards it, is returned (invariants 3 and 4).
+    """
+    facts, found = about.facts, []
+    holdings, reach = Holdings(facts.snapshot), PositionReach(facts.snapshot, about.grace_ms)
+    ours: dict[tuple[str, str, str], list[LedgerOrder]] = {}
+    for row in rows:
+        if row.order_id.startswith(PARITY_PREFIX) and row.status is StatusClass.FILLED and row.defect is None:
+            token = facts.snapshot.symbols.token(row.symbol or "")
+            ours.setdefault((row.profile_id, row.trade_id or "", token), []).append(row)
+    for trade in facts.slices:
+        exits = ours.get((trade.profile_id, trade.trade_id, trade.token), [])
+        left = trade.open_qty + sum((row.qty for row in exits), Decimal(0))
+        key, holding = (trade.profile_id, trade.trade_id), holdings.of(trade.symbol)
+        if not exits or trade.defect or trade.open_qty >= -NOTHING or left < -NOTHING or key in disputed:
+            continue
+        if reach.why_not(trade) or holding.unknown or trade.token in about.unsettled or _too_new(trade, about):
+            continue
+        before = sum((s.signed_open for s in facts.slices if s.token == trade.token), Decimal(0))
+        after = before - trade.signed_open + (left if trade.entry_side is Side.BUY else -left)
+        if min(before, holding.signed) <= after <= max(before, holding.signed):
+            found += exits
+    return found
+
+
+def _too_new(trade: Slice, about: ParityFacts) -> bool:
+    """Say whether the venue may not show the trade's newest row yet."""
+    return trade.newest_ms > about.facts.snapshot.as_of_ms - about.settle_ms
 
 
 def tagged_trades(

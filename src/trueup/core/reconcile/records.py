@@ -80,7 +80,8 @@ class Sighting:
     """A break as one look sees it: what becomes of it, why, and what it is worth in quote currency.
 
     `counts` False is a look that holds the confirmations: it saw the break, and something is waited for. `resets` is
-    one that saw that what was confirmed is not so, although a break is there.
+    one that saw that what was confirmed is not so, although a break is there. `settled` False says that what it is
+    about is younger than the settle window, so that it may only be late.
     """
 
     found: Break
@@ -89,6 +90,7 @@ class Sighting:
     notional: Decimal | None = None
     counts: bool = True
     resets: bool = False
+    settled: bool = True
 
 
 def advance(
@@ -141,7 +143,8 @@ def _seen(
         exchange_order_id=found.exchange_order_id, reason=sighting.reason,
         ledger_qty=plain(found.ledger) if found.ledger is not None else None,
         venue_qty=plain(found.venue) if found.venue is not None else None, notional=sighting.notional,
-        detail={"what": found.detail}, confirmations=count, as_of_ms=_newest(record, as_of_ms), owner=owner,
+        detail={"what": found.detail, "settled": sighting.settled}, confirmations=count,
+        as_of_ms=_newest(record, as_of_ms), owner=owner,
         resolution="healed" if state is BreakState.HEALED else None, first_run_id=first_run, last_run_id=run_id,
         first_seen_ms=first_ms, last_seen_ms=now_ms, resolved_ms=now_ms if state.over else None,
     )  # fmt: skip

@@ -36,6 +36,7 @@ class Do(StrEnum):
     CANCEL = "cancel handler: release the reservation"
     BOOK_DIFFERENCE = "book the difference"
     CANCEL_DUPLICATE = "set the later row to canceled"
+    GIVE_WAY = "set the row of ours to canceled, and book the executions in the bot's own"
     IMPORT = "import the order"
     ASK = "ask for that order by id and by client id; N confirmed misses cancel it"
     WAIT = "wait"
@@ -49,7 +50,8 @@ class Facts:
 
     `lead` is the row that would change. `ours` says that the venue's order carries a tag of a profile of the account.
     `settled` says that the order is older than the settle window, `covered` that the venue lists it or that the order
-    feed reaches back to it, and `named` that there is an id to ask the venue for.
+    feed reaches back to it, and `named` that there is an id to ask the venue for. `ahead` says that a row books
+    something younger than the settle window, `twin` that one live row of the bot and rows of ours are about one order.
     """
 
     ledger: Booked
@@ -63,6 +65,8 @@ class Facts:
     covered: bool = True
     named: bool = True
     several: bool = False
+    ahead: bool = False
+    twin: bool = False
     same_price: bool = True
 
     @property
@@ -118,6 +122,11 @@ TABLE: tuple[Rule, ...] = (
         "Nobody knows what such a row has booked.",
     ),
     Rule(
+        "own_row_beside", "one live row of the bot's, and one of ours", "any",
+        lambda f: f.twin and (f.ledger is Booked.SEVERAL or (f.live and f.fewer)), Do.GIVE_WAY, BreakKind.DUPLICATE,
+        "The bot wrote late what was booked for it; its own row stands, and ours gives way.",
+    ),
+    Rule(
         "several_live_rows", "several live rows", "any",
         lambda f: f.ledger is Booked.SEVERAL, Do.QUARANTINE, BreakKind.DUPLICATE,
         "Which of them is the order cannot be told.",
@@ -140,6 +149,12 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         "never_executed", "none", "over or replaced, and nothing executed",
         lambda f: f.ledger is Booked.NONE, Do.NOTHING, None, "It changed nothing.",
+    ),
+    Rule(
+        "booked_ahead", "filled, partially filled, younger than the settle window",
+        "working or replaced, fewer executed than booked",
+        lambda f: f.fewer and f.ahead and f.venue in (Standing.WORKING, Standing.UNKNOWN, Standing.REPLACED), Do.WAIT,
+        None, "The bot may know of an execution that the venue's reading is too old for.",
     ),
     Rule(
         "executed_unknown", "more booked than executed",

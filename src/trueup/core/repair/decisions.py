@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from trueup.core.decimals import NOTHING, plain
 from trueup.core.holdings import Holding
-from trueup.core.orders import MALFORMED_LEDGER_ROW
+from trueup.core.orders import MALFORMED_LEDGER_ROW, Side
 from trueup.core.repair.attribution import Assigned
 from trueup.core.repair.excess import Excess
 from trueup.core.repair.policy import BackfillPolicy, Flatness
@@ -109,6 +109,12 @@ class Situation:
     def dust_at_flat(self) -> bool:
         """Say whether the remainder is dust at a venue proven flat."""
         return self.remaining <= self.dust_threshold and self.flat
+
+    @property
+    def held_whole(self) -> bool:
+        """Say whether nothing of the trade was exited, and what the venue holds is nearer to all of it than to none."""
+        held = self.holding.signed if self.trade.entry_side is Side.BUY else -self.holding.signed
+        return not self.proposed and self.trade.exit_qty <= NOTHING and held * 2 > self.trade.open_qty
 
     @property
     def dust_explained(self) -> bool:
@@ -228,6 +234,14 @@ REMAINDER_CASES: tuple[Case, ...] = (
         Outcome.NO_GO,
         "an exit of the trade that names no order is like an execution that would prove this one",
         "The bot may have booked that execution without its id; booked again, it would count twice.",
+    ),
+    Case(
+        NOT_FLAT,
+        lambda s: s.dust_at_flat and s.held_whole,
+        Outcome.SKIP_ACTIVE_POSITION,
+        "a whole trade within the dust threshold, and the venue holds more than half of it",
+        "It is no remainder of anything: a small position that is really there is not written off.",
+        _not_flat,
     ),
     Case(
         OVERSHOOT,

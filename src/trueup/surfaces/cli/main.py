@@ -16,8 +16,10 @@ from trueup.surfaces.cli import (
     alerts,
     audit,
     backfill,
+    canary,
     check,
     explain,
+    incident,
     mode,
     reconcile,
     serve,
@@ -81,7 +83,8 @@ def _program() -> typer.Typer:
     )
     program.callback()(_root)
     for commands in (
-        setup, check, reconcile, backfill, mode, audit, alerts, explain, venue, sim, token, serve, worker,
+        setup, check, reconcile, backfill, mode, incident, canary, audit, alerts, explain, venue, sim, token, serve,
+        worker,
     ):  # fmt: skip
         commands.register(program)
     return program

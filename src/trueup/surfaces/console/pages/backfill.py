@@ -31,7 +31,7 @@ def backfill(visit: Visit) -> View:
         {
             "gates": gates, "boxes": len(gates) <= _CHECKBOXES, "plans": approvals.plans(app),
             "batches": found[start : start + PAGE_SIZE],
-            "paging": Paging("/console/backfill", visit.page(), len(found)), "four_eyes": app.incidents.four_eyes,
+            "paging": Paging("/console/backfill", visit.page(), len(found)), "four_eyes": app.safety.policy.four_eyes,
         },
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ def plan(visit: Visit) -> View:
         {
             "plan": found, "booked": [row for row in rows if row["decision"] == "DRY_RUN"],
             "left": [row for row in rows if row["decision"] != "DRY_RUN"], "applied": applied,
-            "four_eyes": visit.app.incidents.four_eyes, "mine": visit.app.actor in found.proposers,
+            "four_eyes": visit.app.safety.policy.four_eyes, "mine": visit.app.actor in found.proposers,
         },
     )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Incidents: from the first mismatch to trading restored, as pure functions."""

@@ -1,0 +1,297 @@
+"""What people do to incidents: look, note, repair, propose the way back, sign off, abort; and the ticket's export.
+
+Invariant 10: whatever loosens goes through `ways`, and is put on record with its sign-off in one transaction.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from trueup.core.decimals import exactly, plain
+from trueup.core.errors import ConfigurationError, Refused, UnknownName, nearest
+from trueup.core.incidents.incident import Incident, Move, Stage, Step
+from trueup.core.incidents.ways import (
+    Item,
+    Next,
+    SignOff,
+    aborted,
+    checklist,
+    next_of,
+    noted,
+    proposed,
+    signed_off,
+    started_repair,
+)
+from trueup.core.incidents.written import plan_json, running_json, verdict_json
+from trueup.core.modes import effective
+from trueup.core.repair.slices import slices_of
+from trueup.core.times import iso
+from trueup.ports import Kept, Line
+from trueup.service.app import App
+from trueup.service.incidents import tell
+from trueup.service.modes import profile_path
+
+_MINUTE_MS = 60_000
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """An incident as people see it: with its story, its checklist and what is to be done next."""
+
+    incident: Incident
+    story: tuple[Line, ...]
+    checklist: tuple[Item, ...]
+    next: Next
+
+    def as_json(self) -> dict[str, object]:
+        """Return the view for printing and for the ticket."""
+        return {
+            **summary_json(self.incident),
+            "plan": plan_json(self.incident.plan) if self.incident.plan is not None else None,
+            "canary": running_json(self.incident.running) if self.incident.running is not None else None,
+            "next": {
+                "what": self.next.what, "why": self.next.why, "commands": list(self.next.commands),
+                "waiting": self.next.waiting,
+            },
+            "checklist": [
+                {"step": item.step.value, "what": item.what, "done": item.done, "detail": item.detail}
+                for item in self.checklist
+            ],
+            "breaks": sorted(self.incident.breaks),
+            "story": [
+                {
+                    "seq": line.seq, "step": line.step, "what": line.what, "actor": line.actor, "reason": line.reason,
+                    "run_ids": list(line.run_ids), "at": line.at,
+                }
+                for line in self.story
+            ],
+        }  # fmt: skip
+
+
+def summary_json(incident: Incident) -> dict[str, object]:
+    """Return an incident in a list."""
+    verdict = incident.verdict
+    return {
+        "incident_id": incident.incident_id, "account": incident.account, "scope": incident.scope,
+        "step": incident.step.value, "stage": incident.running.stage if incident.running is not None else None,
+        "opened_at": iso(incident.opened_ms),
+        "closed_at": iso(incident.closed_ms) if incident.closed_ms is not None else None,
+        "classification": verdict_json(verdict) if verdict is not None else None,
+        "contained": [
+            {"scope": item.scope, "mode": item.mode.name, "before": item.before.name, "in_force": item.seq > 0}
+            for item in incident.contained
+        ],
+        "runs": incident.runs, "returns": incident.returns, "untrusted": incident.untrusted or None,
+        "run_ids": list(incident.run_ids),
+    }  # fmt: skip
+
+
+def incidents_page(
+    app: App, *, only_open: bool = False, page: int = 1, page_size: int = 50
+) -> tuple[int, list[Incident]]:
+    """Return how many incidents there are, and one page of them, newest first."""
+    return app.incidents.page(only_open=only_open, page=page, page_size=page_size)
+
+
+def show_incident(app: App, incident_id: str | None = None) -> IncidentView:
+    """Return an incident; without an id the only one that is open."""
+    return _view(app, _kept(app, incident_id).incident)
+
+
+def note(app: App, incident_id: str | None, text: str) -> IncidentView:
+    """Attach a note to an incident."""
+    said = _reason(text, "A note needs a text.")
+    return _move(app, incident_id, lambda incident: noted(incident, app.actor, said))
+
+
+def start_repair(app: App, incident_id: str | None, reason: str) -> IncidentView:
+    """Begin the repair of an incident; what repairs its class is what `next` says then."""
+    why = _reason(reason)
+    return _move(app, incident_id, lambda incident: started_repair(incident, app.actor, why, app.safety.policy))
+
+
+def propose_canary(app: App, incident_id: str | None, stages: Sequence[str], reason: str) -> IncidentView:
+    """Propose the way back in stages, each PROFILE:SYMBOLS:LIMIT:MINUTES; symbols with commas, * for all."""
+    why = _reason(reason)
+
+    def propose(incident: Incident) -> Move:
+        plan = [read_stage(app, incident, text) for text in stages]
+        return proposed(incident, plan, app.actor, why, app.clock.now_ms(), app.safety.policy)
+
+    return _move(app, incident_id, propose)
+
+
+def sign_off(app: App, incident_id: str | None, reason: str) -> IncidentView:
+    """Sign the next step of an incident off: the first stage of its canary, the next one, or the restoration."""
+    why = _reason(reason)
+
+    def sign(incident: Incident) -> Move:
+        exposure = _exposure(app, incident)
+        word = SignOff(app.actor, why, app.clock.new_id("CAN"), app.clock.now_ms(), exposure)
+        return signed_off(incident, word, app.safety.policy)
+
+    return _move(app, incident_id, sign)
+
+
+def abort_canary(app: App, incident_id: str | None, reason: str) -> IncidentView:
+    """End a canary at once, or take its proposal back; trading is as contained as before."""
+    why = _reason(reason)
+    return _move(app, incident_id, lambda incident: aborted(incident, app.actor, why))
+
+
+def read_stage(app: App, incident: Incident, text: str) -> Stage:
+    """Read PROFILE:SYMBOLS:LIMIT:MINUTES; a symbol may hold a colon, and a stage reaches no further than the incident.
+
+    ConfigurationError names what is wrong.
+    """
+    profiles = {profile.profile_id: profile for profile in app.ledger.profiles()}
+    owners = sorted((name for name in profiles if text.startswith(f"{name}:")), key=len)
+    if not owners:
+        name = text.partition(":")[0]
+        raise UnknownName(f"--stage {text!r} begins with no profile.", nearest(name, profiles))
+    owner = owners[-1]
+    parts = text.removeprefix(f"{owner}:").rsplit(":", 2)
+    form = "Write it as PROFILE:SYMBOLS:LIMIT:MINUTES, for example p1:BTC/USD:500:30; * is all symbols."
+    if len(parts) != 3:
+        raise ConfigurationError(f"--stage {text!r} is no stage.", form)
+    try:
+        limit, minutes = Decimal(parts[1]), Decimal(parts[2])
+    except InvalidOperation:
+        raise ConfigurationError(f"--stage {text!r}: its limit and minutes are no numbers.", form) from None
+    if not (limit.is_finite() and limit > 0 and minutes.is_finite() and 0 < minutes <= 10_080):
+        raise ConfigurationError(f"--stage {text!r}: limit and minutes are more than 0, minutes up to 10080.", form)
+    symbols = None if parts[0].strip() == "*" else tuple(part.strip() for part in parts[0].split(",") if part.strip())
+    if symbols == ():
+        raise ConfigurationError(f"--stage {text!r} names no symbol.", form)
+    if app.account_of(profiles[owner]).name != incident.account:
+        raise ConfigurationError(f"{owner} is not of {incident.account}, where {incident.incident_id} is.", form)
+    return Stage(owner, symbols, limit, int(minutes * _MINUTE_MS))
+
+
+@exactly
+def _exposure(app: App, incident: Incident) -> Decimal:
+    """Return what is at risk in the next stage already, by the ledger's open trades at their entry prices.
+
+    Refused where it is beyond the stage's limit, where a price is not known, or where trading would stay forbidden.
+    """
+    plan = incident.plan
+    number = incident.running.stage + 1 if incident.running is not None else 1
+    if plan is None or number > len(plan.stages):
+        return Decimal(0)
+    stage = plan.stages[number - 1]
+    _require_lifted(app, incident, stage)
+    symbols = app.accounts[incident.account].symbols
+    tokens = None if stage.symbols is None else {symbols.token(name) for name in stage.symbols}
+    total = Decimal(0)
+    for trade in slices_of(app.ledger.open_trade_rows([stage.profile_id]), symbols):
+        if not trade.is_open or (tokens is not None and trade.token not in tokens):
+            continue
+        if trade.entry_price is None or trade.defect is not None:
+            raise Refused(
+                f"What {stage.profile_id} holds in {trade.trade_id} cannot be priced, so that no limit can hold.",
+                "Close the trade, or leave its symbol out of the stage.",
+            )
+        total += trade.open_qty * trade.entry_price
+    if total > stage.limit:
+        raise Refused(
+            f"{stage.profile_id} has {plain(total)} at risk already, over the stage's limit of {plain(stage.limit)}.",
+            "Propose a canary with a limit that holds it: trueup canary abort, then trueup canary propose.",
+        )
+    return total
+
+
+def _require_lifted(app: App, incident: Incident, stage: Stage) -> None:
+    """Refuse a stage that could not trade: a mode that is not the incident's own forbids it."""
+    profile = next(p for p in app.ledger.profiles() if p.profile_id == stage.profile_id)
+    ours = {item.scope for item in incident.contained if item.seq}
+    others = {scope: mode for scope, mode in app.modes.current().items() if scope not in ours}
+    mode, origin = effective(others, profile_path(app, profile))
+    if mode.paused:
+        raise Refused(
+            f"{origin} is in {mode.name}, which is not of {incident.incident_id}: the canary could not trade.",
+            f"See `trueup mode show`; who set it can loosen it when {incident.incident_id} is closed.",
+        )
+
+
+def _move(app: App, incident_id: str | None, decide: Callable[[Incident], Move]) -> IncidentView:
+    """Decide on an incident as it is and put it on record; where a run moved it meanwhile, decide anew."""
+    for attempt in range(_TRIES):
+        kept = _kept(app, incident_id)
+        if not kept.incident.is_open:
+            raise Refused(f"{kept.incident.incident_id} is closed.", "A new mismatch opens a new one.")
+        move = decide(kept.incident)
+        try:
+            done = app.incidents.commit(move, kept.version, app.clock.now_ms())
+        except Refused:
+            if attempt == _TRIES - 1:
+                raise
+            continue
+        tell(app, move, done.incident)
+        return _view(app, done.incident)
+    raise AssertionError("unreachable")
+
+
+def _kept(app: App, incident_id: str | None) -> Kept:
+    if incident_id is not None:
+        found = app.incidents.get(incident_id)
+        if found is None:
+            _, known = app.incidents.page(page_size=20)
+            raise UnknownName(
+                f"There is no incident {incident_id!r}.", nearest(incident_id, [item.incident_id for item in known])
+            )
+        return found
+    total, open_ones = app.incidents.page(only_open=True, page_size=2)
+    if total != 1:
+        told = "No incident is open." if not total else f"{total} incidents are open."
+        raise ConfigurationError(told, "Name one: see `trueup incident list`.")
+    found = app.incidents.get(open_ones[0].incident_id)
+    assert found is not None
+    return found
+
+
+def _view(app: App, incident: Incident) -> IncidentView:
+    now_ms, rules = app.clock.now_ms(), app.safety.policy
+    return IncidentView(
+        incident, tuple(app.incidents.story(incident.incident_id)), tuple(checklist(incident, now_ms, rules)),
+        next_of(incident, now_ms, rules),
+    )  # fmt: skip
+
+
+def _reason(text: str, what: str = "A reason is needed.") -> str:
+    if not text.strip():
+        raise ConfigurationError(what, "Say why with --reason TEXT; it is kept in the incident's story.")
+    return text.strip()
+
+
+def as_markdown(view: IncidentView) -> str:
+    """Return an incident as a page for the ticket."""
+    incident = view.incident
+    verdict = incident.verdict
+    lines = [
+        f"# {incident.incident_id}",
+        "",
+        f"- scope: {incident.scope} (account {incident.account})",
+        f"- step: {incident.step}",
+        f"- opened: {iso(incident.opened_ms)}",
+        f"- closed: {iso(incident.closed_ms) if incident.closed_ms is not None else 'open'}",
+        f"- runs that saw a mismatch: {incident.runs}; came back after a repair: {incident.returns}",
+    ]
+    if verdict is not None:
+        told = "unclear: treated as missing and out_of_order" if verdict.unclear else str(verdict.primary)
+        also = f", then {verdict.secondary}" if verdict.secondary is not None and not verdict.unclear else ""
+        lines += [f"- class: {told}{also}", f"- blast radius: {verdict.radius} ({', '.join(verdict.reasons)})"]
+        lines += ["", "## Signals", "", "| break | kind | signal | tells |", "| --- | --- | --- | --- |"]
+        lines += [f"| {s.break_id} | {s.kind} | {s.signal} | {s.pattern or 'unclear'} |" for s in verdict.signals]
+    lines += ["", "## Checklist", ""]
+    for item in view.checklist:
+        detail = f" ({item.detail})" if item.detail else ""
+        lines.append(f"- [{'x' if item.done else ' '}] {item.step}: {item.what}{detail}")
+    lines += ["", "## Story", "", "| when | step | what | who | why | runs |", "| --- | --- | --- | --- | --- | --- |"]
+    for line in view.story:
+        cells = (line.at, line.step, line.what, line.actor, line.reason, ", ".join(line.run_ids))
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    if incident.step is not Step.RESTORED:
+        lines += ["", "## Next", "", f"{view.next.what} {view.next.why}", ""]
+        lines += [f"    {command}" for command in view.next.commands]
+    return "\n".join(lines) + "\n"
