@@ -25,6 +25,7 @@ from trueup.ledger.modes import SqlModes
 from trueup.ledger.outbox import SqlOutbox
 from trueup.ledger.runs import SqlRuns
 from trueup.ledger.setup import SqlSetup
+from trueup.ledger.sign_offs import SqlSignOffs
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tokens import SqlTokens
 from trueup.ports import Check, Notifier, Profile, Venue, VenueMeter
@@ -89,6 +90,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         setup=SqlSetup(store),
         tokens=SqlTokens(store),
         requests=SqlRequests(store, clock),
+        sign_offs=SqlSignOffs(store),
         figures=SqlFigures(store, clock),
         outbox=SqlOutbox(store),
         incidents=SqlIncidents(store),

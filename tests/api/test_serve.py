@@ -74,6 +74,7 @@ class TestStart:
             page, _, secret = link[1].partition("#token=")
             headers = {"Authorization": f"Bearer {secret}"}
             assert httpx.get(f"{first.url}/modes", headers=headers).status_code == 200
+            assert page == f"{first.url}/console/login"
             assert "Token" in httpx.get(page, headers={"Accept": "text/html"}).text
             code, rest = first.stop()
             assert (code, "Traceback" in rest, "stopped" in rest) == (0, False, True)

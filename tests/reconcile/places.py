@@ -44,6 +44,7 @@ from trueup.ledger.outbox import SqlOutbox
 from trueup.ledger.runs import SqlRuns
 from trueup.ledger.schema import ORDER_COLUMNS
 from trueup.ledger.setup import SqlSetup
+from trueup.ledger.sign_offs import SqlSignOffs
 from trueup.ledger.sql import SqlLedger, open_store
 from trueup.ledger.tables import Store
 from trueup.ledger.tokens import SqlTokens
@@ -154,7 +155,7 @@ class SqlBooks:
             backfill=backfill, reconcile=ReconcileConfig(policy), accounts=accounts, ledger=SqlLedger(store),
             journal=SqlJournal(store, clock), modes=SqlModes(store), runs=SqlRuns(store, clock),
             breaks=SqlBreaks(store), leases=self.leases, setup=SqlSetup(store), tokens=SqlTokens(store),
-            requests=SqlRequests(store, clock), figures=SqlFigures(store, clock),
+            requests=SqlRequests(store, clock), sign_offs=SqlSignOffs(store), figures=SqlFigures(store, clock),
             heartbeats=SqlHeartbeats(store), outbox=SqlOutbox(store), incidents=SqlIncidents(store), clock=clock,
             actor="tester", close=store.close,
         )  # fmt: skip
@@ -228,6 +229,7 @@ class QuickBooks:
         ports: dict[str, Any] = {
             "ledger": self.ledger, "journal": self.journal, "breaks": self.found, "modes": MemoryModes(),
             "runs": MemoryRuns(time), "leases": MemoryLeases(), "setup": None, "tokens": None, "requests": None,
+            "sign_offs": None,
             "figures": None, "heartbeats": MemoryBeats(), "outbox": MemoryOutbox(), "incidents": MemoryIncidents(),
         }  # fmt: skip
         self.app = App(

@@ -19,6 +19,7 @@ from trueup.ports.incidents import Incidents, Kept, Line
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
+from trueup.ports.sign_offs import SignOff, SignOffs
 from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
 from trueup.ports.venues import (
     EVERYTHING,
@@ -75,6 +76,8 @@ __all__ = [
     "RunStart",
     "Runs",
     "Setup",
+    "SignOff",
+    "SignOffs",
     "Token",
     "Tokens",
     "UndoRequest",

@@ -29,6 +29,7 @@ from trueup.ports import (
     Requests,
     Runs,
     Setup,
+    SignOffs,
     Tokens,
     Venue,
     VenueMeter,
@@ -138,6 +139,7 @@ class App:
     setup: Setup
     tokens: Tokens
     requests: Requests
+    sign_offs: SignOffs
     figures: Figures
     outbox: Outbox
     incidents: Incidents

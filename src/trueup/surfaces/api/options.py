@@ -1,5 +1,6 @@
 """How the API is served, as values that `trueup serve` decides."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,11 +15,11 @@ class ApiOptions:
     """What differs from one server to another.
 
     `metrics_open` serves /metrics without a token (on the loopback alone). `hosts` are the host names that are
-    answered, without ports; None is every one. `behind_proxy` takes the client's address from what the proxy adds
-    last to X-Forwarded-For. `secure` says that browsers see https. `own_doors` are path prefixes that ask who is
-    there themselves, as a console with sessions does. `stale_after_ms` is how old a profile's newest run may be
-    before the loop counts as unhealthy. Runs that are asked for wait for one of `background_threads`; when `waiting`
-    of them do, the next is refused.
+    answered, without ports; None is every one. `behind_proxy` takes the client's address from what the proxy adds last
+    to X-Forwarded-For. `secure` says that browsers see https. `own_doors` are path prefixes that ask who is there
+    themselves, as the console does with its sessions, which `session_clock` counts in seconds. `stale_after_ms` is how
+    old a profile's newest run may be before the loop counts as unhealthy. Runs that are asked for wait for one of
+    `background_threads`; when `waiting` of them do, the next is refused.
     """
 
     reconciling: Reconciling = field(default_factory=ServiceReconciling)
@@ -35,3 +36,4 @@ class ApiOptions:
     background_threads: int = 3
     waiting: int = 100
     stale_after_ms: int = 300_000
+    session_clock: Callable[[], float] = time.monotonic

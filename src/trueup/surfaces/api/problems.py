@@ -111,6 +111,11 @@ def problem_of(error: TrueupError) -> ProblemError:
 
 def unexpected(error: BaseException) -> Response:
     """Log an error that nobody foresaw under a name of its own, and answer with that name alone."""
+    return response_of(*unexpected_name(error))
+
+
+def unexpected_name(error: BaseException) -> tuple[ProblemError, str]:
+    """Log an error that nobody foresaw under a name of its own, and return it as a problem with that name."""
     name = f"urn:uuid:{uuid4()}"
     _log.error("unexpected error %s", name, exc_info=error)
     problem = ProblemError(
@@ -118,7 +123,7 @@ def unexpected(error: BaseException) -> Response:
         "trueup failed unexpectedly. Nothing was written that the audit does not show.",
         "Look for the instance in the server's log, and report it.",
     )
-    return response_of(problem, name)
+    return problem, name
 
 
 def install(api: FastAPI) -> None:
@@ -178,7 +183,7 @@ def methods_at(routes: Iterable[Any], path: str) -> list[str]:
         if inner is not None:
             found.update(methods_at(inner.routes, path))
         elif hasattr(route, "path_regex") and route.path_regex.match(path):
-            found.update(route.methods or ())
+            found.update(getattr(route, "methods", None) or ())
     return sorted(found)
 
 

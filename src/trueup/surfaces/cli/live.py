@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trueup.surfaces.cli.serve import answering, working_beside
+from trueup.surfaces.cli.serve import answering, log_in_link, working_beside
 from trueup.surfaces.cli.session import Session
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def run_live(
         say(f"{place.about} It answers at {place.url}.")
         say(f"A careless bot trades on it and keeps its books in {folder}.")
         if made is not None:
-            say(f"trueup answers at {url}; log in, by a link that is shown this once: {url}/docs#token={made.secret}")
+            link = log_in_link(url, made.secret)
+            say(f"trueup answers at {url}; log in, by a link that is shown this once: {link}")
         now("")
         worker = Worker(app, after_cycle=story.looked)
         with working_beside(worker, stop):
