@@ -160,7 +160,7 @@ def play(seed: int) -> Played:
         told = stage.venues["main"]
         told.snapshot = replace(told.snapshot, orders=tuple(world.orders[look]), legs=tuple(world.legs[look]))
         stage.cycles()
-    kept = next(iter(stage.app.incidents.kept.values()), None)  # type: ignore[attr-defined]
+    kept = stage.app.incidents.open_in("main")
     if kept is None:
         return Played(seed, Truth(primary, secondary, radius), None, "", ())
     found = kept.incident

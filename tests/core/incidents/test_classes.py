@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -123,11 +124,11 @@ FACTS = st.builds(
 
 @given(st.lists(FACTS, max_size=6), st.integers(0, 9), st.randoms())
 def test_deterministic_and_unclear_is_never_taken_for_a_milder_class(
-    facts: list[BreakFacts], runs: int, dice: object
+    facts: list[BreakFacts], runs: int, dice: Random
 ) -> None:
     verdict = classify(facts, runs, RULES)
     shuffled = list(facts)
-    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    dice.shuffle(shuffled)
     assert classify(shuffled, runs, RULES).primary == verdict.primary
     if any(signal.pattern is None for signal in verdict.signals):
         assert verdict.unclear
