@@ -4,7 +4,7 @@ Invariant 10: a run only tightens. It counts clean runs, and it ends a canary; i
 An inconclusive run holds every count, and is never a clean one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
@@ -82,7 +82,7 @@ def seen(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
     assert incident.is_open, "a closed incident sees nothing more"
     if look.left:
         return _mismatched(incident, look, rules)
-    incident = replace(incident, breaks=_kept(incident.breaks, look.over))
+    incident = replace(incident, breaks=_kept(incident, look.over))
     if not look.complete:
         return _expired(incident, look) or Move(incident)
     return _clean(incident, look, rules)
@@ -100,7 +100,7 @@ def _mismatched(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
         entries.append(Entry(Step.CANARY, "canary ended", ACTOR, "a mismatch; the prior posture is back", look.run_ids))
     incident = replace(
         incident,
-        breaks=_kept({} if came_back else incident.breaks, (*look.over, *look.left)),
+        breaks=_kept(replace(incident, breaks={}) if came_back else incident, (*look.over, *look.left)),
         runs=incident.runs + 1,
         returns=incident.returns + came_back,
         notionals=(*incident.notionals, _notional(look.left))[-10:],
@@ -240,9 +240,23 @@ def _notional(left: Iterable[BreakFacts]) -> Decimal | None:
     return sum((item for item in known if item is not None), Decimal(0)) if None not in known else None
 
 
-def _kept(breaks: Mapping[str, BreakFacts], newer: Iterable[BreakFacts]) -> dict[str, BreakFacts]:
-    """Return the breaks with what is known of them now; of very many the newest are kept."""
-    found = {**breaks, **{item.break_id: item for item in newer if item.break_id in breaks or not item.repaired}}
+def _kept(incident: Incident, newer: Iterable[BreakFacts]) -> dict[str, BreakFacts]:
+    """Return the breaks with what is known of them now; of very many the newest are kept.
+
+    What once told a graver class is not forgotten when the row that told it was mended. What ends after a person began
+    to repair did not go away by itself.
+    """
+    found = dict(incident.breaks)
+    for item in newer:
+        known = found.pop(item.break_id, None)
+        if known is None and item.repaired:
+            continue
+        by_itself = item.caught_up and incident.step is not Step.REPAIRING
+        found[item.break_id] = replace(
+            item, caught_up=by_itself, twins=item.twins or (known is not None and known.twins),
+            reversed=item.reversed or (known is not None and known.reversed),
+            stale_write=item.stale_write or (known is not None and known.stale_write),
+        )  # fmt: skip
     return dict(list(found.items())[-_KEPT_BREAKS:])
 
 
