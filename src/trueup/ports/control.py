@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from trueup.core.gate import Beat, DeadmanRules
 from trueup.core.modes import Mode
 
 
@@ -108,10 +109,18 @@ class ModeChange:
 
 
 class Heartbeats(Protocol):
-    """When each scope was last looked at."""
+    """When each scope was last looked at: `account:NAME` by the reconciliation, `bot:PROFILE` by the bot itself."""
 
-    def beat(self, scope: str, at_ms: int, *, healthy: bool) -> None:
-        """Record that a scope was looked at; an older beat never takes the place of a newer one."""
+    def beat(self, scope: str, at_ms: int, *, healthy: bool, rules: DeadmanRules) -> Beat | None:
+        """Record that a scope was looked at, and return how it stands then; None where it was never well.
+
+        An older beat never takes the place of a newer one. The first healthy beat arms the dead-man; one that comes
+        more than `timeout_ms` after the last healthy one begins the recovery, which `recovery_beats` of them end.
+        """
+        ...
+
+    def beats(self, scopes: Collection[str] | None = None) -> dict[str, Beat]:
+        """Return the heartbeats of scopes that were ever well, of all scopes without a choice."""
         ...
 
 
