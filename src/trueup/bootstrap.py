@@ -16,6 +16,7 @@ from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
+from trueup.ledger.gate import SqlGate
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.journal import SqlJournal
@@ -83,6 +84,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         runs=SqlRuns(store, clock),
         breaks=SqlBreaks(store),
         heartbeats=SqlHeartbeats(store),
+        gate=SqlGate(store, clock),
         leases=SqlLeases(store, clock),
         setup=SqlSetup(store),
         tokens=SqlTokens(store),

@@ -33,6 +33,7 @@ from trueup.core.symbols import Symbols
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
+from trueup.ledger.gate import SqlGate
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.journal import SqlJournal
@@ -153,7 +154,7 @@ class SqlBooks:
             journal=SqlJournal(store, clock), modes=SqlModes(store), runs=SqlRuns(store, clock),
             breaks=SqlBreaks(store), leases=self.leases, setup=SqlSetup(store), tokens=SqlTokens(store),
             requests=SqlRequests(store, clock), figures=SqlFigures(store, clock),
-            heartbeats=SqlHeartbeats(store), outbox=SqlOutbox(store), clock=clock,
+            heartbeats=SqlHeartbeats(store), gate=SqlGate(store, clock), outbox=SqlOutbox(store), clock=clock,
             actor="tester", close=store.close,
         )  # fmt: skip
 
@@ -226,7 +227,7 @@ class QuickBooks:
         ports: dict[str, Any] = {
             "ledger": self.ledger, "journal": self.journal, "breaks": self.found, "modes": MemoryModes(),
             "runs": MemoryRuns(time), "leases": MemoryLeases(), "setup": None, "tokens": None, "requests": None,
-            "figures": None, "heartbeats": MemoryBeats(), "outbox": MemoryOutbox(),
+            "figures": None, "heartbeats": MemoryBeats(), "gate": None, "outbox": MemoryOutbox(),
         }  # fmt: skip
         self.app = App(
             backfill=rules.config, reconcile=ReconcileConfig(rules.loop), accounts=accounts_of(venues),

@@ -12,7 +12,7 @@ from trueup.ports.books import (
     UndoRequest,
     UndoResult,
 )
-from trueup.ports.control import Clock, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
+from trueup.ports.control import Clock, GateBook, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
 from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
@@ -43,6 +43,7 @@ __all__ = [
     "ClaimState",
     "Clock",
     "Figures",
+    "GateBook",
     "HealBatch",
     "HealResult",
     "Heartbeats",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from trueup.core.errors import ConfigurationError, nearest
@@ -17,6 +18,7 @@ from trueup.ports import (
     Check,
     Clock,
     Figures,
+    GateBook,
     Heartbeats,
     Journal,
     Leases,
@@ -116,6 +118,25 @@ class LivePlace:
     url: str
 
 
+class Flips:
+    """What was last answered about each thing that is asked for again and again; any thread may tell."""
+
+    _MOST = 20_000
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, ...], bool] = {}
+        self._lock = Lock()
+
+    def flipped(self, key: tuple[str, ...], *, now: bool, at_first: bool) -> bool:
+        """Remember an answer, and say whether it is another than the last; `at_first` is what is expected at first."""
+        with self._lock:
+            before = self._last.pop(key, at_first)
+            self._last[key] = now
+            if len(self._last) > self._MOST:
+                self._last.pop(next(iter(self._last)))
+        return before is not now
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """Everything that a surface may use.
@@ -133,6 +154,7 @@ class App:
     runs: Runs
     breaks: Breaks
     heartbeats: Heartbeats
+    gate: GateBook
     leases: Leases
     setup: Setup
     tokens: Tokens
@@ -153,6 +175,7 @@ class App:
     start_logs: Callable[[str | None], None] = lambda _: None
     notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
+    flips: Flips = field(default_factory=Flips)
 
     def require_ledger(self) -> None:
         """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""

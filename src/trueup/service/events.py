@@ -68,6 +68,15 @@ EVENTS = (
     ),
     Event("watchdog_resumed", "info", ("profile_id", "clean_cycles"), "A pause that the watchdog made has ended."),
     Event("mode_changed", "warning", ("scope", "mode", "previous", "source", "actor"), "A safe mode was put in force."),
+    Event(
+        "gate_flipped", "warning", ("profile_id", "symbol", "intent", "allowed", "mode", "because_of", "reason"),
+        "The gate answers otherwise than it did before; a first answer is told where it refuses.",
+    ),
+    Event(
+        "heartbeat_lost", "error", ("scope", "reason"),
+        "A bot or an account's reconciliation is silent, or came back and is not trusted yet: the dead-man holds.",
+    ),
+    Event("heartbeat_recovered", "info", ("scope",), "Enough healthy heartbeats came in a row; the dead-man is off."),
     Event("lease_refused", "debug", ("scope", "refusals"), "Another run holds an account."),
     Event(
         "lease_contended", "warning", ("scope", "refusals"),

@@ -17,6 +17,7 @@ from trueup.ports import Lease, Renewal
 from trueup.service.alerts import DAY_MS, deliver_alerts, prune_alerts
 from trueup.service.app import App
 from trueup.service.cycle import ReconcileRequest
+from trueup.service.deadman import DeadmanWatch
 from trueup.service.events import log
 from trueup.service.listening import listening
 from trueup.service.open_trades import OpenTrades
@@ -192,7 +193,7 @@ def accounts_of(app: App) -> list[str]:
 
 @contextmanager
 def chores(app: App, dice: Random) -> Iterator[None]:
-    """Carry alerts and drop what is old beside the work, until the end; whatever fails is tried again."""
+    """Watch heartbeats, carry alerts and drop what is old beside the work; whatever fails is tried again."""
     over = threading.Event()
     thread = threading.Thread(target=_do_chores, args=(app, over, dice), name="chores", daemon=True)
     thread.start()
@@ -205,9 +206,11 @@ def chores(app: App, dice: Random) -> Iterator[None]:
 
 def _do_chores(app: App, over: threading.Event, dice: Random) -> None:
     next_pruning = app.clock.now_ms() + int(dice.uniform(0, _PRUNE_SECONDS) * 1000)
+    deadman = DeadmanWatch()
     while True:
         last = over.is_set()
         try:
+            deadman.look(app)
             notifier = app.notifier()
             if notifier is not None:
                 deliver_alerts(app, notifier)
