@@ -11,6 +11,7 @@ from trueup.core.decimals import read_quantity
 from trueup.core.errors import ConfigurationError
 from trueup.core.gate import Beat, GateAnswer, Intent, Question, decide, read_intent
 from trueup.core.symbols import Symbols
+from trueup.core.times import iso
 from trueup.service.app import Account, App
 from trueup.service.events import log
 
@@ -67,6 +68,17 @@ def beat_bot(app: App, profile_id: str, *, healthy: bool = True) -> Beat | None:
     """
     app.gate.require(_text(profile_id, "profile"))
     return app.heartbeats.beat(BOT + profile_id, app.clock.now_ms(), healthy=healthy, rules=app.safety.deadman)
+
+
+def beat_json(app: App, profile_id: str, beat: Beat | None) -> dict[str, object]:
+    """Return for printing how a bot's heartbeats stand."""
+    return {
+        "instance_id": profile_id,
+        "healthy_at": iso(beat.healthy_ms) if beat is not None else None,
+        "recovering": beat is not None and beat.recovering,
+        "streak": beat.streak if beat is not None else 0,
+        "timeout_ms": app.safety.deadman.timeout_ms,
+    }
 
 
 def _question(

@@ -16,7 +16,7 @@ from trueup.surfaces.api.description import describe
 from trueup.surfaces.api.doors import Guarded, needs
 from trueup.surfaces.api.front import DOCS, Front
 from trueup.surfaces.api.options import ApiOptions
-from trueup.surfaces.api.routes import audit, backfill, findings, reconciling, state, trading
+from trueup.surfaces.api.routes import audit, backfill, findings, gate, reconciling, state, trading
 
 
 def create_app(app: App, options: ApiOptions | None = None) -> FastAPI:
@@ -35,7 +35,7 @@ def create_app(app: App, options: ApiOptions | None = None) -> FastAPI:
     api.state.trueup, api.state.options = app, options
     api.state.background = Background(options.background_threads, options.waiting)
     problems.install(api)
-    for part in (state, reconciling, trading, backfill, audit, findings):
+    for part in (state, reconciling, trading, gate, backfill, audit, findings):
         api.include_router(part.router)
     api.router.route_class = Guarded
     api.add_api_route(DOCS, _docs, include_in_schema=False, **needs(Permission.READ))

@@ -18,6 +18,7 @@ from trueup.surfaces.cli import (
     backfill,
     check,
     explain,
+    gate,
     mode,
     reconcile,
     serve,
@@ -81,7 +82,7 @@ def _program() -> typer.Typer:
     )
     program.callback()(_root)
     for commands in (
-        setup, check, reconcile, backfill, mode, audit, alerts, explain, venue, sim, token, serve, worker,
+        setup, check, reconcile, backfill, mode, gate, audit, alerts, explain, venue, sim, token, serve, worker,
     ):  # fmt: skip
         commands.register(program)
     return program
