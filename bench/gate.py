@@ -10,6 +10,7 @@ from statistics import quantiles
 from sqlalchemy import text
 from tests.postgres import running_postgres
 
+import trueup
 from trueup.bootstrap import build
 from trueup.core.times import iso
 from trueup.ledger import schema
@@ -77,6 +78,9 @@ def measured(folder: Path, url: str, name: str, count: int) -> None:
     try:
         answer = ask(app, "p7", "BTC/USD")
         assert answer.allowed, answer
+        with trueup.Gate("p7", config=folder / "trueup.toml", environ={}) as gate:
+            assert gate.allows("BTC/USD")
+            told(f"{name} cached", lambda _: gate.allows("BTC/USD"), count * 10)
         told(f"{name} uncached", lambda number: ask(app, f"p{number % PROFILES}", "BTC/USD"), count)
     finally:
         app.close()

@@ -64,31 +64,26 @@ class HttpAsker:
     def _call(self, method: str, path: str, body: bytes | None) -> Mapping[str, object]:
         """Send a request and return the document that comes back; a kept connection may have died meanwhile."""
         try:
-            kept = self._idle.pop()
+            connection, kept = self._idle.pop(), True
         except IndexError:
-            kept = None
-        if kept is not None:
+            connection, kept = self._connection(), False
+        while True:
             try:
-                return self._once(kept, method, path, body)
-            except (ConnectionError, HTTPException):
-                kept.close()
-        fresh = self._connection()
-        try:
-            return self._once(fresh, method, path, body)
-        except (OSError, HTTPException) as error:
-            fresh.close()
-            why = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-            raise CannotKnow(f"trueup at {self._host} cannot be asked: {why}.", "Check that it runs there.") from None
+                return self._once(connection, method, path, body)
+            except (OSError, HTTPException) as error:
+                connection.close()
+                if not kept or isinstance(error, TimeoutError):
+                    late = isinstance(error, TimeoutError)
+                    why = "it did not answer in time" if late else str(error) or type(error).__name__
+                    do = "Check that it runs there."
+                    raise CannotKnow(f"trueup at {self._host} cannot be asked: {why}.", do) from None
+            connection, kept = self._connection(), False
 
     def _once(self, connection: HTTPConnection, method: str, path: str, body: bytes | None) -> Mapping[str, object]:
         headers = {**self._headers, "Content-Type": "application/json"} if body is not None else self._headers
-        try:
-            connection.request(method, self._path + path, body, headers)
-            answer = connection.getresponse()
-            text = answer.read(_MOST_BYTES + 1)
-        except TimeoutError:
-            connection.close()
-            raise
+        connection.request(method, self._path + path, body, headers)
+        answer = connection.getresponse()
+        text = answer.read(_MOST_BYTES + 1)
         if answer.will_close or len(text) > _MOST_BYTES:
             connection.close()
         else:

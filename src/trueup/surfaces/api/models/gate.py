@@ -14,7 +14,7 @@ Notional = Annotated[
 ]
 OrderRef = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]([ -~]*[!-~])?$"),
+    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"),
     Field(description="The bot's own name of the order: asked again, it takes no second part of a canary's limit."),
 ]
 
