@@ -44,6 +44,7 @@ from trueup.ledger.runs import SqlRuns
 from trueup.ledger.schema import ORDER_COLUMNS
 from trueup.ledger.setup import SqlSetup
 from trueup.ledger.sql import SqlLedger, open_store
+from trueup.ledger.switch_marks import SqlSwitchMarks
 from trueup.ledger.tables import Store
 from trueup.ledger.tokens import SqlTokens
 from trueup.ports import Lease, Profile, Venue
@@ -154,7 +155,9 @@ class SqlBooks:
             journal=SqlJournal(store, clock), modes=SqlModes(store), runs=SqlRuns(store, clock),
             breaks=SqlBreaks(store), leases=self.leases, setup=SqlSetup(store), tokens=SqlTokens(store),
             requests=SqlRequests(store, clock), figures=SqlFigures(store, clock),
-            heartbeats=SqlHeartbeats(store), gate=SqlGate(store, clock), outbox=SqlOutbox(store), clock=clock,
+            heartbeats=SqlHeartbeats(store), gate=SqlGate(store, clock),
+            outbox=SqlOutbox(store), switch_marks=SqlSwitchMarks(store),
+            clock=clock,
             actor="tester", close=store.close,
         )  # fmt: skip
 
@@ -227,7 +230,7 @@ class QuickBooks:
         ports: dict[str, Any] = {
             "ledger": self.ledger, "journal": self.journal, "breaks": self.found, "modes": MemoryModes(),
             "runs": MemoryRuns(time), "leases": MemoryLeases(), "setup": None, "tokens": None, "requests": None,
-            "figures": None, "heartbeats": MemoryBeats(), "gate": None, "outbox": MemoryOutbox(),
+            "figures": None, "heartbeats": MemoryBeats(), "gate": None, "outbox": MemoryOutbox(), "switch_marks": None,
         }  # fmt: skip
         self.app = App(
             backfill=rules.config, reconcile=ReconcileConfig(rules.loop), accounts=accounts_of(venues),

@@ -18,6 +18,7 @@ from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
+from trueup.ports.switches import Switch, SwitchMarks, SwitchReport, SwitchState
 from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
 from trueup.ports.venues import (
     EVERYTHING,
@@ -72,6 +73,10 @@ __all__ = [
     "RunStart",
     "Runs",
     "Setup",
+    "Switch",
+    "SwitchMarks",
+    "SwitchReport",
+    "SwitchState",
     "Token",
     "Tokens",
     "UndoRequest",

@@ -30,6 +30,8 @@ from trueup.ports import (
     Requests,
     Runs,
     Setup,
+    Switch,
+    SwitchMarks,
     Tokens,
     Venue,
     VenueMeter,
@@ -143,7 +145,8 @@ class App:
 
     `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does. `own_files` are
     trueup.toml and the files of the databases: no command writes over one of them. `start_logs` logs to stderr from now
-    on, from a level that the environment may set otherwise; None is nothing, unless it does.
+    on, from a level that the environment may set otherwise; None is nothing, unless it does. `switches` are
+    those of the profiles whose bot is told to stop; a bot that asks the gate has none.
     """
 
     backfill: BackfillConfig
@@ -161,6 +164,7 @@ class App:
     requests: Requests
     figures: Figures
     outbox: Outbox
+    switch_marks: SwitchMarks
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -176,6 +180,7 @@ class App:
     notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
     flips: Flips = field(default_factory=Flips)
+    switches: Mapping[str, Callable[[], Switch]] = field(default_factory=dict)
 
     def require_ledger(self) -> None:
         """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""

@@ -1,5 +1,6 @@
 """Safe modes: putting one in force, and saying which is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from trueup.core.errors import ConfigurationError, UnknownName
@@ -9,6 +10,7 @@ from trueup.ports import ModeChange, Profile
 from trueup.service import events
 from trueup.service.app import App
 from trueup.service.posture import stand
+from trueup.service.switching import Switched, enforce_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,10 @@ def change_json(change: ModeChange) -> dict[str, object]:
     }  # fmt: skip
 
 
-def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
-    """Put a mode in force for a scope, with who, when and why."""
+def set_mode(
+    app: App, mode: str, scope: str, reason: str, told: Callable[[Switched], None] = lambda _: None
+) -> ModeChange:
+    """Put a mode in force for a scope, with who, when and why; then tell the bots that it binds, each to `told`."""
     wanted, where = read_mode(mode), read_scope(scope)
     if not reason.strip():
         raise ConfigurationError("A reason is needed.", "Say why with --reason TEXT; it is kept in the history.")
@@ -54,6 +58,8 @@ def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
         "mode_changed", scope=done.scope, mode=done.mode.name, previous=done.previous.name, source=done.source,
         actor=done.actor,
     )  # fmt: skip
+    for switched in enforce_scope(app, done.scope):
+        told(switched)
     return done
 
 

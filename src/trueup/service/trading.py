@@ -12,6 +12,7 @@ from trueup.ports import ModeChange
 from trueup.service.app import App
 from trueup.service.modes import profile_path, require_known, set_mode
 from trueup.service.posture import stand
+from trueup.service.switching import enforce_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def pause(app: App, reason: str, scope: str = GLOBAL, mode: str = Mode.SAFE_MODE
     require_known(app, where)
     now = iso(app.clock.now_ms())
     app.modes.tighten(ModeChange(where, wanted, Mode.NORMAL, "operator", app.actor, reason.strip(), now))
+    enforce_scope(app, where)
     return trading(app, where)
 
 
