@@ -116,8 +116,8 @@ def test_a_disabled_profile_is_refused_and_an_unknown_one_is_a_mistake(bot: Bot)
     "asked",
     [
         {"symbol": "--"}, {"symbol": ""}, {"symbol": "BTC\x00"}, {"profile_id": ""}, {"profile_id": "p\n1"},
-        {"intent": "sell"}, {"notional": "NaN"}, {"notional": "-1"}, {"notional": "x"}, {"order_ref": " "},
-        {"order_ref": "x" * 201},
+        {"intent": "sell"}, {"notional": "NaN"}, {"notional": "-1"}, {"notional": "x"}, {"order_ref": ""},
+        {"order_ref": "x" * 201}, {"order_ref": "\ud800"},
     ],
     ids=str,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 Where the database cannot be read this raises CannotKnow; who asks for a bot turns that into a refusal.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -19,6 +20,7 @@ BOT = "bot:"
 """How the heartbeats' scope of a bot begins."""
 
 _LONGEST = 200
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Spelling(Mapping[str, Symbols]):
@@ -106,9 +108,9 @@ def _question(
 
 
 def _text(said: object, what: str) -> str:
-    """Check a name: printable, so that no database chokes on it, and not endless."""
-    if not isinstance(said, str) or not said.strip() or not said.isprintable() or len(said) > _LONGEST:
-        raise ConfigurationError(f"{said!r:.80} is no {what}.", f"Use 1 to {_LONGEST} printable characters.")
+    """Check a name: no control characters, which no database takes for certain, and not endless."""
+    if not isinstance(said, str) or not 0 < len(said) <= _LONGEST or _CONTROL.search(said):
+        raise ConfigurationError(f"{said!r:.80} is no {what}.", f"Use 1 to {_LONGEST} characters, none of control.")
     return said
 
 

@@ -221,7 +221,9 @@ def _switch(value: object) -> str:
     return f"{kind}:{_base_url(url.strip())}"
 
 
-_SWITCH_RULE = Rule(_switch, '"gate", "http:URL" or "freqtrade:URL", with a plain http or https address')
+_SWITCH_RULE = Rule(
+    _switch, '"gate", "http:URL" or "freqtrade:URL"; an http or https address without a user or a password in it'
+)
 
 
 def _account_of(table: Table, accounts: Sequence[str]) -> str:

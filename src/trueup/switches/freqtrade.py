@@ -102,7 +102,10 @@ class FreqtradeSwitch:
         mine: dict[str, list[int]] = {}
         for lock in found:
             if isinstance(lock, Mapping) and lock.get("reason") == _REASON and lock.get("active") is True:
-                mine.setdefault(str(lock.get("pair")), []).append(int(lock.get("id", 0)))
+                number = lock.get("id")
+                if not isinstance(number, int):
+                    raise CannotKnow("freqtrade's locks cannot be read.", "Look at the bot.")
+                mine.setdefault(str(lock.get("pair")), []).append(number)
         return mine
 
     def _ask(self, method: str, path: str, body: object = None) -> Mapping[str, object]:
