@@ -12,7 +12,7 @@ from trueup.core.errors import CannotKnow, ConfigurationError, UnknownName
 from trueup.core.gate import Beat, Intent, Question
 from trueup.core.modes import Mode
 from trueup.core.times import iso
-from trueup.ledger.gate import facts_statement
+from trueup.ledger.gate import _NEWS, facts_statement
 from trueup.service import events
 from trueup.service.app import App
 from trueup.service.gate import Spelling, ask, beat_bot
@@ -66,6 +66,14 @@ def test_a_spelling_that_somebody_else_adds_is_seen_at_once(bot: Bot) -> None:
     assert not ask(app, "p1", "BTC/USD").allowed
     pause(other, Mode.NORMAL, "symbol:p1:BTC-USD")
     assert ask(app, "p1", "BTC/USD").allowed
+
+
+def test_more_changes_than_are_read_at_once_hide_none(bot: Bot) -> None:
+    app, other = bot.init(), bot.app()
+    assert ask(app, "p1", "BTC/USD").allowed
+    for number in range(2 * _NEWS):
+        pause(other, Mode.HALT, f"symbol:p1:S{number}" if number != 150 else "symbol:p1:BTC-USD")
+    assert not ask(app, "p1", "BTC/USD").allowed
 
 
 def test_a_history_that_was_put_back_is_read_again(bot: Bot) -> None:

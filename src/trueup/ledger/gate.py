@@ -35,7 +35,8 @@ _FACTS = (
     "SELECT 'who' AS what, account AS name, CASE WHEN enabled THEN 'yes' END AS a, '' AS b"
     " FROM profiles WHERE profile_id = :profile"
     " UNION ALL SELECT 'newest', '', CAST(coalesce(max(seq), 0) AS TEXT), '' FROM safety_modes"
-    " UNION ALL SELECT 'new', scope, CAST(seq AS TEXT), '' FROM safety_modes WHERE seq > :known"
+    " UNION ALL SELECT * FROM (SELECT 'new', scope, CAST(seq AS TEXT), '' FROM safety_modes WHERE seq > :known"
+    " LIMIT {news}) AS news"
     " UNION ALL SELECT 'mode', scope, mode, CAST(seq AS TEXT) FROM safety_modes WHERE seq IN ({newest})"
     " UNION ALL SELECT CASE WHEN recovering THEN 'back' ELSE 'beat' END, scope,"
     " CAST(coalesce(healthy_at, CASE WHEN healthy THEN beat_at END) AS TEXT), CAST(streak AS TEXT)"
@@ -43,6 +44,11 @@ _FACTS = (
     " UNION ALL SELECT 'canary', canary_id, '', '' FROM canaries"
     " WHERE profile_id = :profile AND ended_at IS NULL AND until_at > :now"
 )
+_NEWS = 100
+"""So many changes are read with an answer; where there are more, every spelling is read again.
+
+The limit is also what lets Postgres keep one plan for all: without it, it expects a third of the history.
+"""
 _NEWEST_OF = "(SELECT max(seq) FROM safety_modes WHERE scope = :scope)"
 _BEATS = frozenset({"beat", "back"})
 _COMMON = Symbols()
@@ -55,7 +61,7 @@ _Found = tuple[str, Any, Any, Any]
 def facts_statement(scopes: int, dialect: str) -> str:
     """Return the statement for a path of so many scopes, in the driver's own words."""
     newest = (_NEWEST_OF.replace(":scope", f":scope_{number}") for number in range(scopes))
-    statement = _FACTS.replace("{newest}", ", ".join(newest))
+    statement = _FACTS.replace("{newest}", ", ".join(newest)).replace("{news}", str(_NEWS))
     return statement if dialect == "sqlite" else re.sub(r":(\w+)", r"%(\1)s", statement)
 
 
@@ -211,10 +217,11 @@ class SqlGate:
     def _learned(self, connection: Connection, rows: Sequence[_Found]) -> bool:
         """Take in the spellings that are new, and say whether there were any."""
         newest = next(int(row[2]) for row in rows if row[0] == "newest")
-        if newest < self._spellings.known:
+        news = [row[1] for row in rows if row[0] == "new"]
+        if newest < self._spellings.known or len(news) == _NEWS:
             self._spellings.start(connection)
             return True
-        return self._spellings.add([row[1] for row in rows if row[0] == "new"], newest)
+        return self._spellings.add(news, newest)
 
 
 def _unknown(profile_id: str) -> UnknownName:
