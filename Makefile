@@ -37,6 +37,7 @@ format: setup ## put the code into shape
 bench: setup ## measure speed against the bare engine
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.loop
+	@$(BIN)/python -m bench.gate
 
 scenarios: setup ## play ten thousand seeded mixtures of faults at simulated venues (about half an hour)
 	@$(BIN)/python -m tests.scenarios $(or $(COUNT),10000)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from trueup.core.errors import ConfigurationError, nearest
@@ -17,6 +18,7 @@ from trueup.ports import (
     Check,
     Clock,
     Figures,
+    GateBook,
     Heartbeats,
     Incidents,
     Journal,
@@ -30,6 +32,8 @@ from trueup.ports import (
     Runs,
     Setup,
     SignOffs,
+    Switch,
+    SwitchMarks,
     Tokens,
     Venue,
     VenueMeter,
@@ -118,13 +122,33 @@ class LivePlace:
     url: str
 
 
+class Flips:
+    """What was last answered about each thing that is asked for again and again; any thread may tell."""
+
+    _MOST = 20_000
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, ...], bool] = {}
+        self._lock = Lock()
+
+    def flipped(self, key: tuple[str, ...], *, now: bool, at_first: bool) -> bool:
+        """Remember an answer, and say whether it is another than the last; `at_first` is what is expected at first."""
+        with self._lock:
+            before = self._last.pop(key, at_first)
+            self._last[key] = now
+            if len(self._last) > self._MOST:
+                self._last.pop(next(iter(self._last)))
+        return before is not now
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """Everything that a surface may use.
 
     `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does. `own_files` are
     trueup.toml and the files of the databases: no command writes over one of them. `start_logs` logs to stderr from now
-    on, from a level that the environment may set otherwise; None is nothing, unless it does.
+    on, from a level that the environment may set otherwise; None is nothing, unless it does. `switches` are
+    those of the profiles whose bot is told to stop; a bot that asks the gate has none.
     """
 
     backfill: BackfillConfig
@@ -135,6 +159,7 @@ class App:
     runs: Runs
     breaks: Breaks
     heartbeats: Heartbeats
+    gate: GateBook
     leases: Leases
     setup: Setup
     tokens: Tokens
@@ -143,6 +168,7 @@ class App:
     figures: Figures
     outbox: Outbox
     incidents: Incidents
+    switch_marks: SwitchMarks
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -158,6 +184,8 @@ class App:
     acting_token: Callable[[], str | None] = lambda: None
     notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
+    flips: Flips = field(default_factory=Flips)
+    switches: Mapping[str, Callable[[], Switch]] = field(default_factory=dict)
 
     def require_ledger(self) -> None:
         """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""

@@ -72,6 +72,21 @@ EVENTS = (
     ),
     Event("watchdog_resumed", "info", ("profile_id", "clean_cycles"), "A pause that the watchdog made has ended."),
     Event("mode_changed", "warning", ("scope", "mode", "previous", "source", "actor"), "A safe mode was put in force."),
+    Event(
+        "gate_flipped", "warning", ("profile_id", "symbol", "intent", "allowed", "mode", "because_of", "reason"),
+        "The gate answers otherwise than it did before; a first answer is told where it refuses.",
+    ),
+    Event(
+        "heartbeat_lost", "error", ("scope", "reason"),
+        "A bot or an account's reconciliation is silent, or came back and is not trusted yet: the dead-man holds.",
+    ),
+    Event("heartbeat_recovered", "info", ("scope",), "Enough healthy heartbeats came in a row; the dead-man is off."),
+    Event("switch_stopped", "warning", ("profile_id", "symbol", "mode", "detail"), "A bot says that it has stopped."),
+    Event(
+        "switch_failed", "error", ("profile_id", "symbol", "mode", "detail"),
+        "A bot was told to stop, or to go on, and does not say that it does; it is told again in the next cycle.",
+    ),
+    Event("switch_resumed", "warning", ("profile_id", "symbol", "detail"), "A bot that trueup stopped trades again."),
     Event("lease_refused", "debug", ("scope", "refusals"), "Another run holds an account."),
     Event(
         "lease_contended", "warning", ("scope", "refusals"),

@@ -1,18 +1,24 @@
 """Safe modes: putting one in force, and saying which is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from trueup.core.errors import ConfigurationError, UnknownName
-from trueup.core.modes import GLOBAL, Mode, effective, path_of, read_mode, read_scope
+from trueup.core.modes import GLOBAL, Mode, path_of, read_mode, read_scope
 from trueup.core.times import iso
 from trueup.ports import ModeChange, Profile
 from trueup.service import events
 from trueup.service.app import App
+from trueup.service.posture import stand
+from trueup.service.switching import Switched, enforce_scope
 
 
 @dataclass(frozen=True, slots=True)
 class ModeView:
-    """The modes in force: by scope, and what they come to for each profile (mode, and the scope that demands it)."""
+    """The modes in force by scope, and what they come to for each profile: mode, and the scope that demands it.
+
+    Where the dead-man holds, a profile's mode is his, and the scope is that of the heartbeat.
+    """
 
     scopes: dict[str, Mode]
     profiles: dict[str, tuple[Mode, str]]
@@ -38,8 +44,10 @@ def change_json(change: ModeChange) -> dict[str, object]:
     }  # fmt: skip
 
 
-def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
-    """Put a mode in force for a scope, with who, when and why."""
+def set_mode(
+    app: App, mode: str, scope: str, reason: str, told: Callable[[Switched], None] = lambda _: None
+) -> ModeChange:
+    """Put a mode in force for a scope, with who, when and why; then tell the bots that it binds, each to `told`."""
     wanted, where = read_mode(mode), read_scope(scope)
     if not reason.strip():
         raise ConfigurationError("A reason is needed.", "Say why with --reason TEXT; it is kept in the history.")
@@ -50,6 +58,8 @@ def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
         "mode_changed", scope=done.scope, mode=done.mode.name, previous=done.previous.name, source=done.source,
         actor=done.actor,
     )  # fmt: skip
+    for switched in enforce_scope(app, done.scope):
+        told(switched)
     return done
 
 
@@ -66,10 +76,11 @@ def require_known(app: App, scope: str) -> None:
 
 
 def show_modes(app: App, history: int = 10) -> ModeView:
-    """Return the modes in force and their newest changes."""
-    current = app.modes.current()
-    profiles = {profile.profile_id: effective(current, profile_path(app, profile)) for profile in app.ledger.profiles()}
-    return ModeView(current, profiles, tuple(app.modes.history(history)))
+    """Return the modes in force, what they come to with the dead-man, and their newest changes."""
+    found = stand(app)
+    held = {name: found.of(f"profile:{name}") for name in found.profiles}
+    profiles = {name: (one.mode, one.because_of) for name, one in held.items()}
+    return ModeView(dict(found.scopes), profiles, tuple(app.modes.history(history)))
 
 
 def profile_path(app: App, profile: Profile) -> tuple[str, ...]:

@@ -169,7 +169,9 @@ def cycle_of(
         tell_cycle(cycle, _calls(app, account))
         alert_cycle(cycle)
     if not request.dry_run:
-        app.heartbeats.beat(f"account:{account}", app.clock.now_ms(), healthy=gathered.venue_error is None)
+        app.heartbeats.beat(
+            f"account:{account}", app.clock.now_ms(), healthy=gathered.venue_error is None, rules=app.safety.deadman
+        )
     unknown = tuple(symbol for symbol in request.symbols or () if not knows_symbol(cycle.gathered, symbol))
     return AccountReport(account, tuple(runs), cycle.gathered.venue_error is None, unknown)
 

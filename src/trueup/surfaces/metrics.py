@@ -76,7 +76,7 @@ METRICS = (
         "trueup_mode", "gauge", ("scope",),
         "The mode set for a scope: 0 NORMAL, 1 CLOSE_ONLY, 2 SAFE_MODE, 3 FLATTEN, 4 HALT.",
     ),
-    Metric("trueup_effective_mode", "gauge", _RUN, "The strictest mode on an enabled profile's path, by number."),
+    Metric("trueup_effective_mode", "gauge", _RUN, "The mode that holds for an enabled profile, dead-man included."),
     Metric("trueup_lease_refusals_total", "counter", ("scope",), "How often a lease was held by another run."),
     Metric("trueup_lease_fenced_out_total", "counter", ("scope",), "Writes that were refused after a lost lease."),
     Metric("trueup_heartbeat_age_seconds", "gauge", ("scope",), "Age of the newest heartbeat of the reconciliation."),

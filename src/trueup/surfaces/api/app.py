@@ -17,7 +17,7 @@ from trueup.surfaces.api.description import describe
 from trueup.surfaces.api.doors import Guarded, needs
 from trueup.surfaces.api.front import CONSOLE, DOCS, Front
 from trueup.surfaces.api.options import ApiOptions
-from trueup.surfaces.api.routes import audit, backfill, findings, incidents, reconciling, state, trading
+from trueup.surfaces.api.routes import audit, backfill, findings, gate, incidents, reconciling, state, trading
 from trueup.surfaces.api.throttle import Throttle
 from trueup.surfaces.console.app import create_console
 
@@ -40,7 +40,7 @@ def create_app(app: App, options: ApiOptions | None = None) -> FastAPI:
     api.state.trueup, api.state.options = app, options
     api.state.background = Background(options.background_threads, options.waiting)
     problems.install(api)
-    for part in (state, reconciling, trading, incidents, backfill, audit, findings):
+    for part in (state, reconciling, trading, gate, incidents, backfill, audit, findings):
         api.include_router(part.router)
     api.router.route_class = Guarded
     api.add_api_route(DOCS, _docs, include_in_schema=False, **needs(Permission.READ))

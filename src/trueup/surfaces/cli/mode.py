@@ -1,14 +1,17 @@
 """The commands about safe modes: mode set, mode show."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, ReasonOption, add_command
-from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Piece, print_json, say
+from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Piece, note, print_json, remark, say
 from trueup.surfaces.cli.session import open_app
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import short_time
+
+if TYPE_CHECKING:
+    from trueup.service.switching import Switched
 
 _MODES = "NORMAL, CLOSE_ONLY, SAFE_MODE, FLATTEN or HALT"
 
@@ -39,7 +42,7 @@ def set_(
     """
     from trueup.service.modes import change_json, set_mode
 
-    change = set_mode(open_app(context), mode, scope, reason)
+    change = set_mode(open_app(context), mode, scope, reason, _told)
     if form is Format.JSON:
         print_json(change_json(change))
         return
@@ -47,6 +50,15 @@ def set_(
         (change.scope, STRONG), f": {change.previous.name} -> ", _mode(change.mode.name, change.mode.paused),
         f", by {change.actor}, {short_time(change.at)}: {change.reason}",
     )  # fmt: skip
+
+
+def _told(switched: "Switched") -> None:
+    """Say how telling a bot went; a bot that goes on is what the person must know first."""
+    what = f"{switched.profile_id} {switched.symbol}".strip()
+    if switched.report.done:
+        remark(f"{what}: the bot says {switched.report.detail}")
+    else:
+        note(("the bot was not switched: ", BAD), f"{what}: {switched.report.detail}")
 
 
 def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
