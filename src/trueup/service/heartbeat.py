@@ -5,6 +5,7 @@ it was confirmed so many times, if its entry carries the profile's tag; else a p
 """
 
 from collections import defaultdict
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trueup.core.audit import AuditDecision, AuditDraft
@@ -14,11 +15,12 @@ from trueup.core.errors import TrueupError
 from trueup.core.holdings import Holdings
 from trueup.core.orders import Action, StatusClass
 from trueup.core.reconcile.equity import marks_of
+from trueup.core.reconcile.fitting import Held, TradeKey
 from trueup.core.reconcile.parity import Look, ParityFacts, SliceLook, look, may_close, synthetic_exit, tagged_trades
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
-from trueup.core.repair.decisions import ELIGIBLE
+from trueup.core.repair.decisions import ALREADY_EXISTS, ELIGIBLE
 from trueup.core.repair.plan import AccountPlan, Wanted, plan_account
-from trueup.core.repair.rows import ExitRow
+from trueup.core.repair.rows import PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import action_of
 from trueup.core.snapshot import Snapshot
 from trueup.core.tags import TagReader
@@ -44,12 +46,20 @@ def beat(cycle: Cycle) -> None:
         if each.look is Look.UNKNOWN:
             cycle.cannot_tell(each.trade.profile_id, f"{each.trade.symbol} {each.trade.trade_id}", each.why)
     cycle.cleared |= {_ghost(cycle, each).break_id for each in looks if each.look is Look.CLEAN}
-    closed = _close_confirmed(cycle, [each for each in looks if each.look is Look.GHOST and each.attributed])
+    closing = _close_confirmed(cycle, [each for each in looks if each.look is Look.GHOST and each.attributed])
     for each in looks:
         if each.look in (Look.GHOST, Look.WAITS):
-            _sight(cycle, each, closed=(each.trade.profile_id, each.trade.trade_id) in closed)
+            _sight(cycle, each, closing)
     _positions(cycle, plan, looks)
-    _count(cycle, looks, closed)
+    _count(cycle, looks, closing)
+
+
+@dataclass(slots=True)
+class _Closing:
+    """What became of the ghosts: the trades whose synthetic exit was booked, and why one of others was not."""
+
+    booked: set[TradeKey] = field(default_factory=set)
+    withheld: dict[TradeKey, str] = field(default_factory=dict)
 
 
 def _unsettled(cycle: Cycle) -> dict[str, str]:
@@ -98,12 +108,15 @@ def _confirmed(cycle: Cycle, each: SliceLook) -> int:
     return confirmations(cycle.records.get(_ghost(cycle, each).break_id), cycle.snapshot.as_of_ms)
 
 
-def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
+def _sight(cycle: Cycle, each: SliceLook, closing: _Closing) -> None:
     wanted = cycle.app.reconcile.policy.parity_confirmations
     count = _confirmed(cycle, each)
+    withheld = closing.withheld.get(_key(each))
     state, why = BreakState.WAITING, each.why or f"confirmed {count} of {wanted} times"
-    if closed:
+    if _key(each) in closing.booked:
         state, why = BreakState.HEALED, f"confirmed {count} times at a flat venue: a synthetic exit was booked"
+    elif withheld is not None:
+        state, why = BreakState.QUARANTINED, withheld
     elif each.look is Look.GHOST and count >= wanted and not each.attributed:
         state, why = BreakState.QUARANTINED, "its entry carries no tag of the profile, so that a person decides"
     elif each.look is Look.GHOST and count >= wanted:
@@ -111,6 +124,10 @@ def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
         state = BreakState.CONFIRMED if idle else BreakState.QUARANTINED
         why = f"confirmed {count} times; {idle or 'which trade of the symbol is gone cannot be told'}"
     cycle.saw(Sighting(_ghost(cycle, each), state, why, each.notional, counts=each.look is Look.GHOST))
+
+
+def _key(each: SliceLook) -> TradeKey:
+    return each.trade.profile_id, each.trade.trade_id
 
 
 def _idle(cycle: Cycle) -> str:
@@ -121,24 +138,37 @@ def _idle(cycle: Cycle) -> str:
     return "" if rules.parity else "the heartbeat is turned off"
 
 
-def _close_confirmed(cycle: Cycle, ghosts: list[SliceLook]) -> set[tuple[str, str]]:
-    """Book the synthetic exits of confirmed ghosts, one transaction a profile; return the trades that were closed."""
-    rules = cycle.app.reconcile.policy
-    ready = [each for each in ghosts if _confirmed(cycle, each) >= rules.parity_confirmations]
+def _close_confirmed(cycle: Cycle, ghosts: list[SliceLook]) -> _Closing:
+    """Book the synthetic exits of confirmed ghosts, one transaction a profile.
+
+    What an operator took back is theirs from then on, however often it is confirmed.
+    """
+    rules, closing = cycle.app.reconcile.policy, _Closing()
+    reverted = cycle.gathered.facts.reverted
+    for each in ghosts:
+        if (*_key(each), PARITY_ORDER + each.trade.trade_id) in reverted:
+            closing.withheld[_key(each)] = f"{Held.REVERTED}: an operator took its synthetic exit back"
+    free = [each for each in ghosts if _key(each) not in closing.withheld]
+    ready = [each for each in free if _confirmed(cycle, each) >= rules.parity_confirmations]
     if not ready or not rules.parity:
-        return set()
-    chosen = may_close(ready, cycle.gathered.facts, cycle.app.backfill.policy.dust_abs)
+        return closing
     by_profile: dict[str, list[SliceLook]] = defaultdict(list)
-    for each in chosen:
-        by_profile[each.trade.profile_id].append(each)
-    closed: set[tuple[str, str]] = set()
+    for each in may_close(ready, cycle.gathered.facts, cycle.app.backfill.policy.dust_abs):
+        row = synthetic_exit(each.trade, each.holding, cycle.snapshot.as_of_ms)
+        if row.order_id in {known.order_id for known in cycle.app.ledger.trade_rows(row.trade_id, [row.profile_id])}:
+            closing.withheld[_key(each)] = f"{ALREADY_EXISTS}: {_STANDS.format(row.order_id)}"
+        else:
+            by_profile[each.trade.profile_id].append(each)
     for profile_id, items in sorted(by_profile.items()):
-        if _book(cycle, profile_id, items):
-            closed |= {(profile_id, each.trade.trade_id) for each in items}
-    return closed
+        _book(cycle, profile_id, items, closing)
+    return closing
 
 
-def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> bool:
+_STANDS = "the ledger has {} and does not count it, so that a person decides"
+
+
+def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook], closing: _Closing) -> None:
+    """Book the exits of one profile's ghosts, and take down which rows the ledger took."""
     app, run = cycle.app, cycle.runs[profile_id]
     dry_run = cycle.request.dry_run or app.reconcile.policy.parity_dry_run
     bookings = tuple(_booking(cycle, each, run.run_id, dry_run=dry_run) for each in ghosts)
@@ -153,16 +183,19 @@ def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> bool:
         if dry_run:
             if app.ledger.writable:
                 app.ledger.book(batch, rehearse=True)
-            return False
+            return
         app.journal.record(drafts)
         result = app.ledger.book(batch, rehearse=False)
     except TrueupError as error:
         run.error = error
-        return False
+        return
     if result.stale:
         run.notes.append(f"{', '.join(result.stale)} changed while the run looked; no ghost of the profile was closed")
-        return False
-    return True
+    for each, booking in zip(ghosts, bookings, strict=True):
+        if booking.row.order_id in result.inserted:
+            closing.booked.add(_key(each))
+        elif booking.row.order_id in result.existing:
+            closing.withheld[_key(each)] = f"{ALREADY_EXISTS}: {_STANDS.format(booking.row.order_id)}"
 
 
 def _booking(cycle: Cycle, each: SliceLook, run_id: str, *, dry_run: bool) -> Booking:
@@ -225,15 +258,20 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
                 cycle.cannot_tell(None, what, why)
 
 
-def _count(cycle: Cycle, looks: list[SliceLook], closed: set[tuple[str, str]]) -> None:
+def _count(cycle: Cycle, looks: list[SliceLook], closing: _Closing) -> None:
+    wanted = cycle.app.reconcile.policy.parity_confirmations
+
+    def withheld(each: SliceLook) -> bool:
+        unnamed = each.look is Look.GHOST and not each.attributed and _confirmed(cycle, each) >= wanted
+        return unnamed or _key(each) in closing.withheld
+
     for profile_id, run in cycle.runs.items():
         mine = [e for e in looks if e.trade.profile_id == profile_id and e.look in (Look.GHOST, Look.WAITS)]
         worth = [each.notional for each in mine if each.notional is not None]
-        wanted = cycle.app.reconcile.policy.parity_confirmations
         run.parity = ParityCounts(
             mismatched=len(mine),
-            quarantined=sum(e.look is Look.GHOST and not e.attributed and _confirmed(cycle, e) >= wanted for e in mine),
-            closed=sum((profile_id, each.trade.trade_id) in closed for each in mine),
+            quarantined=sum(map(withheld, mine)),
+            closed=sum(_key(each) in closing.booked for each in mine),
             largest=max(worth, default=None) if mine else Decimal(0),
             total=(sum(worth, Decimal(0)) if worth else None) if mine else Decimal(0),
         )
