@@ -5,7 +5,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 from uuid import uuid4
@@ -14,8 +14,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from trueup.core.errors import CannotKnow, Refused, TrueupError, UnknownName
+from trueup.service.events import log
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -109,9 +111,16 @@ def problem_of(error: TrueupError) -> ProblemError:
     return ProblemError(Kind.NOT_FOUND if isinstance(error, UnknownName) else Kind.INVALID, error.what, error.do)
 
 
-def unexpected(error: BaseException) -> Response:
+def route_of(scope: Scope) -> str | None:
+    """Return the route that a request is for, as the description has it: /explain/{trade_id}; None for no route."""
+    names = [name for name, _ in _at(scope["app"].routes, scope["path"])]
+    return names[0] if names else None
+
+
+def unexpected(error: BaseException, scope: Scope) -> Response:
     """Log an error that nobody foresaw under a name of its own, and answer with that name alone."""
     name = f"urn:uuid:{uuid4()}"
+    log("api_failed", method=scope["method"], route=route_of(scope), error=f"{type(error).__name__}, {name}")
     _log.error("unexpected error %s", name, exc_info=error)
     problem = ProblemError(
         Kind.UNEXPECTED,
@@ -172,15 +181,18 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def methods_at(routes: Iterable[Any], path: str) -> list[str]:
     """Return every method that is answered at a path; the framework itself names those of the first route alone."""
-    found: set[str] = set()
+    return sorted({method for _, methods in _at(routes, path) for method in methods})
+
+
+def _at(routes: Iterable[Any], path: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield the routes of a path, each with its methods."""
     for route in routes:
         inner = getattr(route, "original_router", None)  # FastAPI keeps what was included as it was
         if inner is not None:
-            found.update(methods_at(inner.routes, path))
+            yield from _at(inner.routes, path)
         elif hasattr(route, "path_regex") and route.path_regex.match(path):
-            found.update(route.methods or ())
-    return sorted(found)
+            yield route.path_format, set(route.methods or ())
 
 
-async def _unforeseen(_: Request, error: Exception) -> Response:
-    return unexpected(error)
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    return unexpected(error, request.scope)
