@@ -65,7 +65,7 @@ class Guarded(APIRoute):
             except (ProblemError, TrueupError, HTTPException, RequestValidationError):
                 raise
             except Exception as error:  # noqa: BLE001  # the last resort: no traceback ever reaches a client
-                return unexpected(error)
+                return unexpected(error, request.scope)
 
         return handle
 
