@@ -65,6 +65,11 @@ class Alert:
     error: str | None = None
 
     @property
+    def unheard(self) -> bool:
+        """Say whether it ended before anybody was told of it."""
+        return self.sent_ms is not None and self.attempts == 0
+
+    @property
     def untouched(self) -> bool:
         """Say whether nobody has begun to send it."""
         return self.sent_ms is None and self.attempts == 0
