@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, ReasonOption, add_command
-from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Piece, print_json, say
+from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Piece, print_json, remark, say
 from trueup.surfaces.cli.session import open_app
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import short_time
@@ -37,9 +37,12 @@ def set_(
 
     Example: trueup mode set SAFE_MODE --scope profile:p1 --reason "ghosts in the ledger"
     """
-    from trueup.service.modes import change_json, set_mode
+    from trueup.service.modes import change_json, set_mode, unknown_symbol
 
-    change = set_mode(open_app(context), mode, scope, reason)
+    app = open_app(context)
+    change = set_mode(app, mode, scope, reason)
+    if (told := unknown_symbol(app, change.scope)) is not None:
+        remark(told)
     if form is Format.JSON:
         print_json(change_json(change))
         return
@@ -50,7 +53,7 @@ def set_(
 
 
 def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
-    """Show the mode of every profile, where it comes from, and the newest changes.
+    """Show the mode of every profile and where it comes from, every scope that is not NORMAL, and the newest changes.
 
     Example: trueup mode show
     """
@@ -68,6 +71,13 @@ def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
         table((Column("profile"), Column("mode"), Column("trading"), Column("because of")), rows, indent=0)
     else:
         say("There is no profile yet: name one in trueup.toml and run `trueup init`.")
+    if view.tightened:
+        say()
+        say("Scopes that are not NORMAL:")
+        table(
+            (Column("scope"), Column("mode")),
+            [[scope, _mode(mode.name, mode.paused)] for scope, mode in sorted(view.tightened.items())],
+        )
     if view.history:
         say()
         say("Newest changes:")
