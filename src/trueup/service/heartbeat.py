@@ -13,7 +13,7 @@ from trueup.core.breaks import Break, BreakKind, compare
 from trueup.core.decimals import plain
 from trueup.core.errors import TrueupError
 from trueup.core.holdings import Holdings
-from trueup.core.orders import Action, StatusClass
+from trueup.core.orders import Action, Side, StatusClass
 from trueup.core.reconcile.equity import marks_of
 from trueup.core.reconcile.fitting import Held, TradeKey
 from trueup.core.reconcile.parity import Look, ParityFacts, SliceLook, look, may_close, synthetic_exit, tagged_trades
@@ -56,9 +56,13 @@ def beat(cycle: Cycle) -> None:
 
 @dataclass(slots=True)
 class _Closing:
-    """What became of the ghosts: the trades whose synthetic exit was booked, and why one of others was not."""
+    """What became of the ghosts: the exits that were booked, those that a dry run would book, and why others were not.
 
-    booked: set[TradeKey] = field(default_factory=set)
+    By trade: profile and trade id.
+    """
+
+    booked: dict[TradeKey, ExitRow] = field(default_factory=dict)
+    rehearsed: dict[TradeKey, ExitRow] = field(default_factory=dict)
     withheld: dict[TradeKey, str] = field(default_factory=dict)
 
 
@@ -115,6 +119,8 @@ def _sight(cycle: Cycle, each: SliceLook, closing: _Closing) -> None:
     state, why = BreakState.WAITING, each.why or f"confirmed {count} of {wanted} times"
     if _key(each) in closing.booked:
         state, why = BreakState.HEALED, f"confirmed {count} times at a flat venue: a synthetic exit was booked"
+    elif _key(each) in closing.rehearsed:
+        state, why = BreakState.WOULD_HEAL, f"confirmed {count} times at a flat venue; a dry run books nothing"
     elif withheld is not None:
         state, why = BreakState.QUARANTINED, withheld
     elif each.look is Look.GHOST and count >= wanted and not each.attributed:
@@ -181,8 +187,8 @@ def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook], closing: _Clos
     )  # fmt: skip
     try:
         if dry_run:
-            if app.ledger.writable:
-                app.ledger.book(batch, rehearse=True)
+            if app.ledger.writable and app.ledger.book(batch, rehearse=True).inserted and cycle.request.dry_run:
+                closing.rehearsed |= {_key(each): item.row for each, item in zip(ghosts, bookings, strict=True)}
             return
         app.journal.record(drafts)
         result = app.ledger.book(batch, rehearse=False)
@@ -193,7 +199,7 @@ def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook], closing: _Clos
         run.notes.append(f"{', '.join(result.stale)} changed while the run looked; no ghost of the profile was closed")
     for each, booking in zip(ghosts, bookings, strict=True):
         if booking.row.order_id in result.inserted:
-            closing.booked.add(_key(each))
+            closing.booked[_key(each)] = booking.row
         elif booking.row.order_id in result.existing:
             closing.withheld[_key(each)] = f"{ALREADY_EXISTS}: {_STANDS.format(booking.row.order_id)}"
 
@@ -247,7 +253,7 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
         gap = abs((each.ledger or Decimal(0)) - (each.venue or Decimal(0)))
         why = "which trade it is cannot be told while the venue holds some of the symbol"
         if each.kind is not BreakKind.GHOST_POSITION:
-            why = "no order of the venue explains it; a person decides"
+            why = _of_strangers(cycle, token, (each.venue or Decimal(0)) - (each.ledger or Decimal(0)))
         # What a ghost's count must not go on with: the venue held some of it at this look.
         held = each.kind is BreakKind.GHOST_POSITION
         worth_of_it = gap * worth if worth is not None else None
@@ -258,6 +264,22 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
                 cycle.cannot_tell(None, what, why)
 
 
+def _of_strangers(cycle: Cycle, token: str, gap: Decimal) -> str:
+    """Say what explains what the venue holds beyond the ledger: orders of profiles that are not known, or none."""
+    orders = [f for f in cycle.findings if f.stranger is not None and f.token == token and f.pair.chain is not None]
+    moved = Decimal(0)
+    for chain in (finding.pair.chain for finding in orders):
+        if chain is not None and chain.side is not None:
+            moved += chain.executed if chain.side is Side.BUY else -chain.executed
+    if not orders or moved * gap <= 0:
+        return "no order of the venue explains it; a person decides"
+    names = ", ".join(sorted(finding.pair.chain.newest_id for finding in orders if finding.pair.chain is not None)[:5])
+    profiles = ", ".join(sorted({str(finding.stranger) for finding in orders}))
+    whole = abs(moved - gap) <= cycle.app.backfill.policy.dust_abs
+    how = "explained" if whole else f"explained up to {plain(abs(moved))}"
+    return f"{how} by {names}, whose tag names {profiles}, not known here; a person decides"
+
+
 def _count(cycle: Cycle, looks: list[SliceLook], closing: _Closing) -> None:
     wanted = cycle.app.reconcile.policy.parity_confirmations
 
@@ -266,6 +288,8 @@ def _count(cycle: Cycle, looks: list[SliceLook], closing: _Closing) -> None:
         return unnamed or _key(each) in closing.withheld
 
     for profile_id, run in cycle.runs.items():
+        rows = {**closing.booked, **closing.rehearsed}
+        run.closes = [row for key, row in sorted(rows.items()) if key[0] == profile_id]
         mine = [e for e in looks if e.trade.profile_id == profile_id and e.look in (Look.GHOST, Look.WAITS)]
         worth = [each.notional for each in mine if each.notional is not None]
         run.parity = ParityCounts(

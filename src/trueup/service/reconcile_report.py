@@ -14,6 +14,7 @@ from trueup.core.errors import TrueupError
 from trueup.core.reconcile.changes import Effect
 from trueup.core.reconcile.equity import TieOut
 from trueup.core.reconcile.records import BreakRecord, BreakState
+from trueup.core.repair.rows import ExitRow
 from trueup.core.snapshot import Snapshot
 from trueup.core.times import iso
 from trueup.service.backfill_report import ProfileReport, coverage_json
@@ -37,7 +38,8 @@ class ParityCounts:
 class RunReport:
     """One profile's run; `unclear` names what could not be compared, with the reason; times epoch milliseconds.
 
-    `skipped_reason` says why nothing was done. `breaks` are the profile's, and those of its account that nobody owns.
+    `skipped_reason` says why nothing was done; `closes` are the synthetic exits that were booked, or would be without
+    the dry run. `breaks` are the profile's, and those of its account that nobody owns.
     """
 
     run_id: str
@@ -51,6 +53,7 @@ class RunReport:
     snapshot: Snapshot | None = None
     breaks: list[BreakRecord] = field(default_factory=list)
     heals: list[Effect] = field(default_factory=list)
+    closes: list[ExitRow] = field(default_factory=list)
     unclear: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     parity: ParityCounts = field(default_factory=ParityCounts)
@@ -103,6 +106,7 @@ class RunReport:
             "watchdog_triggered": self.watchdog,
             "resumed": self.resumed,
             "heals": [_effect(effect) for effect in self.heals],
+            "closes": [_close(row) for row in self.closes],
             "backfill": self._backfill(),
             "unclear": [{"what": what, "why": why} for what, why in self.unclear],
             "notes": list(self.notes),
@@ -111,12 +115,14 @@ class RunReport:
         }
 
     def counts(self) -> dict[str, int]:
-        """Return the counted outcomes."""
+        """Return the counted outcomes: each break that was found is counted under one of its states."""
         states = Counter(record.state for record in self.breaks)
-        kinds = Counter(record.kind for record in self.breaks if record.state is not BreakState.RESOLVED)
+        mine = (BreakState.RESOLVED, BreakState.ACKNOWLEDGED)
+        kinds = Counter(record.kind for record in self.breaks if record.state not in mine)
         return {
             "found": self.found,
-            "healed": len(self.heals) + self.parity.closed + self._booked(),
+            "healed": states[BreakState.HEALED],
+            "would_heal": states[BreakState.WOULD_HEAL],
             "quarantined": states[BreakState.QUARANTINED],
             "waiting": states[BreakState.WAITING] + states[BreakState.OPEN] + states[BreakState.CONFIRMED],
             "unresolved": states[BreakState.UNRESOLVED],
@@ -128,9 +134,6 @@ class RunReport:
             "missing_from_exchange": kinds[BreakKind.MISSING_FROM_EXCHANGE.value],
             "missing_in_db": kinds[BreakKind.MISSING_IN_DB.value],
         }
-
-    def _booked(self) -> int:
-        return len(self.backfill.inserted) if self.backfill is not None else 0
 
     def _backfill(self) -> dict[str, object] | None:
         entry = self.backfill
@@ -154,12 +157,27 @@ def _effect(effect: Effect) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _close(row: ExitRow) -> dict[str, object]:
+    return {
+        "order_id": row.order_id, "trade_id": row.trade_id, "symbol": row.symbol, "side": row.side.value,
+        "qty": plain(row.qty), "price": plain(row.price), "price_source": row.price_source,
+        "filled_at": iso(row.filled_ms),
+    }  # fmt: skip
+
+
 _NUMBERS = frozenset({"qty", "quantity", "order_qty", "price"})
 
 
 def shown(columns: Mapping[str, object]) -> dict[str, object]:
     """Return columns as people read them: numbers plain, whatever zeros the database adds."""
-    return {name: _number(value) if name in _NUMBERS else value for name, value in columns.items()}
+    return {name: _shown(name, value) for name, value in columns.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    if isinstance(value, Mapping):
+        # A float, as the audit keeps it without loss.
+        return _number(value.get("float"))
+    return _number(value) if name in _NUMBERS else value
 
 
 def _number(value: object) -> object:
