@@ -284,3 +284,27 @@ def _ask(api: Api) -> None:
         client.get("/modes", params={"token": api.secrets[role]})
         client.post("/modes", json={"mode": "HALT", "scope": "global", "reason": api.secrets[role]})
     httpx.get(f"{api.url}/modes", headers=WRONG)
+
+
+def test_a_body_that_is_not_said_to_be_json_or_says_a_key_twice_is_refused_in_words(api: Api) -> None:
+    client = api.client("operator")
+    plain = client.post("/modes", content=b'{"mode": "HALT"}', headers={"Content-Type": ""})
+    assert (plain.status_code, "Content-Type: application/json" in plain.json()["do"]) == (422, True)
+    twice = b'{"mode": "HALT", "mode": "NORMAL", "scope": "global", "reason": "a"}'
+    answer = client.post("/modes", content=twice, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"]) == (400, "body.mode: It is given more than once.")
+    scope = client.post("/modes", json={"mode": "HALT", "scope": "everything", "reason": "a"})
+    assert scope.status_code == 422
+    assert "global, account:NAME, profile:ID or symbol:ID:SYMBOL" in scope.json()["detail"]
+    assert "pattern" not in scope.json()["detail"]
+    assert client.get("/breaks", params={"account": "nobody"}).status_code == 404
+
+
+def test_a_disabled_backfill_gives_no_plan_to_apply_and_refuses_one(bot: Bot) -> None:
+    bot.environ["ENABLE_RECON_EXIT_BACKFILL"] = "false"
+    with an_api(bot.ready(row("TRD-1"))) as api:
+        client = api.client("operator")
+        dry = client.post("/backfill/run", json={}).json()
+        assert (dry["plan_hash"], [each["skipped_reason"] for each in dry["profiles"]]) == (None, ["disabled"])
+        answer = client.post("/backfill/run", json={"apply": True, "plan": "0" * 64})
+        assert (answer.status_code, "disabled" in answer.json()["detail"]) == (409, True)

@@ -176,3 +176,43 @@ def test_every_scope_that_is_not_normal_is_listed_and_a_symbol_that_nothing_know
     lines = [line.split() for line in program("mode", "show").out.splitlines()]
     assert ["symbol:p1:BTCUSD", "HALT"] in lines
     assert ["symbol:p1:DOGE/USD", "CLOSE_ONLY"] in lines
+
+
+def test_names_that_nothing_knows_are_noted_and_end_with_2_where_nothing_else_was_asked_for(sqlite_bot: Bot) -> None:
+    sqlite_bot.init()
+    sqlite_bot.db.orders(ENTRY)
+    held = [{"symbol": "BTC/USD", "qty": "1", "side": "long"}]
+    sqlite_bot.venue(positions=held, closed_orders=[BOUGHT])
+    program = Program(sqlite_bot)
+    trade = program("reconcile", "--trade", "TRD-NOBODY")
+    assert (trade.code, "has a trade TRD-NOBODY" in trade.err) == (2, True)
+    symbol = program("reconcile", "--symbol", "DOGE/USD")
+    assert (symbol.code, "is called DOGE/USD" in symbol.err) == (2, True)
+    assert program("reconcile", "--trade", "TRD-1").code == 0
+    both = program("reconcile", "--trade", "TRD-1", "--trade", "TRD-NOBODY")
+    assert (both.code, "TRD-NOBODY" in both.err) == (0, True)
+
+
+def test_a_wrong_column_is_a_wrong_configuration_for_check_and_reconcile_alike(sqlite_bot: Bot) -> None:
+    sqlite_bot.init()
+    sqlite_bot.ledger, sqlite_bot.columns = {"orders_table": "orders"}, {"symbol": "nope"}
+    program = Program(sqlite_bot)
+    assert (program("check").code, program("reconcile").code) == (2, 2)
+    assert "no column 'nope'" in program("reconcile").out
+
+
+def test_a_venue_that_cannot_be_read_is_told_once_in_the_coverage(sqlite_bot: Bot) -> None:
+    sqlite_bot.init()
+    sqlite_bot.db.orders(ENTRY)
+    (sqlite_bot.folder / "main.json").unlink()
+    out = Program(sqlite_bot)("reconcile").out
+    coverage = next(line for line in out.splitlines() if line.strip().startswith("coverage: "))
+    assert coverage.count("cannot be read") == 1
+    assert "positions, balances, open_orders, closed_orders, fills FAILED" in coverage
+
+
+def test_a_head_that_is_none_and_seconds_without_live_are_wrong_usage(bot: Bot) -> None:
+    program = Program(bot)
+    assert program("audit", "verify", "--expect-head", "zzz").code == 2
+    assert program("demo", "--seconds", "3").code == 2
+    assert "reconcile" in program("backfill", "revert", "--help").out

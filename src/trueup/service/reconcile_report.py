@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from trueup.core.breaks import BreakKind
 from trueup.core.decimals import plain, read_decimal
-from trueup.core.errors import TrueupError
+from trueup.core.errors import ConfigurationError, TrueupError
 from trueup.core.reconcile.changes import Effect
 from trueup.core.reconcile.equity import TieOut
 from trueup.core.reconcile.records import BreakRecord, BreakState
@@ -191,27 +191,37 @@ def _number(value: object) -> object:
 class ReconcileReport:
     """The report of one command: the runs of all its profiles, by id.
 
-    `homeless` are the profiles whose account is not known, with the reason; `unknown_symbols` the symbols asked for
-    that no account knows; `left_unended` the runs that were killed and that this one ended on record.
+    `homeless` are the profiles whose account is not known, with the reason; `unknown_symbols` and `unknown_trades` what
+    was asked for and nothing knows, `nobody` that nothing else was; `left_unended` the runs that were killed and that
+    this one ended on record.
     """
 
     dry_run: bool
     runs: list[RunReport] = field(default_factory=list)
     homeless: dict[str, TrueupError] = field(default_factory=dict)
     unknown_symbols: list[str] = field(default_factory=list)
+    unknown_trades: list[str] = field(default_factory=list)
+    nobody: bool = False
     left_unended: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
-        """Return 3 where something is not known, 1 where a break remains or a lease was held, else 0."""
+        """Return 3 where something is not known, 1 where a break remains or a lease was held, else 0.
+
+        2 where all that was asked for is unknown, or nothing could be read since the settings are wrong.
+        """
+        if self.runs and all(isinstance(run.error, ConfigurationError) for run in self.runs):
+            return 2
         if self.homeless or any(r.status == INCONCLUSIVE and r.skipped_reason != LEASE_HELD for r in self.runs):
             return 3
-        return 1 if any(run.status != OK for run in self.runs) else 0
+        if any(run.status != OK for run in self.runs):
+            return 1
+        return 2 if self.nobody else 0
 
     @property
     def status(self) -> str:
         """Return OK, MISMATCH or INCONCLUSIVE."""
-        return {0: OK, 1: MISMATCH, 3: INCONCLUSIVE}[self.exit_code]
+        return {0: OK, 1: MISMATCH, 2: OK if self.nobody else INCONCLUSIVE, 3: INCONCLUSIVE}[self.exit_code]
 
     def as_json(self) -> dict[str, object]:
         """Return the document that `reconcile --format json` prints."""
@@ -224,5 +234,6 @@ class ReconcileReport:
             "runs": [run.as_json() for run in self.runs],
             "homeless": [{"profile_id": name, "error": str(error)} for name, error in sorted(self.homeless.items())],
             "unknown_symbols": list(self.unknown_symbols),
+            "unknown_trades": list(self.unknown_trades),
             "summary": {"runs": len(self.runs), "left_unended": list(self.left_unended), **dict(totals)},
         }

@@ -28,6 +28,7 @@ _log = logging.getLogger("trueup.api")
 class Kind(Enum):
     """The kinds of problems: status and title."""
 
+    MALFORMED = (400, "The body says something twice")
     UNAUTHENTICATED = (401, "Who asks is not known")
     FORBIDDEN = (403, "The role of this token does not allow it")
     NOT_FOUND = (404, "There is no such thing")
@@ -151,9 +152,16 @@ async def _trueup(_: Request, error: Exception) -> Response:
 
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = [FieldError(where=_where(item), what=str(item["msg"])) for item in error.errors()]
+    found = [FieldError(where=_where(item), what=_what(item)) for item in error.errors()]
     detail = "; ".join(f"{item.where}: {item.what}" for item in found[:5]) or "The request cannot be read."
     return response_of(ProblemError(Kind.INVALID, detail, "The description is at /docs.", errors=found))
+
+
+def _what(item: Mapping[str, Any]) -> str:
+    """Say what is wrong with a field; a pattern is no explanation."""
+    if item["type"] == "string_pattern_mismatch" and item["loc"][-1] == "scope":
+        return "A scope is global, account:NAME, profile:ID or symbol:ID:SYMBOL."
+    return str(item["msg"])
 
 
 def _where(item: Mapping[str, Any]) -> str:

@@ -83,6 +83,8 @@ def reconcile(  # noqa: PLR0913, PLR0917  # each parameter is an option of the c
         reconciliations.show(report, session_of(context).program)
     for name in report.unknown_symbols:
         remark(f"no open trade, position or managed symbol is called {name}")
+    for name in report.unknown_trades:
+        remark(f"neither the ledger nor the venue has a trade {name}")
     return report.exit_code
 
 
