@@ -212,6 +212,17 @@ scrape_configs:
 - `ops/grafana/trueup.json`: a dashboard; import it and choose the data source. It is written by
   `ops/grafana/make_dashboard.py`.
 
+**When the loop is not healthy.** One time says so everywhere: DEADMAN_TIMEOUT_SECONDS (90 by default). A newest run of
+a profile that ended longer ago makes `/internal/health` say `reconciliationLoopHealthy: false` and `/capabilities`
+degraded; the gate falls to the dead-man mode after it; the alert rules TrueupRunOverdue and TrueupHeartbeatOld fire at
+its default. Prometheus does not know the flag: where you set it, change these two rules with it, and keep it longer
+than RECON_INTERVAL_SECONDS.
+
+A dry run (`trueup reconcile --dry-run`) is listed among the runs with `dry_run: true` and counted by no figure: it
+is no run of the loop, and how old the newest run is does not change by it. Only its calls to the venue are counted,
+since they were made. A break that a person acknowledged is in `trueup_breaks` with that state and counted by no other
+figure.
+
 A label is a profile, an account, a scope, or a word of a short list: never an id that grows without end. Sums of money
 are in quote currency.
 

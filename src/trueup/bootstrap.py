@@ -180,7 +180,7 @@ def live_trial(folder: Path, seed: int) -> Iterator[LivePlace]:
         with in_use(folder):
             app = build(folder / "trueup.toml", world.environ)
             try:
-                yield LivePlace(made, app, world.about, made.url)
+                yield LivePlace(made, app, world.about, made.url, world.environ)
             finally:
                 made.stop()
                 app.close()

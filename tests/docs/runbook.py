@@ -64,6 +64,15 @@ class Runner:
         wanted = [] if shown == [NO_ROWS] else [[_cell(cell) for cell in line.split("|")] for line in shown]
         assert [[_cell(cell) for cell in row] for row in rows] == wanted, f"line {block.line}"
 
+    def write(self, block: Block) -> None:
+        """Run one statement that answers nothing."""
+        if self.url.startswith("sqlite:///"):
+            with sqlite3.connect(self.url.removeprefix("sqlite:///")) as connection:
+                connection.execute(block.text)
+            return
+        with psycopg.connect(self.url.replace("+psycopg", "")) as server:
+            server.execute(block.text.encode())
+
     def _rows(self, statement: str) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
         if self.url.startswith("sqlite:///"):
             with sqlite3.connect(self.url.removeprefix("sqlite:///")) as connection:
@@ -85,6 +94,9 @@ class Runner:
             found = re.search(pattern, said)
             if found and ("token create" in command or name != "TOKEN"):
                 self.names[name] = found[1]
+        orphan = re.search(r"orphan_order.*?(BRK-[0-9a-f]{32})", said, re.DOTALL)
+        if command.startswith("trueup breaks list") and orphan is not None:
+            self.names["BREAK_ID"] = orphan[1]
         if "backfill run" not in command:
             return
         for name, pattern in placeholders(command).items():

@@ -114,12 +114,13 @@ class LiveTrial(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LivePlace:
-    """A bot to be reconciled live: the exchange with the bot, and the App of the bot's folder."""
+    """A bot to be reconciled live: the exchange with the bot, the App of the bot's folder, and its variables."""
 
     trial: LiveTrial
     app: "App"
     about: str
     url: str
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 class Flips:

@@ -110,7 +110,7 @@ EVENTS = (
     ),
     Event("api_started", "info", ("host", "port"), "The HTTP API answers."),
     Event("api_stopped", "info", (), "The HTTP API ended."),
-    Event("api_answered", "debug", ("method", "route", "status", "duration_ms", "actor"), "A request was answered."),
+    Event("api_answered", "info", ("method", "route", "status", "actor", "took_ms"), "A request was answered."),
     Event("api_failed", "error", ("method", "route", "error"), "A request met a defect and was answered with 500."),
     Event("pruned", "info", ("runs", "alerts"), "Runs and alerts older than RECON_RUNS_KEPT_DAYS were dropped."),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from trueup.core.errors import ConfigurationError, UnknownName
 from trueup.core.modes import GLOBAL, Mode, path_of, read_mode, read_scope
+from trueup.core.symbols import Symbols
 from trueup.core.times import iso
 from trueup.ports import ModeChange, Profile
 from trueup.service import events
@@ -23,6 +24,11 @@ class ModeView:
     scopes: dict[str, Mode]
     profiles: dict[str, tuple[Mode, str]]
     history: tuple[ModeChange, ...]
+
+    @property
+    def tightened(self) -> dict[str, Mode]:
+        """Return the scopes whose mode is not NORMAL, symbols too."""
+        return {scope: mode for scope, mode in self.scopes.items() if mode is not Mode.NORMAL}
 
     def as_json(self) -> dict[str, object]:
         """Return the view for printing."""
@@ -73,6 +79,26 @@ def require_known(app: App, scope: str) -> None:
         missing = not any(rest.startswith(f"{profile}:") for profile in known)
     if missing:
         raise UnknownName(f"{scope!r} binds nobody.", f"Known: {', '.join(sorted(known)) or 'none'}.")
+
+
+def unknown_symbol(app: App, scope: str) -> str | None:
+    """Say where a scope's symbol is one that nothing knows: neither an open trade of the profile nor its settings."""
+    kind, _, rest = scope.partition(":")
+    owners = [p for p in app.ledger.profiles() if kind == "symbol" and rest.startswith(f"{p.profile_id}:")]
+    if not owners:
+        return None
+    profile = max(owners, key=lambda each: len(each.profile_id))
+    try:
+        symbols = app.account_of(profile).symbols
+    except ConfigurationError:
+        symbols = Symbols()
+    symbol = rest[len(profile.profile_id) + 1 :]
+    traded = {row.symbol for row in app.ledger.open_trade_rows([profile.profile_id]) if row.symbol}
+    known = {symbols.token(name) for name in (*traded, *(profile.managed_symbols or ()))}
+    if symbols.token(symbol) in known:
+        return None
+    owner = profile.profile_id
+    return f"no open trade and no managed symbol of {owner} is called {symbol}; the mode is set all the same"
 
 
 def show_modes(app: App, history: int = 10) -> ModeView:

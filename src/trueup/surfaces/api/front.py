@@ -3,11 +3,9 @@
 Nothing is served without a token but what stands here: a route that somebody adds is closed until its path is named.
 """
 
-import logging
 import time
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,10 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from trueup.core.errors import TrueupError
 from trueup.ports import Token
 from trueup.service.app import App
+from trueup.service.events import log
 from trueup.service.tokens import ROLES, Permission, authenticate, token_hash
 from trueup.surfaces.api import docs_page
 from trueup.surfaces.api.options import ApiOptions
-from trueup.surfaces.api.problems import Kind, ProblemError, problem_of, response_of, unexpected
+from trueup.surfaces.api.problems import Kind, ProblemError, problem_of, response_of, route_of, unexpected
 from trueup.surfaces.api.throttle import Throttle
 
 HEALTHZ, METRICS, DOCS, CONSOLE = "/healthz", "/metrics", "/docs", "/console"
@@ -34,8 +33,6 @@ HEADERS = {
 }
 _HSTS = "max-age=31536000"
 LONGEST_TOKEN = 512
-
-_log = logging.getLogger("trueup.api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ class Front:
         except Exception as error:
             if answer.status:
                 raise
-            await unexpected(error)(scope, receive, answer)
+            await unexpected(error, scope)(scope, receive, answer)
         finally:
             _tell(scope, answer)
 
@@ -224,13 +221,12 @@ class _Answer:
 
 
 def _tell(scope: Scope, answer: _Answer) -> None:
-    """Log a request: never its query, its headers or its body."""
+    """Log a request: never its path as a client wrote it, its query, its headers or its body."""
     caller = scope.get("state", {}).get("caller")
-    told: dict[str, Any] = {
-        "method": scope["method"], "path": scope["path"], "status": answer.status, "took_ms": answer.took_ms,
-        "actor": caller.actor if caller is not None else None,
-    }  # fmt: skip
-    _log.info("request", extra={"request": told})
+    log(
+        "api_answered", method=scope["method"], route=route_of(scope), status=answer.status,
+        actor=caller.actor if caller is not None else None, took_ms=answer.took_ms,
+    )  # fmt: skip
 
 
 def caller_of(request: Request) -> Caller | None:

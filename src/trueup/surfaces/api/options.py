@@ -18,7 +18,8 @@ class ApiOptions:
     answered, without ports; None is every one. `behind_proxy` takes the client's address from what the proxy adds last
     to X-Forwarded-For. `secure` says that browsers see https. `own_doors` are path prefixes that ask who is there
     themselves, as the console does with its sessions, which `session_clock` counts in seconds. `stale_after_ms` is how
-    old a profile's newest run may be before the loop counts as unhealthy. Runs that are asked for wait for one of
+    old a profile's newest run may be before the loop counts as unhealthy, None what DEADMAN_TIMEOUT_SECONDS says.
+    Runs that are asked for wait for one of
     `background_threads`; when `waiting` of them do, the next is refused.
     """
 
@@ -35,5 +36,5 @@ class ApiOptions:
     request_threads: int = 12
     background_threads: int = 3
     waiting: int = 100
-    stale_after_ms: int = 300_000
+    stale_after_ms: int | None = None
     session_clock: Callable[[], float] = time.monotonic

@@ -1,5 +1,6 @@
 """The demonstration that runs by itself: a careless bot, the worker and the API, for as long as somebody watches."""
 
+import shlex
 import sys
 import threading
 from collections.abc import Callable
@@ -48,7 +49,11 @@ def run_live(
             _settle(place, story)
         if place.trial.problem:
             say(f"The bot broke off: {place.trial.problem}")
-        return story.end(place.trial.truth())
+        code = story.end(place.trial.truth())
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(place.environ.items()))
+        say(f"To look into it: cd {shlex.quote(str(folder))} && export {variables}")
+        say("The exchange has ended with this; `trueup breaks list` and `trueup audit verify` answer without it.")
+        return code
 
 
 def _settle(place: "LivePlace", story: "LiveStory") -> None:

@@ -40,9 +40,12 @@ def set_(
 
     Example: trueup mode set SAFE_MODE --scope profile:p1 --reason "ghosts in the ledger"
     """
-    from trueup.service.modes import change_json, set_mode
+    from trueup.service.modes import change_json, set_mode, unknown_symbol
 
-    change = set_mode(open_app(context), mode, scope, reason, _told)
+    app = open_app(context)
+    change = set_mode(app, mode, scope, reason, _told)
+    if (told := unknown_symbol(app, change.scope)) is not None:
+        remark(told)
     if form is Format.JSON:
         print_json(change_json(change))
         return
@@ -62,7 +65,7 @@ def _told(switched: "Switched") -> None:
 
 
 def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
-    """Show the mode of every profile, where it comes from, and the newest changes.
+    """Show the mode of every profile and where it comes from, every scope that is not NORMAL, and the newest changes.
 
     Example: trueup mode show
     """
@@ -80,6 +83,13 @@ def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
         table((Column("profile"), Column("mode"), Column("trading"), Column("because of")), rows, indent=0)
     else:
         say("There is no profile yet: name one in trueup.toml and run `trueup init`.")
+    if view.tightened:
+        say()
+        say("Scopes that are not NORMAL:")
+        table(
+            (Column("scope"), Column("mode")),
+            [[scope, _mode(mode.name, mode.paused)] for scope, mode in sorted(view.tightened.items())],
+        )
     if view.history:
         say()
         say("Newest changes:")

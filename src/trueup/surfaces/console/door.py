@@ -13,6 +13,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from trueup.core.errors import TrueupError
 from trueup.ports import Token
@@ -208,7 +209,7 @@ def _common(visit: Visit) -> dict[str, Any]:
 
 def refusal(console: Console, request: Request, error: Exception, visit: Visit | None = None) -> Response:
     """Return an error as a page that says what is wrong and what to do; who is not logged in gets to the log-in."""
-    problem, instance = _problem(error)
+    problem, instance = _problem(error, request.scope)
     asks_itself, shows = LIVE_HEADER in request.headers, request.method == "GET"
     if problem.kind is Kind.UNAUTHENTICATED and shows and not asks_itself:
         response: Response = RedirectResponse(log_in_at(request), 303)
@@ -221,12 +222,12 @@ def refusal(console: Console, request: Request, error: Exception, visit: Visit |
     return HTMLResponse(page, problem.kind.status, kept)
 
 
-def _problem(error: Exception) -> tuple[ProblemError, str | None]:
+def _problem(error: Exception, scope: Scope) -> tuple[ProblemError, str | None]:
     if isinstance(error, ProblemError):
         return error, None
     if isinstance(error, TrueupError):
         return problem_of(error), None
-    return unexpected_name(error)
+    return unexpected_name(error, scope)
 
 
 def log_in_at(request: Request) -> str:

@@ -69,7 +69,8 @@ def _health(call: Call) -> Health:
     app = call.app
     enabled = [profile.profile_id for profile in app.ledger.profiles() if profile.enabled]
     newest = call.options.reconciling.newest(app)
-    return health_of(newest, enabled, app.clock.now_ms(), call.options.stale_after_ms)
+    stale_after_ms = call.options.stale_after_ms or app.safety.deadman.timeout_ms
+    return health_of(newest, enabled, app.clock.now_ms(), stale_after_ms)
 
 
 def _features(call: Call) -> list[str]:

@@ -26,7 +26,8 @@ def overview(visit: Visit) -> View:
     app, loop = visit.app, visit.console.options.reconciling
     found, modes = standing(app), show_modes(app, history=1)
     newest = {str(run["instance_id"]): run for run in loop.newest(app)}
-    health = health_of(list(newest.values()), found.profiles, found.now_ms, visit.console.options.stale_after_ms)
+    stale_after_ms = visit.console.options.stale_after_ms or app.safety.deadman.timeout_ms
+    health = health_of(list(newest.values()), found.profiles, found.now_ms, stale_after_ms)
     _, runs = loop.runs(app, None, None, 1, _RUNS)
     quarantined, held = loop.breaks(app, BreakFilter(state=BreakState.QUARANTINED.value), 1, _QUARANTINED)
     profiles = [
