@@ -28,6 +28,8 @@ DECLARED = {
     ("GET", "/breaks"): READ,
     ("GET", "/breaks/{break_id}"): READ,
     ("POST", "/breaks/{break_id}/acknowledge"): ACT,
+    ("GET", "/gate"): READ,
+    ("POST", "/gate/heartbeat"): ACT,
     ("GET", "/incidents"): READ,
     ("GET", "/incidents/{incident_id}"): READ,
     ("GET", "/incidents/{incident_id}/export"): READ,

@@ -174,6 +174,7 @@ class RunResult(Answer):
     parity_max_mismatch_notional_usd: Amount | None = None
     parity_total_mismatch_notional_usd: Amount | None = None
     watchdog_triggered: bool | None = None
+    incident_id: str | None = Field(default=None, description="The incident that is open in the account.")
     resumed: bool | None = Field(default=None, description="Whether the watchdog's pause ended with this run.")
     heals: list[Heal] = Field(default_factory=list)
     closes: list[dict[str, Any]] = Field(default_factory=list, description="Synthetic exits of ghosts.")
