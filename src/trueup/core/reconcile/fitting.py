@@ -263,7 +263,7 @@ class _Symbol:
         total = Decimal(0)
         for trade in self._facts.slices:
             if trade.token == self._token:
-                if trade.defect is not None or self._reach.why_not(trade) is not None:
+                if not trade.position_known or self._reach.why_not(trade) is not None:
                     return None
                 total += trade.signed_open
         return total

@@ -48,7 +48,8 @@ class Slice:
     `open_qty` is what is still open, negative where more was exited than entered. `token` is the symbol's token.
     `bot_newest_ms` is the newest row that the bot itself wrote: the rows of our repairs are left out, so that a
     repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still
-    fill; `defect` that its rows cannot be read or do not say what it is, so that its quantity is unknown.
+    fill; `defect` that its rows cannot be read or do not say what it is, so that its quantity is unknown, and
+    `side_unclear` that nothing but the side of its entry is: what it holds, signed, is the same by either reading.
     `entry_price` is the volume-weighted price of the entries, None where one of them has no price. `fingerprint`
     changes with every change of the trade's filled or working rows. `nameless` are its exits that name no order of the
     venue. `newest_id` is the order id of the newest row. `cut` is what the ledger's columns may have cut from our own
@@ -75,6 +76,7 @@ class Slice:
     nameless: tuple[NamelessExit, ...] = ()
     newest_id: str = ""
     cut: Decimal = Decimal(0)
+    side_unclear: bool = False
 
     @property
     def holds_something(self) -> bool:
@@ -95,6 +97,11 @@ class Slice:
     def signed_open(self) -> Decimal:
         """Return the open quantity, negative for a short trade."""
         return self.open_qty if self.entry_side is Side.BUY else self.open_qty.copy_negate()
+
+    @property
+    def position_known(self) -> bool:
+        """Say whether `signed_open` is what the trade holds."""
+        return self.defect is None or self.side_unclear
 
 
 @exactly
@@ -168,7 +175,9 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str, doubt:
     left = sum((row.qty for row in exits), Decimal(0))
     first = (entries or good or defective)[0]
     defect = max((row.defect for row in defective if row.defect), default=None)
-    if abs(entered - left) > NOTHING and _first_is_unclear(good):
+    side_unclear = abs(entered - left) > NOTHING and _first_is_unclear(good)
+    readable = defect is None and not doubt
+    if side_unclear:
         doubt = "; ".join(filter(None, (doubt, FIRST_UNCLEAR)))
     return Slice(
         profile_id=first.profile_id,
@@ -191,6 +200,7 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str, doubt:
         nameless=tuple(
             NamelessExit(row.qty, row.price or None, row.time_ms or 0)
             for row in exits
+        side_unclear=side_unclear and readable,
             if not row.exchange_order_id and not row.client_order_id
         ),
         newest_id=good[-1].order_id if good else "",
