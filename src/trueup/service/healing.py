@@ -58,6 +58,7 @@ def _found_again(cycle: Cycle) -> set[str]:
 def heal(cycle: Cycle) -> None:
     """Heal what may be healed, one transaction a profile, and say what becomes of every finding."""
     fitted = fit(cycle.findings, _fit_facts(cycle))
+    cycle.refuted = fitted.refuted
     held = {id(finding): blocked(finding, reason, why) for finding, reason, why in fitted.held}
     healing = {id(finding) for finding in fitted.healing}
     changes: dict[str, list[Change]] = defaultdict(list)

@@ -20,6 +20,7 @@ from trueup.core.reconcile.matching import OUR_PREFIXES
 from trueup.core.reconcile.table import Do
 from trueup.core.repair.decisions import OVERSHOOT, POSITION_UNKNOWN
 from trueup.core.repair.policy import BackfillPolicy
+from trueup.core.repair.chains import OrderKey
 from trueup.core.repair.reach import PositionReach
 from trueup.core.repair.slices import NamelessExit, Slice, average_price, slices_of
 from trueup.core.snapshot import Snapshot
@@ -45,6 +46,9 @@ INCONCLUSIVE = frozenset({Held.POSITION_UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
+REFUTED = frozenset({Held.OVERSHOOT, Held.NAMELESS})
+"""Reasons that speak against what would be booked, by whatever row: the backfill does not book it either."""
+
 class Fitted:
     """The findings whose heals may be made, and those that are held back, each with the reason."""
 
@@ -53,6 +57,12 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
+    @property
+    def refuted(self) -> frozenset[OrderKey]:
+        """Return the orders of which nothing may be booked, by whatever row."""
+        chains = [finding.pair.chain for finding, reason, _ in self.held if reason in REFUTED]
+        return frozenset((chain.token, name) for chain in chains if chain is not None for name in chain.ids)
+
 class FitFacts:
     """What the choice depends on.
 
