@@ -425,6 +425,39 @@ def test_row_without_an_id_is_not_booked_a_second_time(stage: Stage) -> None:
     assert stage.breaks["missing_in_db"] == "quarantined"
 
 
+def test_exit_that_leads_away_from_the_venue_is_not_backfilled_either(stage: Stage) -> None:
+    """The venue closed all by force: what a missed exit of the short trade would add, only a person can place."""
+    stage.ledger(a_row("r1", "buy", "filled", "2", exchange_order_id="x1"))
+    short = {"profile_id": "p2", "trade_id": "TRD-2"}
+    stage.ledger(a_row("r2", "sell", "filled", exchange_order_id="x2", action="ENTRY", **short))
+    stage.ledger(a_row("r3", "buy", "canceled", minute=5, exchange_order_id="x3", action="EXIT", **short))
+    stage.venue(
+        an_order("x1", "buy", "filled", "2", client_order_id=ENTRY),
+        an_order("x2", "sell", "filled", "1", client_order_id=tag("TRD-2", "ENTRY", "p2")),
+        an_order("x3", "buy", "filled", "1", minute=5, client_order_id=tag("TRD-2", "EXIT", "p2")),
+        an_order("x9", "sell", "filled", "2", minute=6, client_order_id="autoclose-1"),
+    )  # fmt: skip
+    stage.cycles(5)
+    assert stage.rows == {"r1": "filled 2", "r2": "filled 1", "r3": "canceled 1"}
+    assert stage.breaks["status_mismatch"] == "quarantined"
+
+
+def test_part_of_an_exit_without_an_id_is_not_booked_a_second_time(stage: Stage) -> None:
+    """The bot wrote the exit's first fill and no id, and beside it a row with the id that it left at that."""
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
+    stage.ledger(a_row("r2", "sell", "partially_filled", "0.3", minute=5, client_order_id=None))
+    stage.ledger(a_row("r2+", "sell", "new", "0.5", minute=5, exchange_order_id="x2"))
+    stage.ledger(a_row("r4", "buy", "filled", exchange_order_id="x4", profile_id="p2", trade_id="TRD-2"))
+    stage.venue(
+        BOUGHT, an_order("x2", "sell", "filled", "0.5", minute=6, client_order_id=EXIT),
+        an_order("x4", "buy", "filled", "1", client_order_id=tag("TRD-2", "ENTRY", "p2")),
+        an_order("x5", "sell", "filled", "0.5", minute=6), held="1",
+    )  # fmt: skip
+    stage.cycles(5)
+    assert stage.rows == {"r1": "filled 1", "r2": "partially_filled 0.3", "r2+": "new 0.5", "r4": "filled 1"}
+    assert stage.breaks["status_mismatch"] == "quarantined"
+
+
 def test_order_in_dispute_keeps_ghosts_open(stage: Stage) -> None:
     """As long as a booked fill is in dispute, what is open of the symbol is not known."""
     stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))

@@ -21,18 +21,23 @@ OWN_EXITS = (REPAIR_PREFIX, "PRTY-")
 class NamelessExit:
     """An EXIT row that names no order of the venue: base quantity, quote price (None is unknown), epoch milliseconds.
 
-    Which execution it books cannot be told by an id, so that its likeness speaks.
+    Which execution it books cannot be told by an id, so that its likeness speaks. `partial` says that the row itself
+    is of an order that was filled in part: it books the beginning of what that order executes.
     """
 
     qty: Decimal
     price: Decimal | None
     time_ms: int
+    partial: bool = False
 
     def may_book(self, qty: Decimal, price: Decimal | None, time_ms: int, grace_ms: int) -> bool:
         """Say whether the row may be the booking of an execution: quantity and price alike, times within the grace.
 
-        A price that either of them does not know is no difference.
+        A price that either of them does not know is no difference. Of an order that was filled in part the rest may
+        have come at any later time and price.
         """
+        if self.partial:
+            return self.qty <= qty and self.time_ms <= time_ms + grace_ms
         alike = self.price is None or price is None or abs(self.price - price) <= price * _SAME_PRICE
         return self.qty == qty and alike and abs(self.time_ms - time_ms) <= grace_ms
 
@@ -71,12 +76,12 @@ class Slice:
     entry_price: Decimal | None = None
     working: bool = False
     defect: str | None = None
+    side_unclear: bool = False
     detail: str = ""
     fingerprint: str = ""
     nameless: tuple[NamelessExit, ...] = ()
     newest_id: str = ""
     cut: Decimal = Decimal(0)
-    side_unclear: bool = False
 
     @property
     def holds_something(self) -> bool:
@@ -94,14 +99,14 @@ class Slice:
         return self.entry_side.opposite
 
     @property
-    def signed_open(self) -> Decimal:
-        """Return the open quantity, negative for a short trade."""
-        return self.open_qty if self.entry_side is Side.BUY else self.open_qty.copy_negate()
-
-    @property
     def position_known(self) -> bool:
         """Say whether `signed_open` is what the trade holds."""
         return self.defect is None or self.side_unclear
+
+    @property
+    def signed_open(self) -> Decimal:
+        """Return the open quantity, negative for a short trade."""
+        return self.open_qty if self.entry_side is Side.BUY else self.open_qty.copy_negate()
 
 
 @exactly
@@ -195,12 +200,12 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str, doubt:
         entry_price=average_price(entries),
         working=working,
         defect=defect or (MALFORMED_LEDGER_ROW if doubt else None),
+        side_unclear=side_unclear and readable,
         detail="; ".join(filter(None, (*(row.detail for row in defective), doubt))),
         fingerprint=mark,
         nameless=tuple(
-            NamelessExit(row.qty, row.price or None, row.time_ms or 0)
+            NamelessExit(row.qty, row.price or None, row.time_ms or 0, partial=row.word == "partially_filled")
             for row in exits
-        side_unclear=side_unclear and readable,
             if not row.exchange_order_id and not row.client_order_id
         ),
         newest_id=good[-1].order_id if good else "",
