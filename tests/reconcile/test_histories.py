@@ -27,6 +27,19 @@ def test_nothing_is_wrong_and_nothing_that_proof_heals_is_left(first: int) -> No
     assert sum(outcome.counts["heals"] for outcome in outcomes) > 10
 
 
+FOUND = {
+    11157: "an order of which only the fills are listed, booked under its client order id",
+    13657: "two orders of a chain, each with a row that books the same execution",
+}
+"""Histories that once went wrong."""
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_went_wrong_once_does_not_again(seed: int) -> None:
+    outcome = play(seed, QuickBooks())
+    assert outcome.well, str(outcome)
+
+
 @pytest.mark.parametrize("seed", [3, 8, 22, 47, 359, 398, 1025])
 def test_a_database_and_memory_end_alike(seed: int, database: SqlBooks) -> None:
     memory = QuickBooks()

@@ -271,8 +271,10 @@ class Judge:
 
 
 def _twins(real: Real, rows: list[LedgerOrder]) -> bool:
-    """Say whether rows book one order several times, each alike and whole."""
+    """Say whether rows book one order several times, each alike and whole; two orders of a chain are not one."""
     filled = [row for row in rows if row.status is StatusClass.FILLED]
+    if len({row.exchange_order_id or row.order_id for row in filled} & real.ids) > 1:
+        return False
     count = real.executed / filled[0].qty
     alike = {(row.qty, row.price, row.trade_id, row.word) for row in filled}
     return len(alike) == 1 and count >= 1 and count == int(count) and filled[0].word == "filled"

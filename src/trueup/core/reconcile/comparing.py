@@ -158,7 +158,7 @@ class _Judge:
             ours=owner is not None and owner.profile_id in self._facts.profiles,
             settled=not pair.young and self._settled(chain.time_ms),
             covered=bool(chain.orders) or self._reaches(_oldest(pair)), several=len(pair.filled_rows) > 1,
-            same_price=self._same_price(pair, chain),
+            same_price=self._same_price(pair, chain), untold=pair.untold,
         )  # fmt: skip
         return self._decided(pair, state, owner, chain.token, chain.symbol, chain.time_ms)
 
@@ -221,7 +221,7 @@ class _Judge:
             assert owner is not None
             return (import_row(chain, owner, self._facts.users.get(owner.profile_id), proof),)
         if finding.do is Do.CANCEL_DUPLICATE:
-            return tuple(cancel_row(row, proof) for row in _surplus(finding))
+            return tuple(cancel_row(row, proof) for row in self._surplus(finding))
         lead = finding.lead
         return (self._change(finding, chain, lead, proof),) if lead is not None and finding.do in _CHANGING else ()
 
@@ -229,7 +229,7 @@ class _Judge:
         """Return the change of a row that is there."""
         if finding.do is Do.CANCEL:
             if lead.order_id in finding.pair.weak and not self._reaches(row_time(lead)):
-                raise ValueError("the row names this order by the client order id alone, and others may not be listed")
+                raise ValueError(OTHERS_UNLISTED)
             return reconcile_cancel(lead, chain, proof)
         if finding.do is Do.BOOK_DIFFERENCE:
             return self._difference(finding, chain, lead, proof)
@@ -276,6 +276,17 @@ class _Judge:
         if not leaves and row_side_differs(row, chain):
             raise ValueError(f"the row is a {row.side or row.order_side}, the venue's order a {chain.side}")
 
+    def _surplus(self, finding: Finding) -> list[LedgerOrder]:
+        """Return the rows that book what others have booked; ValueError where that cannot be told."""
+        surplus, weak = surplus_rows(finding.pair, finding.facts.executed, OUR_PREFIXES), finding.pair.weak
+        if surplus is None:
+            raise ValueError("the rows of this order are not alike, so that which of them is wrong cannot be told")
+        if any(row.order_id in weak for row in surplus):
+            raise ValueError("a row names this order by the client order id alone, so that it may be about another one")
+        if not all(self._reaches(row_time(row)) for row in finding.pair.filled_rows if row.order_id in weak):
+            raise ValueError(OTHERS_UNLISTED)
+        return surplus
+
     def _difference(self, finding: Finding, chain: Chain, lead: LedgerOrder, proof: Proof) -> NewRow:
         """Return the row that books what an order executed beyond its own rows."""
         if chain.side is None or lead.trade_id is None or lead.symbol is None:
@@ -301,16 +312,9 @@ class _Judge:
         )  # fmt: skip
 
 
+OTHERS_UNLISTED = "a row names this order by the client order id alone, and others may not be listed"
+
 _CHANGING = frozenset({Do.BOOK, Do.BOOK_AND_CLOSE, Do.CANCEL, Do.BOOK_DIFFERENCE})
-
-
-def _surplus(finding: Finding) -> list[LedgerOrder]:
-    surplus = surplus_rows(finding.pair, finding.facts.executed, OUR_PREFIXES)
-    if surplus is None:
-        raise ValueError("the rows of this order are not alike, so that which of them is wrong cannot be told")
-    if any(row.order_id in finding.pair.weak for row in surplus):
-        raise ValueError("a row names this order by the client order id alone, so that it may be about another one")
-    return surplus
 
 
 def _words(state: Facts, rule: Rule) -> str:
