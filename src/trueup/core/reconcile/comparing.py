@@ -28,7 +28,7 @@ from trueup.core.reconcile.handlers import (
     row_side_differs,
     surplus_rows,
 )
-from trueup.core.reconcile.importing import Owner, OwnerReader, ending_of, import_row
+from trueup.core.reconcile.importing import Owner, OwnerReader, TradeName, ending_of, import_row
 from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, Pair, Standing, chains_of, match, row_time
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.reconcile.table import Do, Facts, Rule, booked_as, rule_for
@@ -86,7 +86,8 @@ class OrderFacts:
     """What a comparison of an account's orders depends on.
 
     `rows` are those to compare, `slices` the open trades of all profiles of the account, `spelt` the profile and the
-    lower-case id of trades that the ledger has, open or not, among those that the venue's tags name.
+    lower-case id of trades that the ledger has, open or not, among those that the venue's tags name; `unentered` are
+    those of them of which no row books anything, among those that an order without a row names.
     """
 
     snapshot: Snapshot
@@ -98,6 +99,7 @@ class OrderFacts:
     rules: ReconcilePolicy
     users: Mapping[str, str | None] = field(default_factory=dict)
     spelt: frozenset[tuple[str, str]] = frozenset()
+    unentered: Mapping[TradeName, str] = field(default_factory=dict)
 
 
 @exactly
@@ -139,7 +141,9 @@ class _Judge:
     def __init__(self, facts: OrderFacts, pairs: Sequence[Pair]) -> None:
         self._facts = facts
         self._reach = order_feed_reach(facts.snapshot)
-        self._owners = OwnerReader(facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt)
+        self._owners = OwnerReader(
+            facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt, facts.unentered
+        )
         for pair in pairs:
             if pair.chain is not None and pair.doubt is None:
                 for row in pair.rows:
