@@ -29,6 +29,7 @@ def test_nothing_is_wrong_and_nothing_that_proof_heals_is_left(first: int) -> No
 
 FOUND = {
     2099: "a trade of which the entry's row was overwritten, and the exit's was not",
+    7652: "a trade of one profile that cannot be read, and another one that holds the same symbol",
     11157: "an order of which only the fills are listed, booked under its client order id",
     13657: "two orders of a chain, each with a row that books the same execution",
 }
