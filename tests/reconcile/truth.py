@@ -15,6 +15,7 @@ from tests.reconcile.histories import History
 from trueup.core.orders import LedgerOrder, StatusClass, read_order
 from trueup.core.repair.slices import Slice, slices_of
 from trueup.core.symbols import Symbols
+from trueup.service.reconcile_report import ReconcileReport
 from trueup.sim.exchange import Order
 from trueup.sim.venue import spelt
 
@@ -226,8 +227,11 @@ class Judge:
             return habits.tags in ("full", "both") or (real.executed <= NOTHING and real.over)
         return _one_follows(real, rows) if booked(rows) <= real.executed + NOTHING else _twins(real, rows)
 
-    def at_rest(self, rows: Rows, unclear: set[Key]) -> None:
-        """Find what should have been healed and was not, and what is not healed and not said."""
+    def at_rest(self, rows: Rows, unclear: set[Key], report: ReconcileReport) -> None:
+        """Find what should have been healed and was not, and what is not healed and not said.
+
+        `report` is the newest run's: a position that could not be compared is said by every profile that holds it.
+        """
         breaks = self.history.books.breaks()
         ledger, _ = self.positions(rows)
         about = {(id(r.intent), *sorted(r.ids)): found for r, found in self.by_real(rows).items() if r}
@@ -246,11 +250,23 @@ class Judge:
             mine = [b for b in breaks if b["account"] == key[0] and self.symbols.token(b["symbol"] or "") == key[1]]
             if gap > DUST + self.fees(key) and key not in unclear:
                 self.left.append(f"{key}: the ledger has {ledger[key]}, the venue {self.held(key, symbol)}")
-            if gap > DUST and not mine:
+            if gap > DUST and not mine and not self._not_compared(key, report, rows):
                 self.left.append(f"unsaid: {key}: the ledger has {ledger[key]}, the venue {self.held(key, symbol)}")
             if key not in unclear:
                 self.left += [f"still {b['kind']} {b['state']}: {b['reason']}" for b in mine if gap > self.fees(key)]
         self.left += [f"no reason: {b}" for b in breaks if not b["reason"] or b["state"] == "open"]
+
+    def _not_compared(self, key: Key, report: ReconcileReport, rows: Rows) -> bool:
+        """Say whether every profile that holds some of a symbol was told that its position could not be compared."""
+        slices = self.positions(rows)[1]
+        holders = {name for (name, _, token), s in slices.items() if s.is_open and (self._account(name), token) == key}
+        told = {
+            run.profile_id
+            for run in report.runs
+            for what, _ in run.unclear
+            if self.symbols.token(what.split(" ")[0]) == key[1]
+        }
+        return bool(holders) and holders <= told
 
     def _shared_names(self) -> set[str | None]:
         """Return the client order ids of orders that never were and of others that are: which is which is nobody's."""
@@ -271,8 +287,10 @@ class Judge:
 
 
 def _twins(real: Real, rows: list[LedgerOrder]) -> bool:
-    """Say whether rows book one order several times, each alike and whole."""
+    """Say whether rows book one order several times, each alike and whole; two orders of a chain are not one."""
     filled = [row for row in rows if row.status is StatusClass.FILLED]
+    if len({row.exchange_order_id or row.order_id for row in filled} & real.ids) > 1:
+        return False
     count = real.executed / filled[0].qty
     alike = {(row.qty, row.price, row.trade_id, row.word) for row in filled}
     return len(alike) == 1 and count >= 1 and count == int(count) and filled[0].word == "filled"

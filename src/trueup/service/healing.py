@@ -5,6 +5,7 @@ and rolls it back.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from trueup.core.audit import closing as interrupted
@@ -17,6 +18,7 @@ from trueup.core.reconcile.changes import Change, resting_on
 from trueup.core.reconcile.comparing import Finding, OrderFacts, asked, compare_orders
 from trueup.core.reconcile.fitting import FitFacts, TradeKey, blocked, fit
 from trueup.core.reconcile.handlers import proof_of, reconcile_cancel
+from trueup.core.reconcile.importing import TradeName, unentered
 from trueup.core.reconcile.matching import row_time
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
 from trueup.core.reconcile.table import Do
@@ -87,11 +89,13 @@ def _rows(cycle: Cycle) -> list[LedgerOrder]:
 def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
     facts = cycle.gathered.facts
     users = {profile.profile_id: profile.user_id for profile in cycle.gathered.profiles}
+    spelt = _spelt(cycle, snapshot.orders)
     found = compare_orders(
         OrderFacts(
             snapshot=snapshot, rows=cycle.rows, slices=facts.slices, profiles=frozenset(cycle.here),
             known_profiles=facts.known_profiles, policy=cycle.app.backfill.policy,
-            rules=cycle.app.reconcile.policy, users=users, spelt=_spelt(cycle, snapshot),
+            rules=cycle.app.reconcile.policy, users=users, spelt=spelt,
+            unentered=_unentered(cycle, snapshot, spelt),
         )
     )  # fmt: skip
     sorted_out: dict[bool, list[Finding]] = {True: [], False: []}
@@ -101,14 +105,41 @@ def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
     return sorted_out[True]
 
 
-def _spelt(cycle: Cycle, snapshot: Snapshot) -> frozenset[tuple[str, str]]:
+def _spelt(cycle: Cycle, orders: Iterable[VenueOrder]) -> frozenset[tuple[str, str]]:
     """Return which of the trades that the venue's tags name the ledger has, open or not."""
+    names = _names_in_tags(cycle, orders)
+    return cycle.app.ledger.trades_spelt(cycle.here, names) if names else frozenset()
+
+
+def _names_in_tags(cycle: Cycle, orders: Iterable[VenueOrder]) -> set[str]:
     reader = TagReader(cycle.app.backfill.policy.tag_prefix, cycle.gathered.facts.known_profiles)
     names: set[str] = set()
-    for order in snapshot.orders:
+    for order in orders:
         for tag in (reader.client_order_id(order.client_order_id), reader.sub_tag(order.sub_tag)):
             names |= set(tag.trades) if tag is not None else set()
-    return cycle.app.ledger.trades_spelt(cycle.here, names) if names else frozenset()
+    return names
+
+
+def _unentered(cycle: Cycle, snapshot: Snapshot, spelt: frozenset[tuple[str, str]]) -> Mapping[TradeName, str]:
+    """Return which of the trades that orders without a row name the ledger has without anything booked.
+
+    Only the trades of such orders are read: there are none of them where nothing is missing.
+    """
+    token = snapshot.symbols.token
+    named = {
+        (token(row.symbol), name)
+        for row in cycle.rows
+        for name in (row.exchange_order_id, row.order_id, row.client_order_id)
+        if row.symbol is not None and name
+    }
+    missing = [
+        order
+        for order in snapshot.orders
+        if not named & {(token(order.symbol), order.id), (token(order.symbol), order.client_order_id)}
+    ]
+    names = _names_in_tags(cycle, missing) & {name for _, name in spelt}
+    names -= {piece.trade_id.lower() for piece in cycle.gathered.facts.slices}
+    return unentered(cycle.app.ledger.rows_spelt(cycle.here, names), snapshot.symbols) if names else {}
 
 
 class _Answers:

@@ -5,6 +5,7 @@ it was confirmed so many times, if its entry carries the profile's tag; else a p
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from decimal import Decimal
 
 from trueup.core.audit import AuditDecision, AuditDraft
@@ -315,9 +316,25 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
         worth_of_it = gap * worth if worth is not None else None
         cycle.saw(Sighting(each, BreakState.QUARANTINED, why, worth_of_it, resets=held))
     if cycle.request.trade_ids is None:
-        for what, why in found.unknown:
-            if not any(what == f"{e.trade.symbol} {e.trade.trade_id}" for e in looks):
-                cycle.cannot_tell(None, what, why)
+        _not_compared(cycle, found.unknown, looks)
+
+
+def _not_compared(cycle: Cycle, unknown: Iterable[tuple[str, str]], looks: list[SliceLook]) -> None:
+    """Tell which positions could not be compared: of a trade, every profile that holds some of its symbol.
+
+    The position is the account's, so that what is not known of one profile's trade leaves it unknown for all of them.
+    """
+    told: dict[str, list[SliceLook]] = defaultdict(list)
+    holders: dict[str, set[str]] = defaultdict(set)
+    for each in looks:
+        told[f"{each.trade.symbol} {each.trade.trade_id}"].append(each)
+        holders[each.trade.token].add(each.trade.profile_id)
+    for what, why in unknown:
+        if what not in told:
+            cycle.cannot_tell(None, what, why)
+        for trade in (each.trade for each in told.get(what, ())):
+            for other in sorted(holders[trade.token] - {trade.profile_id}):
+                cycle.cannot_tell(other, trade.symbol, f"not compared: {trade.trade_id} of {trade.profile_id}: {why}")
 
 
 def _count(cycle: Cycle, looks: list[SliceLook], closed: set[tuple[str, str]]) -> None:
