@@ -22,6 +22,7 @@ from trueup.core.reconcile.importing import TradeName, unentered
 from trueup.core.reconcile.matching import row_time
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
 from trueup.core.reconcile.table import Do
+from trueup.core.repair.chains import OrderKey
 from trueup.core.snapshot import Feed, Snapshot, VenueOrder
 from trueup.core.tags import TagReader
 from trueup.core.times import iso
@@ -60,7 +61,7 @@ def _found_again(cycle: Cycle) -> set[str]:
 def heal(cycle: Cycle) -> None:
     """Heal what may be healed, one transaction a profile, and say what becomes of every finding."""
     fitted = fit(cycle.findings, _fit_facts(cycle))
-    cycle.refuted = fitted.refuted
+    cycle.refuted = fitted.refuted | _unsure(cycle)
     held = {id(finding): blocked(finding, reason, why) for finding, reason, why in fitted.held}
     healing = {id(finding) for finding in fitted.healing}
     changes: dict[str, list[Change]] = defaultdict(list)
@@ -71,6 +72,12 @@ def heal(cycle: Cycle) -> None:
     for finding in cycle.findings:
         healed = id(finding) in healing and done.get(finding.profile_id or "", False)
         _sight(cycle, held.get(id(finding), finding), healed=healed)
+
+
+def _unsure(cycle: Cycle) -> frozenset[OrderKey]:
+    """Return the orders that rows which cannot be found may have booked."""
+    chains = [finding.pair.chain for finding in cycle.findings if finding.facts.unsure]
+    return frozenset((chain.token, name) for chain in chains if chain is not None for name in chain.ids)
 
 
 def _rows(cycle: Cycle) -> list[LedgerOrder]:
