@@ -32,6 +32,12 @@ FOUND = {
     7652: "a trade of one profile that cannot be read, and another one that holds the same symbol",
     11157: "an order of which only the fills are listed, booked under its client order id",
     13657: "two orders of a chain, each with a row that books the same execution",
+    20891: "replaced orders without fills, of which the orders alone do not say what was executed",
+    20977: "a missed exit beside another profile's trade whose entry's side is unclear, at a venue of balances",
+    21212: "an exit whose first fill is booked without an id, and its row with the id booked whole",
+    21313: "a missed entry beside another profile's trade whose entry's side is unclear",
+    22131: "an exit that leads away from a venue that liquidated, refused by the loop and booked by its backfill",
+    23283: "a second row of an order under its client order id, while the venue lists fills alone",
 }
 """Histories that once went wrong."""
 

@@ -1,5 +1,6 @@
 """What happened to others: each test is one incident, told by a ledger, a venue, and what the loop makes of them."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -459,6 +460,35 @@ def test_exit_that_leads_away_from_the_venue_is_not_backfilled_either(stage: Sta
     stage.cycles(5)
     assert stage.rows == {"r1": "filled 2", "r2": "filled 1", "r3": "canceled 1"}
     assert stage.breaks["status_mismatch"] == "quarantined"
+
+
+def test_replaced_order_that_may_have_carried_its_executions_is_told(stage: Stage) -> None:
+    """Without fills nobody can say whether 0.3 or 0.6 was bought, and the venue holds 0.6."""
+    stage.ledger(a_row("r1", "buy", "canceled", "0.3", exchange_order_id="x1"))
+    stage.ledger(a_row("r2", "buy", "partially_filled", "0.3", minute=1, exchange_order_id="x2"))
+    old = an_order("x1", "buy", "replaced", "0.3", client_order_id=ENTRY, replaced_by="x2")
+    new = an_order("x2", "buy", "partially_filled", "0.3", minute=1, client_order_id=ENTRY, replaces="x1")
+    stage.venue(old, new, held="0.6")
+    stage.cycles(4)
+    assert stage.rows == {"r1": "canceled 0.3", "r2": "partially_filled 0.3"}
+    assert stage.breaks == {"unbooked_position": "quarantined", "quantity_mismatch": "quarantined"}
+    stage.venue(old, new, held="0.3")
+    assert stage.cycles().status == "OK"
+    assert stage.breaks == {}
+
+
+def test_order_that_an_unfound_row_may_book_is_not_guessed_by_the_backfill(stage: Stage) -> None:
+    """Only its fill is listed, and a row books the rest of it under a client order id that the venue does not list."""
+    backfill = stage.app.backfill
+    policy = replace(backfill.policy, strong_attribution=False, heuristic_match=True)
+    stage.app = replace(stage.app, backfill=replace(backfill, policy=policy))
+    stage.ledger(a_row("r1", "buy", "filled", "1.6", exchange_order_id="x1"))
+    stage.ledger(a_row("x2", "sell", "filled", "0.4", minute=5, client_order_id=None))
+    stage.ledger(a_row("r3", "sell", "filled", "0.6", minute=5))
+    bought = an_order("x1", "buy", "filled", "1.6", client_order_id=ENTRY)
+    stage.venue(bought, fills=(a_fill("f1", "x1", "buy", "1.6"), a_fill("f2", "x2", "sell", "1", minute=5)))
+    stage.cycles(4)
+    assert stage.rows == {"r1": "filled 1.6", "x2": "filled 0.4", "r3": "filled 0.6"}
 
 
 def test_part_of_an_exit_without_an_id_is_not_booked_a_second_time(stage: Stage) -> None:

@@ -221,11 +221,19 @@ class Judge:
         if not named or Slip.NAMELESS in real.intent.slips:
             return False
         habits = next(bot.habits for bot in self.history.bots if bot.profile == real.intent.trade.profile)
-        if habits.silent:
+        if habits.silent or not self._told(real):
             return _agrees(real, rows)
         if not rows:
             return habits.tags in ("full", "both") or (real.executed <= NOTHING and real.over)
         return _one_follows(real, rows) if booked(rows) <= real.executed + NOTHING else _twins(real, rows)
+
+    def _told(self, real: Real) -> bool:
+        """Say whether the venue tells what an order executed: without fills, one that replaced another may carry it."""
+        by_id = {order.id: order for order in real.orders}
+        pairs = [(by_id[order.replaces], order) for order in real.orders if order.replaces in by_id]
+        return self.history.venues[real.account].gives_fills or not any(
+            new.filled >= old.filled > NOTHING for old, new in pairs
+        )
 
     def at_rest(self, rows: Rows, unclear: set[Key], report: ReconcileReport) -> None:
         """Find what should have been healed and was not, and what is not healed and not said.

@@ -14,6 +14,7 @@ from trueup.core.decimals import plain
 from trueup.core.errors import TrueupError
 from trueup.core.holdings import Holdings
 from trueup.core.orders import Action, StatusClass
+from trueup.core.reconcile.carrying import carrying
 from trueup.core.reconcile.changes import PARITY_PREFIX, Change
 from trueup.core.reconcile.equity import marks_of
 from trueup.core.reconcile.handlers import cancel_row, proof_of
@@ -315,8 +316,20 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
         held = each.kind is BreakKind.GHOST_POSITION
         worth_of_it = gap * worth if worth is not None else None
         cycle.saw(Sighting(each, BreakState.QUARANTINED, why, worth_of_it, resets=held))
+        _carried(cycle, token, (each.venue or Decimal(0)) - (each.ledger or Decimal(0)))
     if cycle.request.trade_ids is None:
         _not_compared(cycle, found.unknown, looks)
+
+
+def _carried(cycle: Cycle, token: str, gap: Decimal) -> None:
+    """Tell which replaced orders may be why the venue holds so much more of a symbol than the ledger (signed)."""
+    policy, seen = cycle.app.backfill.policy, {each.found.exchange_order_id for each in cycle.sightings}
+    for each in carrying(cycle.snapshot, policy.grace_ms):
+        if each.chain.token != token or each.chain.newest_id in seen or not each.explains(gap, policy.dust_abs):
+            continue
+        found = each.as_break(cycle.account, cycle.rows)
+        if cycle.includes(found.profile_id, token, found.trade_id):
+            cycle.saw(Sighting(found, BreakState.QUARANTINED, found.detail))
 
 
 def _not_compared(cycle: Cycle, unknown: Iterable[tuple[str, str]], looks: list[SliceLook]) -> None:
