@@ -38,6 +38,7 @@ FOUND = {
     21313: "a missed entry beside another profile's trade whose entry's side is unclear",
     22131: "an exit that leads away from a venue that liquidated, refused by the loop and booked by its backfill",
     23283: "a second row of an order under its client order id, while the venue lists fills alone",
+    61741: "an exit under the client order id of an entry that never was: the heal is right",
 }
 """Histories that once went wrong."""
 

@@ -65,12 +65,12 @@ class Judge:
     # Who is who
 
     def reals(self) -> list[Real]:
-        """Return every order; those that share a name with one that never was are one, since nobody can tell them."""
+        """Return every order; those that share name and side with one that never was are one: nobody can tell them."""
         found: dict[object, Real] = {}
         shared = self._shared_names()
         for intent in self._intents():
             account, token = intent.trade.account, self._token(intent.trade.market.symbol)
-            key = (account, intent.client_id) if intent.client_id in shared else intent
+            key = (account, intent.client_id, intent.side) if intent.client_id in shared else intent
             real = found.setdefault(key, Real(account, token, [], intent))
             real.orders += intent.orders
             real.rows.add(intent.row_id)
