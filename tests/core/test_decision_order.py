@@ -1,7 +1,11 @@
 """The cases are tried from the top: where two neighbours both hold, the upper one is given."""
 
+from dataclasses import replace
+
 import pytest
-from tests.core.world import FAILED, PARTIAL, World, applied, entry, leave, leg, order, short, working
+from tests.core.world import FAILED, PARTIAL, World, applied, entry, in_words, leave, leg, order, row, short, working
+
+from trueup.core.repair.plan import Wanted, plan_account
 
 CONFLICT = order("C", qty="0.2", trade_id="TRD-1", client_order_id="bytelyst-p1-TRD-2-exit")
 OTHER = entry("TRD-2", "5", symbol="BTC/USD")
@@ -155,6 +159,23 @@ def test_an_unreadable_trade_leaves_no_excess_to_the_others_of_its_symbol() -> N
         "TRD-9: NO_GO malformed_ledger_row",
         "TRD-1: SKIP_ACTIVE_POSITION would_overshoot_venue:0",
         "TRD-3: 1 of X3 by trade_id",
+    ]
+
+
+def test_a_trade_whose_entry_is_unclear_counts_with_what_it_holds_by_either_reading() -> None:
+    unclear = [row("TRD-9", "3", order_id="a"), row("TRD-9", "2", side="sell", order_id="b")]
+    world = explained(rows=[entry("TRD-1"), *unclear], orders=BOTH[:1], legs=[leg("1")])
+    assert world.says() == ["TRD-1: 1 of X1 by trade_id", "TRD-9: NO_GO malformed_ledger_row"]
+    assert world.having(legs=[leg("1.5")]).says()[0] == "TRD-1: SKIP_ACTIVE_POSITION would_overshoot_venue:0.5"
+
+
+def test_nothing_is_booked_of_an_order_that_is_withheld() -> None:
+    world = explained(rows=[entry("TRD-1"), entry("TRD-2", minute=1)], orders=BOTH)
+    facts = replace(world.facts, withheld=frozenset({("BTCUSD", "X1"), ("ETHUSD", "X2")}))
+    plan = plan_account(facts, Wanted(frozenset({"p1"})), world.policy)
+    assert [in_words(each) for each in plan.profiles["p1"].decisions] == [
+        "TRD-1: NO_GO missing_fill_evidence_for_large_remainder",
+        "TRD-2: 1 of X2 by trade_id",
     ]
 
 

@@ -44,6 +44,18 @@ def test_an_exit_that_differs_or_has_an_id_leaves_the_execution_as_it_is(exit_: 
     assert facts.having(orders=facts.orders[:1]).says()[0].endswith("of X1 by trade_id")
 
 
+@pytest.mark.parametrize("exit_", [{"qty": "0.1"}, {"price": "1"}, {"minute": -300}, {"qty": "5"}])
+def test_a_row_of_an_order_filled_in_part_may_be_the_beginning_of_any_later_execution(exit_: dict[str, object]) -> None:
+    facts = world(**{"qty": "2", "status": "partially_filled"} | exit_)
+    assert facts.having(orders=facts.orders[:1]).says() == [MAYBE]
+
+
+@pytest.mark.parametrize("exit_", [{"qty": "5.1"}, {"exchange_order_id": "OLD"}, {"client_order_id": "mine"}])
+def test_but_of_no_smaller_one_and_an_id_leaves_no_doubt(exit_: dict[str, object]) -> None:
+    facts = world(**{"qty": "2", "status": "partially_filled"} | exit_)
+    assert facts.having(orders=facts.orders[:1]).says()[0].endswith("of X1 by trade_id")
+
+
 def test_an_execution_without_a_price_is_like_it_at_any() -> None:
     unpriced = [order("X1", "5", 10, trade_id="TRD-1", price=None)]
     assert world().having(orders=unpriced).says() == [MAYBE]

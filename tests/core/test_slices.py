@@ -209,10 +209,20 @@ def test_which_side_is_the_entry_is_not_decided_by_an_order_id(names: str) -> No
     rows = [row(order_id=names[0]), row(qty="0.4", side="sell", order_id=names[1])]
     found = only(*rows)
     assert (found.is_open, found.defect, found.detail) == (True, "malformed_ledger_row", FIRST_UNCLEAR)
+    assert (found.position_known, found.signed_open) == (True, Decimal("0.6"))
     assert World(rows=rows, orders=[order(qty="0.6", trade_id="TRD-1")]).says() == ["TRD-1: NO_GO malformed_ledger_row"]
     later = row(qty="0.1", side="sell", minute=-1, order_id="z")
     assert (only(*rows, later).defect, only(*rows, later).entry_side) == (None, "sell")
     assert only(rows[0], leave(qty="0.4", minute=0)).defect is None
+
+
+def test_what_a_trade_holds_is_not_known_where_more_than_its_entrys_side_is_unclear() -> None:
+    both = [row(order_id="a"), row(qty="0.4", side="sell", order_id="b")]
+    assert only(*both).position_known
+    assert not only(*both, row(qty="x", order_id="c", minute=1)).position_known
+    assert not any(s.position_known for s in slices(*both, row("TRD-1 ", order_id="d")) if s.trade_id == "TRD-1")
+    assert not only(entry(qty="x")).position_known
+    assert only(entry()).position_known
 
 
 def test_a_trade_of_which_either_reading_leaves_nothing_is_closed() -> None:

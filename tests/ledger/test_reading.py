@@ -126,6 +126,14 @@ def test_a_row_that_names_an_order_plainly_and_with_blanks_is_found_once(bot: Bo
     assert sorted(r.order_id for r in app.ledger.rows_booking(["X"], ["X"], "bytelyst")) == ["X", "X"]
 
 
+def test_the_rows_of_trades_are_found_in_any_case_and_whatever_their_status(bot: Bot) -> None:
+    app = bot.init()
+    said = (("TRD-1", "filled"), ("trd-1", "canceled"), ("Trd-1", "new"), ("TRD-11", "filled"), (None, "filled"))
+    bot.db.orders(*(row(trade, order_id=str(at), status=status) for at, (trade, status) in enumerate(said)))
+    assert sorted(r.order_id for r in app.ledger.rows_spelt(["p1"], ["trd-1"])) == ["0", "1", "2"]
+    assert app.ledger.rows_spelt(["p2"], ["trd-1"]) == app.ledger.rows_spelt(["p1"], []) == []
+
+
 def test_ids_are_looked_up_by_the_indexes_of_the_native_table(bot: Bot) -> None:
     """Also those with blanks and in another case: no statement of the look-up reads the whole table."""
     app = bot.init()
@@ -134,8 +142,9 @@ def test_ids_are_looked_up_by_the_indexes_of_the_native_table(bot: Bot) -> None:
     event.listen(engine, "before_cursor_execute", lambda *said: seen.append((said[2], said[3])))
     app.ledger.rows_booking(["X"], ["X", "bytelyst-p1-x"], "bytelyst")
     app.ledger.trades_spelt(["p1"], ["trd-1"])
+    app.ledger.rows_spelt(["p1"], ["trd-1"])
     queries = [given for given in seen if "FROM orders" in given[0]]
-    assert len(queries) == 6
+    assert len(queries) == 7
     with bot.store.books.reading() as connection:
         if not bot.db.is_sqlite:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")

@@ -38,7 +38,7 @@ class Unsteady:
         self.venue = venue
         self.fault: Fault | None = None
         self.held: dict[str, Decimal] = {}
-        self._fills = fills
+        self.gives_fills = fills
         self._chance = Random(f"{seed}:{venue.account}")
         self._earlier: tuple[Snapshot, dict[str, Decimal]] | None = None
 
@@ -59,7 +59,7 @@ class Unsteady:
     def read(self, scope: ReadScope = EVERYTHING) -> Snapshot:
         """Read the truth, less what the fault takes away; raises where the venue is down."""
         whole = self.venue.read(scope)
-        if not self._fills:
+        if not self.gives_fills:
             whole = replace(whole, fills=(), coverage={**whole.coverage, Feed.FILLS: NOT_GIVEN})
         self.held = self._positions()
         earlier, self._earlier = self._earlier, (whole, self.held)

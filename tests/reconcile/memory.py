@@ -132,6 +132,11 @@ class MemoryBooks:
         spelt = ((row.profile_id, row.trade_id.lower()) for row in self.every() if row.trade_id is not None)
         return frozenset((profile, name) for profile, name in spelt if profile in profile_ids and name in wanted)
 
+    def rows_spelt(self, profile_ids: Sequence[str], names: Iterable[str]) -> list[LedgerOrder]:
+        wanted = set(names)
+        mine = (row for row in self.every() if row.profile_id in profile_ids and row.trade_id is not None)
+        return [row for row in mine if str(row.trade_id).lower() in wanted]
+
     def rows_of_trades(self, trades: Sequence[tuple[str, str]]) -> list[LedgerOrder]:
         living = (row for row in self.every() if row.status is not StatusClass.DEAD)
         return [row for row in living if (row.profile_id, row.trade_id) in trades]

@@ -47,8 +47,8 @@ def play(seed: int, books: Books, *, take_back: bool = False) -> Outcome:
     unclear = judge.unclear_keys(books.rows())
     for _ in range(SETTLED_AFTER):
         history.wait()
-        _cycle(history, judge, outcome)
-    judge.at_rest(books.rows(), unclear)
+        report = _cycle(history, judge, outcome)
+    judge.at_rest(books.rows(), unclear, report)
     _once_more(history, judge, outcome)
     if isinstance(books, SqlBooks) and not (found := verify_audit(history.app)).ok:
         judge.wrong.append(f"the audit is broken: {found}")

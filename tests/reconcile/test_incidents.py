@@ -1,5 +1,6 @@
 """What happened to others: each test is one incident, told by a ledger, a venue, and what the loop makes of them."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -376,6 +377,25 @@ def test_two_profiles_of_one_account(stage: Stage) -> None:
     assert stage.rows == {"r1": "filled 1", "r2": "filled 1", "IMPRT": "filled 1"}
 
 
+def test_position_that_another_profiles_trade_keeps_from_being_compared(stage: Stage) -> None:
+    """Whose trade cannot be read is not whose position is wrong: nobody who holds the symbol is told that it agrees."""
+    silent = {"trade_id": "TRD-2", "profile_id": "p2", "action": None}
+    stage.ledger(
+        a_row("A", "buy", "filled", exchange_order_id="X1"),
+        a_row("B", "buy", "filled", exchange_order_id="X2", **silent),
+        a_row("C", "sell", "filled", "0.4", exchange_order_id="X3", **silent),
+    )
+    orders = [an_order("X1", "buy", "filled", "1"), an_order("X2", "buy", "filled", "1")]
+    stage.venue(*orders, an_order("X3", "sell", "filled", "0.4"), held="1.2")
+    report = stage.cycles(3)
+    assert stage.breaks == {}
+    assert [(run.profile_id, run.status) for run in report.runs] == [("p1", "INCONCLUSIVE"), ("p2", "INCONCLUSIVE")]
+    why = "buys and sells stand at the trade's first moment, and no row says which of them is the entry"
+    assert [run.unclear for run in report.runs] == [
+        [("BTC/USD", f"not compared: TRD-2 of p2: {why}")], [("BTC/USD TRD-2", why)],
+    ]  # fmt: skip
+
+
 def test_fill_arriving_before_its_order(stage: Stage) -> None:
     """The venue tells fills before it lists their order: nobody can say whose they are, until it does."""
     stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
@@ -423,6 +443,68 @@ def test_row_without_an_id_is_not_booked_a_second_time(stage: Stage) -> None:
     stage.cycles(6)
     assert stage.rows == {"r1": "filled 2", "r2": "filled 1"}
     assert stage.breaks["missing_in_db"] == "quarantined"
+
+
+def test_exit_that_leads_away_from_the_venue_is_not_backfilled_either(stage: Stage) -> None:
+    """The venue closed all by force: what a missed exit of the short trade would add, only a person can place."""
+    stage.ledger(a_row("r1", "buy", "filled", "2", exchange_order_id="x1"))
+    short = {"profile_id": "p2", "trade_id": "TRD-2"}
+    stage.ledger(a_row("r2", "sell", "filled", exchange_order_id="x2", action="ENTRY", **short))
+    stage.ledger(a_row("r3", "buy", "canceled", minute=5, exchange_order_id="x3", action="EXIT", **short))
+    stage.venue(
+        an_order("x1", "buy", "filled", "2", client_order_id=ENTRY),
+        an_order("x2", "sell", "filled", "1", client_order_id=tag("TRD-2", "ENTRY", "p2")),
+        an_order("x3", "buy", "filled", "1", minute=5, client_order_id=tag("TRD-2", "EXIT", "p2")),
+        an_order("x9", "sell", "filled", "2", minute=6, client_order_id="autoclose-1"),
+    )  # fmt: skip
+    stage.cycles(5)
+    assert stage.rows == {"r1": "filled 2", "r2": "filled 1", "r3": "canceled 1"}
+    assert stage.breaks["status_mismatch"] == "quarantined"
+
+
+def test_replaced_order_that_may_have_carried_its_executions_is_told(stage: Stage) -> None:
+    """Without fills nobody can say whether 0.3 or 0.6 was bought, and the venue holds 0.6."""
+    stage.ledger(a_row("r1", "buy", "canceled", "0.3", exchange_order_id="x1"))
+    stage.ledger(a_row("r2", "buy", "partially_filled", "0.3", minute=1, exchange_order_id="x2"))
+    old = an_order("x1", "buy", "replaced", "0.3", client_order_id=ENTRY, replaced_by="x2")
+    new = an_order("x2", "buy", "partially_filled", "0.3", minute=1, client_order_id=ENTRY, replaces="x1")
+    stage.venue(old, new, held="0.6")
+    stage.cycles(4)
+    assert stage.rows == {"r1": "canceled 0.3", "r2": "partially_filled 0.3"}
+    assert stage.breaks == {"unbooked_position": "quarantined", "quantity_mismatch": "quarantined"}
+    stage.venue(old, new, held="0.3")
+    assert stage.cycles().status == "OK"
+    assert stage.breaks == {}
+
+
+def test_order_that_an_unfound_row_may_book_is_not_guessed_by_the_backfill(stage: Stage) -> None:
+    """Only its fill is listed, and a row books the rest of it under a client order id that the venue does not list."""
+    backfill = stage.app.backfill
+    policy = replace(backfill.policy, strong_attribution=False, heuristic_match=True)
+    stage.app = replace(stage.app, backfill=replace(backfill, policy=policy))
+    stage.ledger(a_row("r1", "buy", "filled", "1.6", exchange_order_id="x1"))
+    stage.ledger(a_row("x2", "sell", "filled", "0.4", minute=5, client_order_id=None))
+    stage.ledger(a_row("r3", "sell", "filled", "0.6", minute=5))
+    bought = an_order("x1", "buy", "filled", "1.6", client_order_id=ENTRY)
+    stage.venue(bought, fills=(a_fill("f1", "x1", "buy", "1.6"), a_fill("f2", "x2", "sell", "1", minute=5)))
+    stage.cycles(4)
+    assert stage.rows == {"r1": "filled 1.6", "x2": "filled 0.4", "r3": "filled 0.6"}
+
+
+def test_part_of_an_exit_without_an_id_is_not_booked_a_second_time(stage: Stage) -> None:
+    """The bot wrote the exit's first fill and no id, and beside it a row with the id that it left at that."""
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
+    stage.ledger(a_row("r2", "sell", "partially_filled", "0.3", minute=5, client_order_id=None))
+    stage.ledger(a_row("r2+", "sell", "new", "0.5", minute=5, exchange_order_id="x2"))
+    stage.ledger(a_row("r4", "buy", "filled", exchange_order_id="x4", profile_id="p2", trade_id="TRD-2"))
+    stage.venue(
+        BOUGHT, an_order("x2", "sell", "filled", "0.5", minute=6, client_order_id=EXIT),
+        an_order("x4", "buy", "filled", "1", client_order_id=tag("TRD-2", "ENTRY", "p2")),
+        an_order("x5", "sell", "filled", "0.5", minute=6), held="1",
+    )  # fmt: skip
+    stage.cycles(5)
+    assert stage.rows == {"r1": "filled 1", "r2": "partially_filled 0.3", "r2+": "new 0.5", "r4": "filled 1"}
+    assert stage.breaks["status_mismatch"] == "quarantined"
 
 
 def test_order_in_dispute_keeps_ghosts_open(stage: Stage) -> None:

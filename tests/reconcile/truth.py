@@ -15,6 +15,7 @@ from tests.reconcile.histories import History
 from trueup.core.orders import LedgerOrder, StatusClass, read_order
 from trueup.core.repair.slices import Slice, slices_of
 from trueup.core.symbols import Symbols
+from trueup.service.reconcile_report import ReconcileReport
 from trueup.sim.exchange import Order
 from trueup.sim.venue import spelt
 
@@ -64,12 +65,12 @@ class Judge:
     # Who is who
 
     def reals(self) -> list[Real]:
-        """Return every order; those that share a name with one that never was are one, since nobody can tell them."""
+        """Return every order; those that share name and side with one that never was are one: nobody can tell them."""
         found: dict[object, Real] = {}
         shared = self._shared_names()
         for intent in self._intents():
             account, token = intent.trade.account, self._token(intent.trade.market.symbol)
-            key = (account, intent.client_id) if intent.client_id in shared else intent
+            key = (account, intent.client_id, intent.side) if intent.client_id in shared else intent
             real = found.setdefault(key, Real(account, token, [], intent))
             real.orders += intent.orders
             real.rows.add(intent.row_id)
@@ -220,14 +221,25 @@ class Judge:
         if not named or Slip.NAMELESS in real.intent.slips:
             return False
         habits = next(bot.habits for bot in self.history.bots if bot.profile == real.intent.trade.profile)
-        if habits.silent:
+        if habits.silent or not self._told(real):
             return _agrees(real, rows)
         if not rows:
             return habits.tags in ("full", "both") or (real.executed <= NOTHING and real.over)
         return _one_follows(real, rows) if booked(rows) <= real.executed + NOTHING else _twins(real, rows)
 
-    def at_rest(self, rows: Rows, unclear: set[Key]) -> None:
-        """Find what should have been healed and was not, and what is not healed and not said."""
+    def _told(self, real: Real) -> bool:
+        """Say whether the venue tells what an order executed: without fills, one that replaced another may carry it."""
+        by_id = {order.id: order for order in real.orders}
+        pairs = [(by_id[order.replaces], order) for order in real.orders if order.replaces in by_id]
+        return self.history.venues[real.account].gives_fills or not any(
+            new.filled >= old.filled > NOTHING for old, new in pairs
+        )
+
+    def at_rest(self, rows: Rows, unclear: set[Key], report: ReconcileReport) -> None:
+        """Find what should have been healed and was not, and what is not healed and not said.
+
+        `report` is the newest run's: a position that could not be compared is said by every profile that holds it.
+        """
         breaks = self.history.books.breaks()
         ledger, _ = self.positions(rows)
         about = {(id(r.intent), *sorted(r.ids)): found for r, found in self.by_real(rows).items() if r}
@@ -246,11 +258,23 @@ class Judge:
             mine = [b for b in breaks if b["account"] == key[0] and self.symbols.token(b["symbol"] or "") == key[1]]
             if gap > DUST + self.fees(key) and key not in unclear:
                 self.left.append(f"{key}: the ledger has {ledger[key]}, the venue {self.held(key, symbol)}")
-            if gap > DUST and not mine:
+            if gap > DUST and not mine and not self._not_compared(key, report, rows):
                 self.left.append(f"unsaid: {key}: the ledger has {ledger[key]}, the venue {self.held(key, symbol)}")
             if key not in unclear:
                 self.left += [f"still {b['kind']} {b['state']}: {b['reason']}" for b in mine if gap > self.fees(key)]
         self.left += [f"no reason: {b}" for b in breaks if not b["reason"] or b["state"] == "open"]
+
+    def _not_compared(self, key: Key, report: ReconcileReport, rows: Rows) -> bool:
+        """Say whether every profile that holds some of a symbol was told that its position could not be compared."""
+        slices = self.positions(rows)[1]
+        holders = {name for (name, _, token), s in slices.items() if s.is_open and (self._account(name), token) == key}
+        told = {
+            run.profile_id
+            for run in report.runs
+            for what, _ in run.unclear
+            if self.symbols.token(what.split(" ")[0]) == key[1]
+        }
+        return bool(holders) and holders <= told
 
     def _shared_names(self) -> set[str | None]:
         """Return the client order ids of orders that never were and of others that are: which is which is nobody's."""
@@ -271,8 +295,10 @@ class Judge:
 
 
 def _twins(real: Real, rows: list[LedgerOrder]) -> bool:
-    """Say whether rows book one order several times, each alike and whole."""
+    """Say whether rows book one order several times, each alike and whole; two orders of a chain are not one."""
     filled = [row for row in rows if row.status is StatusClass.FILLED]
+    if len({row.exchange_order_id or row.order_id for row in filled} & real.ids) > 1:
+        return False
     count = real.executed / filled[0].qty
     alike = {(row.qty, row.price, row.trade_id, row.word) for row in filled}
     return len(alike) == 1 and count >= 1 and count == int(count) and filled[0].word == "filled"

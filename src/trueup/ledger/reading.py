@@ -126,6 +126,19 @@ class Reader:
                 found |= {(str(profile), str(name)) for profile, name in connection.execute(query.distinct())}
         return frozenset(key for key in found if key[0] in mine)
 
+    def rows_spelt(self, profile_ids: Sequence[str], names: Iterable[str]) -> list[LedgerOrder]:
+        """Return all rows of the trades whose whole ids are among the lower-case names, dead ones included."""
+        mine = frozenset(profile_ids)
+        with self._store.books.reading() as connection:
+            table = self._store.orders(connection)
+            spelt = in_lower_case(table["trade_id"], connection.dialect.name)
+            return [
+                row
+                for part in chunks(sorted(set(names)))
+                for row in read_rows(connection, table, select(*table.selected()).where(spelt.in_(part)))
+                if row.profile_id in mine
+            ]
+
     def rows_of_trades(self, trades: Sequence[tuple[str, str]]) -> list[LedgerOrder]:
         """Return the filled, working and unreadable rows of trades, by profile and trade id."""
         wanted = set(trades)

@@ -195,6 +195,10 @@ class Ledger(Protocol):
         """Return which of the lower-case names are whole ids of trades: profile id and name, open trades or not."""
         ...
 
+    def rows_spelt(self, profile_ids: Sequence[str], names: Iterable[str]) -> list[LedgerOrder]:
+        """Return all rows of the trades whose whole ids are among the lower-case names, dead ones included."""
+        ...
+
     def realized(self, profile_ids: Sequence[str], after: str | None = None) -> Realized:
         """Return the realized profit of the trades that closed after a time (ISO 8601 with Z), of all without one."""
         ...

@@ -6,6 +6,7 @@ from trueup.core.breaks import Break
 from trueup.core.orders import LedgerOrder
 from trueup.core.reconcile.comparing import Finding
 from trueup.core.reconcile.records import BreakRecord, Sighting
+from trueup.core.repair.chains import OrderKey
 from trueup.core.snapshot import Snapshot
 from trueup.ports import Lease, Profile
 from trueup.service.app import App
@@ -34,8 +35,9 @@ class Cycle:
 
     `runs` are the profiles' runs by profile id; `findings` what was found about orders in the scope of what was asked,
     and `beyond` about the account's others, of which this cycle heals none; `records` the account's open breaks by id,
-    and those seen again; `touched` the trades (profile, trade id) that were healed; `unclear` names what the look could
-    not tell; `cleared` are the ids of breaks that the look saw to be none, whatever else it could not tell.
+    and those seen again; `refuted` are the orders (symbol token, id) of which nothing may be booked;
+    `touched` the trades (profile, trade id) that were healed; `unclear` names what the look could not tell; `cleared`
+    are the ids of breaks that the look saw to be none, whatever else it could not tell.
     """
 
     app: App
@@ -49,6 +51,7 @@ class Cycle:
     beyond: tuple[Finding, ...] = ()
     records: dict[str, BreakRecord] = field(default_factory=dict)
     sightings: list[Sighting] = field(default_factory=list)
+    refuted: frozenset[OrderKey] = frozenset()
     touched: set[tuple[str, str]] = field(default_factory=set)
     unclear: list[tuple[str | None, str, str]] = field(default_factory=list)
     cleared: set[str] = field(default_factory=set)

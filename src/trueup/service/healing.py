@@ -5,6 +5,7 @@ and rolls it back.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from trueup.core.audit import closing as interrupted
@@ -17,9 +18,11 @@ from trueup.core.reconcile.changes import Change, resting_on
 from trueup.core.reconcile.comparing import Finding, OrderFacts, asked, compare_orders
 from trueup.core.reconcile.fitting import FitFacts, TradeKey, blocked, fit
 from trueup.core.reconcile.handlers import proof_of, reconcile_cancel
+from trueup.core.reconcile.importing import TradeName, unentered
 from trueup.core.reconcile.matching import row_time
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
 from trueup.core.reconcile.table import Do
+from trueup.core.repair.chains import OrderKey
 from trueup.core.snapshot import Feed, Snapshot, VenueOrder
 from trueup.core.tags import TagReader
 from trueup.core.times import iso
@@ -58,6 +61,7 @@ def _found_again(cycle: Cycle) -> set[str]:
 def heal(cycle: Cycle) -> None:
     """Heal what may be healed, one transaction a profile, and say what becomes of every finding."""
     fitted = fit(cycle.findings, _fit_facts(cycle))
+    cycle.refuted = fitted.refuted | _unsure(cycle)
     held = {id(finding): blocked(finding, reason, why) for finding, reason, why in fitted.held}
     healing = {id(finding) for finding in fitted.healing}
     changes: dict[str, list[Change]] = defaultdict(list)
@@ -68,6 +72,12 @@ def heal(cycle: Cycle) -> None:
     for finding in cycle.findings:
         healed = id(finding) in healing and done.get(finding.profile_id or "", False)
         _sight(cycle, held.get(id(finding), finding), healed=healed)
+
+
+def _unsure(cycle: Cycle) -> frozenset[OrderKey]:
+    """Return the orders that rows which cannot be found may have booked."""
+    chains = [finding.pair.chain for finding in cycle.findings if finding.facts.unsure]
+    return frozenset((chain.token, name) for chain in chains if chain is not None for name in chain.ids)
 
 
 def _rows(cycle: Cycle) -> list[LedgerOrder]:
@@ -86,11 +96,13 @@ def _rows(cycle: Cycle) -> list[LedgerOrder]:
 def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
     facts = cycle.gathered.facts
     users = {profile.profile_id: profile.user_id for profile in cycle.gathered.profiles}
+    spelt = _spelt(cycle, snapshot.orders)
     found = compare_orders(
         OrderFacts(
             snapshot=snapshot, rows=cycle.rows, slices=facts.slices, profiles=frozenset(cycle.here),
             known_profiles=facts.known_profiles, policy=cycle.app.backfill.policy,
-            rules=cycle.app.reconcile.policy, users=users, spelt=_spelt(cycle, snapshot),
+            rules=cycle.app.reconcile.policy, users=users, spelt=spelt,
+            unentered=_unentered(cycle, snapshot, spelt),
         )
     )  # fmt: skip
     sorted_out: dict[bool, list[Finding]] = {True: [], False: []}
@@ -100,14 +112,41 @@ def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
     return sorted_out[True]
 
 
-def _spelt(cycle: Cycle, snapshot: Snapshot) -> frozenset[tuple[str, str]]:
+def _spelt(cycle: Cycle, orders: Iterable[VenueOrder]) -> frozenset[tuple[str, str]]:
     """Return which of the trades that the venue's tags name the ledger has, open or not."""
+    names = _names_in_tags(cycle, orders)
+    return cycle.app.ledger.trades_spelt(cycle.here, names) if names else frozenset()
+
+
+def _names_in_tags(cycle: Cycle, orders: Iterable[VenueOrder]) -> set[str]:
     reader = TagReader(cycle.app.backfill.policy.tag_prefix, cycle.gathered.facts.known_profiles)
     names: set[str] = set()
-    for order in snapshot.orders:
+    for order in orders:
         for tag in (reader.client_order_id(order.client_order_id), reader.sub_tag(order.sub_tag)):
             names |= set(tag.trades) if tag is not None else set()
-    return cycle.app.ledger.trades_spelt(cycle.here, names) if names else frozenset()
+    return names
+
+
+def _unentered(cycle: Cycle, snapshot: Snapshot, spelt: frozenset[tuple[str, str]]) -> Mapping[TradeName, str]:
+    """Return which of the trades that orders without a row name the ledger has without anything booked.
+
+    Only the trades of such orders are read: there are none of them where nothing is missing.
+    """
+    token = snapshot.symbols.token
+    named = {
+        (token(row.symbol), name)
+        for row in cycle.rows
+        for name in (row.exchange_order_id, row.order_id, row.client_order_id)
+        if row.symbol is not None and name
+    }
+    missing = [
+        order
+        for order in snapshot.orders
+        if not named & {(token(order.symbol), order.id), (token(order.symbol), order.client_order_id)}
+    ]
+    names = _names_in_tags(cycle, missing) & {name for _, name in spelt}
+    names -= {piece.trade_id.lower() for piece in cycle.gathered.facts.slices}
+    return unentered(cycle.app.ledger.rows_spelt(cycle.here, names), snapshot.symbols) if names else {}
 
 
 class _Answers:

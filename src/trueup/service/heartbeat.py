@@ -5,6 +5,7 @@ it was confirmed so many times, if its entry carries the profile's tag; else a p
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from trueup.core.decimals import plain
 from trueup.core.errors import TrueupError
 from trueup.core.holdings import Holdings
 from trueup.core.orders import Action, Side, StatusClass
+from trueup.core.reconcile.carrying import carrying
 from trueup.core.reconcile.changes import PARITY_PREFIX, Change
 from trueup.core.reconcile.equity import marks_of
 from trueup.core.reconcile.fitting import TradeKey
@@ -341,10 +343,38 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
         held = each.kind is BreakKind.GHOST_POSITION
         worth_of_it = gap * worth if worth is not None else None
         cycle.saw(Sighting(each, BreakState.QUARANTINED, why, worth_of_it, resets=held))
+        _carried(cycle, token, (each.venue or Decimal(0)) - (each.ledger or Decimal(0)))
     if cycle.request.trade_ids is None:
-        for what, why in found.unknown:
-            if not any(what == f"{e.trade.symbol} {e.trade.trade_id}" for e in looks):
-                cycle.cannot_tell(None, what, why)
+        _not_compared(cycle, found.unknown, looks)
+
+
+def _carried(cycle: Cycle, token: str, gap: Decimal) -> None:
+    """Tell which replaced orders may be why the venue holds so much more of a symbol than the ledger (signed)."""
+    policy, seen = cycle.app.backfill.policy, {each.found.exchange_order_id for each in cycle.sightings}
+    for each in carrying(cycle.snapshot, policy.grace_ms):
+        if each.chain.token != token or each.chain.newest_id in seen or not each.explains(gap, policy.dust_abs):
+            continue
+        found = each.as_break(cycle.account, cycle.rows)
+        if cycle.includes(found.profile_id, token, found.trade_id):
+            cycle.saw(Sighting(found, BreakState.QUARANTINED, found.detail))
+
+
+def _not_compared(cycle: Cycle, unknown: Iterable[tuple[str, str]], looks: list[SliceLook]) -> None:
+    """Tell which positions could not be compared: of a trade, every profile that holds some of its symbol.
+
+    The position is the account's, so that what is not known of one profile's trade leaves it unknown for all of them.
+    """
+    told: dict[str, list[SliceLook]] = defaultdict(list)
+    holders: dict[str, set[str]] = defaultdict(set)
+    for each in looks:
+        told[f"{each.trade.symbol} {each.trade.trade_id}"].append(each)
+        holders[each.trade.token].add(each.trade.profile_id)
+    for what, why in unknown:
+        if what not in told:
+            cycle.cannot_tell(None, what, why)
+        for trade in (each.trade for each in told.get(what, ())):
+            for other in sorted(holders[trade.token] - {trade.profile_id}):
+                cycle.cannot_tell(other, trade.symbol, f"not compared: {trade.trade_id} of {trade.profile_id}: {why}")
 
 
 def _of_strangers(cycle: Cycle, token: str, gap: Decimal) -> str:

@@ -229,14 +229,18 @@ def _steps(cycle: Cycle) -> None:
 
 
 def _backfill(cycle: Cycle) -> None:
-    """Book the exits that evidence proves, where the backfill is turned on; the positions are read again after it."""
+    """Book the exits that evidence proves, where the backfill is turned on; the positions are read again after it.
+
+    What this look just refused to book of an order, the backfill does not book of it either.
+    """
     if not cycle.app.backfill.enabled:
         return
     dry_run = cycle.request.dry_run or cycle.app.backfill.dry_run
     request = BackfillRequest(
         tuple(sorted(cycle.profile_ids)), cycle.request.symbols, cycle.request.trade_ids, apply=not dry_run
     )
-    report = backfill_gathered(cycle.app, request, cycle.gathered, cycle.members, cycle.lease)
+    gathered = replace(cycle.gathered, facts=replace(cycle.gathered.facts, withheld=cycle.refuted))
+    report = backfill_gathered(cycle.app, request, gathered, cycle.members, cycle.lease)
     for profile_id, entry in report.profiles.items():
         cycle.runs[profile_id].backfill = entry
         if entry.error is not None:

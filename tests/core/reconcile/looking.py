@@ -9,7 +9,7 @@ from trueup.core.orders import LedgerOrder, Side
 from trueup.core.reconcile.changes import Change, NewRow, Proof
 from trueup.core.reconcile.comparing import Finding, OrderFacts, compare_orders
 from trueup.core.reconcile.fitting import FitFacts, Fitted, fit
-from trueup.core.reconcile.importing import Owner, OwnerReader
+from trueup.core.reconcile.importing import Owner, OwnerReader, unentered
 from trueup.core.reconcile.matching import Chain, Matches, chains_of, match
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.reconcile.table import Do
@@ -60,7 +60,7 @@ def order_facts(world: World, here: Iterable[str] | None = None, **settings: obj
         snapshot=world.snapshot, rows=tuple(world.rows), slices=tuple(slices_of(world.rows, world.fresh_symbols)),
         profiles=frozenset(world.profiles if here is None else here), known_profiles=frozenset(world.profiles),
         policy=world.policy, rules=replace(RULES, **settings), users={"p1": "u1"},
-        spelt=spelt(world.rows) | world.spelt,
+        spelt=spelt(world.rows) | world.spelt, unentered=unentered(world.rows, world.fresh_symbols),
     )  # fmt: skip
 
 
@@ -110,7 +110,8 @@ def owner(
 ) -> Owner | None:
     """Whose order a chain is; `met` are the orders that the ledger does not have, it alone unless told otherwise."""
     slices = slices_of(world.rows, world.fresh_symbols)
-    reader = OwnerReader(world.policy.tag_prefix, known, slices, spelt(world.rows) | world.spelt)
+    names = unentered(world.rows, world.fresh_symbols)
+    reader = OwnerReader(world.policy.tag_prefix, known, slices, spelt(world.rows) | world.spelt, names)
     reader.meet([of] if met is None else met)
     return reader.of(of)
 

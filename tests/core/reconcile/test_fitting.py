@@ -101,6 +101,71 @@ def test_what_a_row_without_any_id_may_have_booked_is_not_added_again() -> None:
     assert heals(world.having(rows=of_another, legs=[leg("5")])) == ["TRD-1: import"]
 
 
+def test_the_rest_of_an_order_that_a_row_without_any_id_began_is_not_added_whole() -> None:
+    """The bot wrote a part of an order without its ids; a second row of the order has them and books nothing yet."""
+    begun = leave("TRD-1", "0.3", 10, status="partially_filled", price="90", order_id="R")
+    rows = [entry("TRD-1", exchange_order_id="E"), begun, closing("TRD-1", "X1", order_id="R+again")]
+    world = World(rows=rows, orders=[order("X1", "0.5", 11)], legs=[leg("0.2")])
+    assert heals(world) == ["TRD-1: filled_at_venue held, NAMELESS"]
+    long_ago = leave("TRD-1", "0.3", -99, status="partially_filled")
+    assert heals(world.having(rows=[rows[0], long_ago, rows[2]])) == ["TRD-1: filled_at_venue held, NAMELESS"]
+    for fine in ({"status": "filled"}, {"qty": "0.6"}, {"exchange_order_id": "X1"}, {"minute": 16.1}):
+        other = leave("TRD-1", **{"qty": "0.3", "minute": 10, "status": "partially_filled", "order_id": "R"} | fine)
+        listed = world.having(rows=[rows[0], other, rows[2]], legs=[leg("0.1")])
+        assert "TRD-1: filled_at_venue held, NAMELESS" not in heals(listed), fine
+
+
+def test_what_an_order_had_executed_at_one_moment_may_be_booked_without_an_id() -> None:
+    """A part of a chain of replaced orders, the first fills, one fill, or all of it beside what is booked by name."""
+    bought = {"client_order_id": tag("TRD-1"), "price": "100"}
+    parts = [fill(f"F{n}", "X1", qty, n, side="buy", price="100") for n, qty in enumerate(("0.3", "0.5", "1.2"), 1)]
+    world = World(rows=[], orders=[buy("X1", "2", 3, **bought)], fills=parts, legs=[leg("9")])
+    for qty, held in (("0.3", True), ("0.8", True), ("0.5", True), ("2", True), ("1.7", False), ("0.9", False)):
+        said = heals(world.having(rows=[entry("TRD-1", qty)]))
+        assert said == ["TRD-1: import held, NAMELESS" if held else "TRD-1: import"], qty
+    chain = [
+        buy("X1", "0.3", 2, status="replaced", replaced_by="X2", price="99"),
+        buy("X2", "0.2", 3, replaces="X1", **bought),
+    ]
+    replaced = world.having(orders=chain, fills=[])
+    assert heals(replaced.having(rows=[entry("TRD-1", "0.3", price="99")])) == ["TRD-1: import held, NAMELESS"]
+    assert heals(replaced.having(rows=[entry("TRD-1", "0.3", price="100")])) == ["TRD-1: import"]
+    half = entry("TRD-1", "1", exchange_order_id="X1", minute=3)
+    whole = world.having(rows=[half, entry("TRD-1", "2", 3.1)])
+    assert heals(whole) == ["TRD-1: difference held, NAMELESS"]
+
+
+def test_a_row_without_an_id_may_be_from_any_moment_of_the_orders_life() -> None:
+    """A row keeps the time at which its order was sent, and the venue tells when it was executed."""
+    sent = [entry("TRD-1", exchange_order_id="E", minute=-60), closing("TRD-1", "X1")]
+    for minute, held in ((-4, True), (30, True), (64, True), (-4.1, False), (65.1, False)):
+        world = World(rows=[*sent, leave("TRD-1", "0.5", minute, price="110")], orders=[order("X1", "0.5", 60)])
+        said = "TRD-1: filled_at_venue held, NAMELESS" if held else "TRD-1: filled_at_venue"
+        assert heals(world) == [said], minute
+
+
+def test_an_exit_with_the_side_of_its_position_may_be_the_booking_too() -> None:
+    rows = [entry("TRD-1", "2", exchange_order_id="E"), leave("TRD-1", "1", 9, side="long", price="110")]
+    world = World(rows=rows, orders=[order("X1", "1", 10, client_order_id=tag("TRD-1"))], legs=[])
+    assert heals(world) == ["TRD-1: import held, NAMELESS"]
+
+
+def test_a_trade_whose_entry_is_unclear_keeps_no_heal_of_another_trade_back() -> None:
+    """What it holds is known by either reading: its buys less its sells."""
+    unclear = [row("TRD-9", "3", order_id="a"), row("TRD-9", "2", side="sell", order_id="b")]
+    world = MISSED_EXIT.having(rows=[*MISSED_EXIT.rows, *unclear], legs=[leg("1")])
+    assert heals(world) == ["TRD-1: filled_at_venue"]
+    assert heals(world.having(legs=[leg("1.5")])) == ["TRD-1: filled_at_venue held, OVERSHOOT"]
+    its_own = world.having(rows=[*unclear, closing("TRD-9", "X1", action=None)])
+    assert heals(its_own) == ["TRD-9: filled_at_venue held, UNREADABLE"]
+
+
+def test_orders_whose_heals_were_refuted_are_named() -> None:
+    assert fitted(MISSED_EXIT.having(legs=[leg("1")])).refuted == {("BTCUSD", "X1")}
+    assert fitted(MISSED_EXIT.having(coverage={"positions": FAILED})).refuted == frozenset()
+    assert fitted(MISSED_EXIT).refuted == frozenset()
+
+
 def test_a_move_towards_the_venue_need_not_reach_it() -> None:
     assert heals(MISSED_ENTRY.having(legs=[leg("7")])) == ["TRD-1: filled_at_venue"]
     assert heals(MISSED_EXIT.having(legs=[leg("-7")])) == ["TRD-1: filled_at_venue"]

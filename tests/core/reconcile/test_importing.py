@@ -5,10 +5,10 @@ from hashlib import md5
 
 import pytest
 from tests.core.reconcile.looking import added, buy, chain, chains, found, heals, only, owner, refused, tag
-from tests.core.world import World, at, entry, fill, leave, order, row, short
+from tests.core.world import World, at, entry, fill, leave, leg, order, row, short
 
-from trueup.core.orders import Action, Side
-from trueup.core.reconcile.importing import Owner
+from trueup.core.orders import Action, LedgerOrder, Side
+from trueup.core.reconcile.importing import Owner, unentered
 
 ENTRY, EXIT = Action.ENTRY, Action.EXIT
 CLOSED = "its trade is closed in the ledger, or of another symbol"
@@ -230,6 +230,57 @@ def test_new_trades_of_two_symbols_or_profiles_do_not_meet() -> None:
         buy("E", minute=1, client_order_id=tag("TRD-9")),
         sell("F", minute=2, client_order_id=tag("TRD-9"), symbol="ETH/USD"),
     ) == {"E": (ENTRY, ""), "F": (ENTRY, "")}
+
+
+# Trades that the ledger has and that were never entered.
+
+IN = {"client_order_id": tag("TRD-9", ending="-entry")}
+OUT = {"client_order_id": tag("TRD-9", ending="-exit")}
+
+
+def idle(status: str = "new", trade: str = "TRD-9", **columns: object) -> LedgerOrder:
+    """A row of a trade that books nothing: its exit, asked for and not filled."""
+    said = {"action": "EXIT", "side": "sell", "exchange_order_id": "X"}
+    return row(trade, None, 2, status=status, **said | columns)
+
+
+@pytest.mark.parametrize("status", ["new", "canceled", "rejected"])
+def test_the_entry_of_a_trade_that_the_ledger_has_and_that_nothing_entered_is_imported(status: str) -> None:
+    """The exit's row is there and its entry's is lost: the trade is not closed, and the tag says what enters it."""
+    world = World(rows=[idle(status)], orders=[buy("E", minute=1, **IN), sell("X", "0.4", 2, **OUT)], legs=[leg("0.6")])
+    told = ["TRD-9: import", f"TRD-9: {'filled_at_venue' if status == 'new' else 'missed_fill'}"]
+    assert heals(world) == told
+    assert read(world, buy("E", client_order_id=tag("trd-9", ending="-ENTRY"))) == ("p1", "TRD-9", ENTRY, "")
+
+
+def test_the_exit_of_such_a_trade_is_imported_beside_its_entry() -> None:
+    world = World(rows=[idle(exchange_order_id="Y")], orders=[buy("E", **IN), sell("X", "0.4", 11, **OUT)])
+    met = chains(world)
+    assert [owner(world, each, met=met) for each in met] == [
+        Owner("p1", "TRD-9", ENTRY), Owner("p1", "TRD-9", EXIT),
+    ]  # fmt: skip
+    assert read(world, sell("X", **OUT))[3] == CLOSED
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [entry("TRD-9"), leave("TRD-9")], [entry("trd-9"), leave("trd-9")], [idle("weird")], [idle(symbol=None)],
+        [idle(symbol="ETH/USD")], [idle(order_id="other", trade="trd-9")],
+    ],
+)  # fmt: skip
+def test_a_trade_that_was_entered_or_cannot_be_told_is_for_a_person(others: list[LedgerOrder]) -> None:
+    assert unentered([idle(), idle("canceled")], World().fresh_symbols) == {("p1", "trd-9", "BTCUSD"): "TRD-9"}
+    assert unentered([idle(), *others], World().fresh_symbols) == {}
+    closed = World(spelt=frozenset({("p1", "trd-9")}))
+    assert read(closed, buy("E", **IN))[3] == CLOSED
+
+
+def test_an_order_that_does_not_say_that_it_enters_such_a_trade_is_for_a_person() -> None:
+    assert read(World(rows=[idle()]), buy("E", client_order_id=tag("TRD-9")))[3] == CLOSED
+    assert read(World(rows=[idle()]), buy("E", sub_tag="bytelyst:p1:TRD-9"))[3] == NOT_ONE
+    assert read(World(rows=[idle()]), buy("E", symbol="ETH/USD", **IN))[3] == CLOSED
+    assert read(World(rows=[idle(profile_id="p2")]), buy("E", **IN)) == ("p1", "TRD-9", ENTRY, "")
 
 
 # The row.

@@ -1,14 +1,16 @@
 """The loop's decision table: the design's rows literally, every pair of states, and which row comes first."""
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 
 import pytest
-from tests.core.reconcile.looking import buy, findings, found, only
-from tests.core.world import PARTIAL, World, entry, fill, leave, reaches, row
+from tests.core.reconcile.looking import added, buy, findings, found, only, tag
+from tests.core.world import PARTIAL, World, at, entry, fill, leave, reaches, row
 
 from trueup.core.breaks import BreakKind
-from trueup.core.orders import DEAD, FILLED, WORKING
+from trueup.core.orders import DEAD, FILLED, WORKING, LedgerOrder
+from trueup.core.reconcile.comparing import OTHERS_UNLISTED
 from trueup.core.reconcile.matching import Standing
 from trueup.core.reconcile.table import TABLE, Booked, Do, Facts, Rule, rule_for
 
@@ -272,11 +274,11 @@ def test_every_row_says_why_and_is_of_use(rule: Rule) -> None:
 def test_no_row_stands_twice_and_every_row_is_reached() -> None:
     names = [rule.name for rule in TABLE]
     assert len(set(names)) == len(names)
-    said = ("ours", "settled", "covered", "named", "several", "same_price", "ahead", "twin")
+    said = ("ours", "settled", "covered", "named", "several", "same_price", "ahead", "twin", "untold")
     reached = {
         rule_for(facts(ledger, venue, booked, executed, **dict(zip(said, flags, strict=True)))).name
         for ledger, venue, booked, executed in product(Booked, Standing, ("0", "1"), ("0", "0.4", "1", "2"))
-        for flags in product((True, False), repeat=8)
+        for flags in product((True, False), repeat=9)
     }
     assert reached | {"order_unclear"} == set(names)
 
@@ -358,6 +360,84 @@ def test_fills_that_add_up_to_less_than_the_order_says_prove_neither() -> None:
     assert only(cut).why == "the order says 1, its fills add up to 0.5"
     more = cut.having(orders=[buy("X1", "0.4", price="100")], fills=[fill(qty="1", side="buy", price="100")])
     assert found(more) == []
+
+
+UNLISTED = {"closed_orders": PARTIAL}
+
+
+def named(name: str, **said: object) -> LedgerOrder:
+    """One of two rows of half an order: it names the order by its id."""
+    return entry(qty="0.5", order_id=name, exchange_order_id="X1", **said)
+
+
+def tagged(name: str, client: str = "c1", **said: object) -> LedgerOrder:
+    """The other one: it has a client order id alone."""
+    return entry(order_id=name, client_order_id=client, **{"qty": "0.5"} | said)
+
+
+ONE = fill(qty="1", side="buy", price="100")
+
+
+def test_an_order_of_which_only_fills_are_listed_has_the_client_order_id_that_its_rows_say() -> None:
+    """Invariant 2 (Once): what an earlier difference completed is not booked again where the order is missing."""
+    for client in ("c1", tag("TRD-1"), tag("trd-1").upper()):
+        whole = World(rows=[named("DIFF-1", client_order_id=client), tagged("A", client)], fills=[ONE])
+        assert found(whole) == []
+        assert found(whole.having(coverage=UNLISTED)) == []
+    lacking = World(rows=[named("DIFF-1", client_order_id="c1"), tagged("A", qty="0.3")], fills=[ONE])
+    assert found(lacking) == ["difference"]
+    assert added(lacking).qty == Decimal("0.2")
+
+
+@pytest.mark.parametrize("status", ["filled", "partially_filled", "weird"])
+def test_nothing_is_booked_where_a_row_that_cannot_be_found_may_have_booked_it(status: str) -> None:
+    world = World(rows=[named("A"), tagged("B", status=status)], fills=[ONE])
+    assert "booked_unknown" in found(world.having(coverage=UNLISTED))
+    assert "booked_by_another_name" in found(world)
+    assert not any(finding.changes for finding in findings(world))
+    assert "booked_by_another_name" not in found(world.having(orders=[buy("X1", price="100", client_order_id="c2")]))
+    mute = world.having(orders=[buy("X1", price="100")])
+    assert "booked_by_another_name" in found(mute)
+    assert found(World(rows=[named("A")], fills=[ONE])) == ["difference"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        tagged("B", symbol="ETH/USD"), leave(qty="0.5", order_id="B", client_order_id="c1"),
+        tagged("B", status="new"), tagged("B", status="canceled"), tagged("B", exchange_order_id="X9"),
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_about_an_order_does_not_keep_it_from_being_booked(other: LedgerOrder) -> None:
+    world = World(rows=[named("A"), other], fills=[ONE], coverage=UNLISTED)
+    assert "difference" in found(world)
+
+
+def test_a_row_whose_client_order_id_the_venue_lists_is_about_that_order() -> None:
+    other = buy("X2", "0.5", price="100", client_order_id="c1")
+    world = World(rows=[named("A"), tagged("B")], orders=[other], fills=[ONE, replace(ONE, id="F2", order_id="X2")])
+    assert "difference" in found(world)
+
+
+def test_an_order_whose_successor_is_not_listed_may_be_booked_under_the_successors_name() -> None:
+    old = buy("X1", status="replaced", replaced_by="X2", price="100", client_order_id=tag("TRD-1"))
+    whole = tagged("A", "c2", qty="1.5")
+    assert found(World(rows=[whole], orders=[old], coverage=UNLISTED)) == ["booked_unknown"]
+    assert found(World(rows=[named("B"), whole], orders=[old], coverage=UNLISTED)) == ["booked_unknown"]
+    assert found(World(rows=[entry(minute=1)], orders=[old], coverage=UNLISTED)) == ["import"]
+    young = replace(old, time_ms=at(599.9))
+    assert found(World(rows=[whole], orders=[young], coverage=UNLISTED)) == ["import_soon"]
+
+
+def test_a_row_of_ours_gives_way_to_one_that_may_be_anothers_only_where_all_are_listed() -> None:
+    ours = entry(order_id="IMPRT-1", exchange_order_id="X1")
+    world = World(
+        rows=[ours, entry(order_id="A", client_order_id="c1")], orders=[buy("X1", price="100", client_order_id="c1")]
+    )
+    assert found(world) == ["booked_twice"]
+    [finding] = findings(world)
+    assert [change.order_id for change in finding.changes] == ["IMPRT-1"]
+    assert found(world.having(coverage=UNLISTED)) == [f"booked_twice -> QUARANTINE: {OTHERS_UNLISTED}"]
 
 
 def test_fills_of_an_order_that_is_not_listed_prove_a_double_only_where_they_are_all_there() -> None:

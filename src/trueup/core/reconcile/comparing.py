@@ -30,7 +30,7 @@ from trueup.core.reconcile.handlers import (
     row_side_differs,
     surplus_rows,
 )
-from trueup.core.reconcile.importing import Owner, OwnerReader, ending_of, import_row
+from trueup.core.reconcile.importing import Owner, OwnerReader, TradeName, ending_of, import_row
 from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, Pair, Standing, chains_of, match, row_time
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.reconcile.table import Do, Facts, Rule, booked_as, rule_for
@@ -89,7 +89,8 @@ class OrderFacts:
     """What a comparison of an account's orders depends on.
 
     `rows` are those to compare, `slices` the open trades of all profiles of the account, `spelt` the profile and the
-    lower-case id of trades that the ledger has, open or not, among those that the venue's tags name.
+    lower-case id of trades that the ledger has, open or not, among those that the venue's tags name; `unentered` are
+    those of them of which no row books anything, among those that an order without a row names.
     """
 
     snapshot: Snapshot
@@ -101,6 +102,7 @@ class OrderFacts:
     rules: ReconcilePolicy
     users: Mapping[str, str | None] = field(default_factory=dict)
     spelt: frozenset[tuple[str, str]] = frozenset()
+    unentered: Mapping[TradeName, str] = field(default_factory=dict)
 
 
 @exactly
@@ -142,7 +144,9 @@ class _Judge:
     def __init__(self, facts: OrderFacts, pairs: Sequence[Pair]) -> None:
         self._facts = facts
         self._reach = order_feed_reach(facts.snapshot)
-        self._owners = OwnerReader(facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt)
+        self._owners = OwnerReader(
+            facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt, facts.unentered
+        )
         for pair in pairs:
             if pair.chain is not None and pair.doubt is None:
                 for row in pair.rows:
@@ -162,7 +166,7 @@ class _Judge:
             settled=not pair.young and self._settled(chain.time_ms),
             covered=bool(chain.orders) or self._reaches(_oldest(pair)), several=len(pair.filled_rows) > 1,
             ahead=any(not self._settled(row_time(row) or 0) for row in pair.filled_rows),
-            same_price=self._same_price(pair, chain), twin=late_row(pair) is not None,
+            same_price=self._same_price(pair, chain), twin=late_row(pair) is not None, untold=pair.untold,
         )  # fmt: skip
         return self._decided(pair, state, owner, chain.token, chain.symbol, chain.time_ms)
 
@@ -235,7 +239,7 @@ class _Judge:
         if finding.do is Do.GIVE_WAY:
             return self._giving_way(finding, chain, proof)
         if finding.do is Do.CANCEL_DUPLICATE:
-            return tuple(cancel_row(row, proof) for row in _surplus(finding))
+            return tuple(cancel_row(row, proof) for row in self._surplus(finding))
         lead = finding.lead
         return (self._change(finding, chain, lead, proof),) if lead is not None and finding.do in _CHANGING else ()
 
@@ -256,7 +260,7 @@ class _Judge:
         """Return the change of a row that is there."""
         if finding.do is Do.CANCEL:
             if lead.order_id in finding.pair.weak and not self._reaches(row_time(lead)):
-                raise ValueError("the row names this order by the client order id alone, and others may not be listed")
+                raise ValueError(OTHERS_UNLISTED)
             return reconcile_cancel(lead, chain, proof)
         if finding.do is Do.BOOK_DIFFERENCE:
             return self._difference(finding, chain, lead, proof)
@@ -303,6 +307,17 @@ class _Judge:
         if not leaves and row_side_differs(row, chain):
             raise ValueError(f"the row is a {row.side or row.order_side}, the venue's order a {chain.side}")
 
+    def _surplus(self, finding: Finding) -> list[LedgerOrder]:
+        """Return the rows that book what others have booked; ValueError where that cannot be told."""
+        surplus, weak = surplus_rows(finding.pair, finding.facts.executed, OUR_PREFIXES), finding.pair.weak
+        if surplus is None:
+            raise ValueError("the rows of this order are not alike, so that which of them is wrong cannot be told")
+        if any(row.order_id in weak for row in surplus):
+            raise ValueError("a row names this order by the client order id alone, so that it may be about another one")
+        if not all(self._reaches(row_time(row)) for row in finding.pair.filled_rows if row.order_id in weak):
+            raise ValueError(OTHERS_UNLISTED)
+        return surplus
+
     def _difference(self, finding: Finding, chain: Chain, lead: LedgerOrder, proof: Proof) -> NewRow:
         """Return the row that books what an order executed beyond its own rows."""
         if chain.side is None or lead.trade_id is None or lead.symbol is None:
@@ -330,17 +345,10 @@ class _Judge:
         )  # fmt: skip
 
 
+OTHERS_UNLISTED = "a row names this order by the client order id alone, and others may not be listed"
+
 _NAMED = 8
 _CHANGING = frozenset({Do.BOOK, Do.BOOK_AND_CLOSE, Do.CANCEL, Do.BOOK_DIFFERENCE})
-
-
-def _surplus(finding: Finding) -> list[LedgerOrder]:
-    surplus = surplus_rows(finding.pair, finding.facts.executed, OUR_PREFIXES)
-    if surplus is None:
-        raise ValueError("the rows of this order are not alike, so that which of them is wrong cannot be told")
-    if any(row.order_id in finding.pair.weak for row in surplus):
-        raise ValueError("a row names this order by the client order id alone, so that it may be about another one")
-    return surplus
 
 
 def _words(state: Facts, rule: Rule, why: str | None = None) -> str:

@@ -10,19 +10,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from itertools import accumulate
 
 from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.holdings import Holdings
-from trueup.core.orders import LedgerOrder, StatusClass, status_class, word
+from trueup.core.orders import Action, LedgerOrder, StatusClass, status_class, word
 from trueup.core.reconcile.changes import Change, NewRow, RowChange
 from trueup.core.reconcile.comparing import Finding
-from trueup.core.reconcile.matching import OUR_PREFIXES
+from trueup.core.reconcile.handlers import PARTIALLY_FILLED
+from trueup.core.reconcile.matching import OUR_PREFIXES, Chain
 from trueup.core.reconcile.table import Do
+from trueup.core.repair.chains import OrderKey
 from trueup.core.repair.decisions import OVERSHOOT, POSITION_UNKNOWN
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.reach import PositionReach
 from trueup.core.repair.slices import NamelessExit, Slice, average_price, slices_of
-from trueup.core.snapshot import Snapshot
+from trueup.core.snapshot import Fill, Snapshot
 from trueup.core.tags import comparable
 
 TradeKey = tuple[str, str]
@@ -43,6 +46,9 @@ class Held(StrEnum):
 INCONCLUSIVE = frozenset({Held.POSITION_UNKNOWN})
 """Reasons that say that something which the answer needed is not known; the others are for a person."""
 
+REFUTED = frozenset({Held.OVERSHOOT, Held.NAMELESS})
+"""Reasons that speak against what would be booked, by whatever row: the backfill does not book it either."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
@@ -50,6 +56,12 @@ class Fitted:
 
     healing: tuple[Finding, ...] = ()
     held: tuple[tuple[Finding, Held, str], ...] = ()
+
+    @property
+    def refuted(self) -> frozenset[OrderKey]:
+        """Return the orders of which nothing may be booked, by whatever row."""
+        chains = [finding.pair.chain for finding, reason, _ in self.held if reason in REFUTED]
+        return frozenset((chain.token, name) for chain in chains if chain is not None for name in chain.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +155,11 @@ class _Symbol:
         orders = [order for order in snapshot.orders if snapshot.symbols.token(order.symbol) == token]
         self._clients = {self._comparable(order.client_order_id) for order in orders if order.client_order_id}
         self._listed = {order.id for order in orders}
-        self._listed |= {fill.order_id for fill in snapshot.fills if snapshot.symbols.token(fill.symbol) == token}
+        self._fills: dict[str, list[Fill]] = defaultdict(list)
+        for fill in sorted(snapshot.fills, key=lambda each: (each.time_ms, each.id)):
+            if snapshot.symbols.token(fill.symbol) == token:
+                self._fills[fill.order_id].append(fill)
+        self._listed |= self._fills.keys()
 
     def choose(self, findings: list[Finding]) -> tuple[list[Finding], list[tuple[Finding, Held, str]]]:
         """Return the findings that may be healed and those that are held."""
@@ -197,18 +213,35 @@ class _Symbol:
 
         Some bots write a row for each fill, or the fill's id for the order's.
         """
-        changes = [change for finding in group.findings for change in finding.changes if change.moved > 0]
+        changes = [(f.pair.chain, change) for f in group.findings for change in f.changes if change.moved > 0]
         about, grace_ms = _ids_of(group), self._facts.policy.grace_ms
         rows = self._facts.trade_rows.get(group.key, ()) if changes else ()
         rows = [row for row in rows if row.status is StatusClass.FILLED and not self._names_a_listed_one(row, about)]
-        for change in changes if rows else ():
-            new = after_change(change)
-            near = [r for r in rows if r.side is new.side and abs((r.time_ms or 0) - (new.time_ms or 0)) <= grace_ms]
-            for booked in (*([row] for row in near), near):
-                like = NamelessExit(sum((r.qty for r in booked), Decimal(0)), average_price(booked), new.time_ms or 0)
-                if booked and any(like.may_book(q, new.price, like.time_ms, 0) for q in (new.qty, change.moved)):
+        for chain, change in changes if rows else ():
+            first_ms, last_ms = _life_of(chain, change)
+            same = [row for row in rows if _trades_alike(row, change) and (row.time_ms or 0) <= last_ms + grace_ms]
+            near = [row for row in same if (row.time_ms or 0) >= first_ms - grace_ms]
+            alone = [row for row in same if row in near or row.word == PARTIALLY_FILLED]
+            for booked in (*([row] for row in alone), near):
+                like = _one_booking(booked, last_ms) if booked else None
+                executed = self._executed(chain, change) if like is not None else ()
+                if like is not None and any(like.may_book(qty, price, last_ms, 0) for qty, price in executed):
                     return ", ".join(sorted(row.order_id for row in booked))
         return None
+
+    def _executed(self, chain: Chain | None, change: Change) -> list[tuple[Decimal, Decimal | None]]:
+        """Return the quantities that a row about an order may have booked, each with its price, None where not known.
+
+        They are what the change books, all of the order, what it had executed at one moment, and each fill of it.
+        """
+        price = after_change(change).price
+        found = [(change.executed, price), (change.moved, price)]
+        if chain is None:
+            return found
+        found += [(chain.executed, chain.price), *((part.qty, part.price) for part in chain.parts)]
+        fills = [fill for name in chain.ids for fill in self._fills.get(name, ())]
+        so_far = accumulate(fill.qty for fill in fills)
+        return found + [(qty, None) for qty in so_far] + [(fill.qty, fill.price) for fill in fills]
 
     def _names_a_listed_one(self, row: LedgerOrder, about: set[str]) -> bool:
         """Say whether a row is accounted for by an order that the venue lists, or is our own."""
@@ -263,7 +296,7 @@ class _Symbol:
         total = Decimal(0)
         for trade in self._facts.slices:
             if trade.token == self._token:
-                if trade.defect is not None or self._reach.why_not(trade) is not None:
+                if not trade.position_known or self._reach.why_not(trade) is not None:
                     return None
                 total += trade.signed_open
         return total
@@ -275,6 +308,27 @@ class _Symbol:
             rows[change.order_id] = after_change(change)
         pieces = slices_of(rows.values(), self._facts.snapshot.symbols)
         return next((piece for piece in pieces if piece.token == self._token), None)
+
+
+def _life_of(chain: Chain | None, change: Change) -> tuple[int, int]:
+    """Return from when until when an order was executed, as far as its row and the venue tell."""
+    times = [after_change(change).time_ms or 0]
+    if chain is not None:
+        times += [chain.time_ms, *(part.time_ms for part in chain.parts)]
+    return min(times), max(times)
+
+
+def _trades_alike(row: LedgerOrder, change: Change) -> bool:
+    """Say whether a row trades the way of a changed one; an exit may have the side of its position."""
+    new = after_change(change)
+    return row.side is new.side or (row.action is Action.EXIT and new.action is Action.EXIT)
+
+
+def _one_booking(rows: Sequence[LedgerOrder], time_ms: int) -> NamelessExit:
+    """Return some rows as the one booking that they may be."""
+    partial = len(rows) == 1 and rows[0].word == PARTIALLY_FILLED
+    qty = sum((row.qty for row in rows), Decimal(0))
+    return NamelessExit(qty, average_price(rows) or None, time_ms, partial=partial)
 
 
 def _ids_of(group: _Group) -> set[str]:

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -12,6 +12,7 @@ from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
 from trueup.core.reconcile.changes import IMPORT_PREFIX, NewRow, Proof, added_id
 from trueup.core.reconcile.matching import Chain, Standing
 from trueup.core.repair.slices import Slice
+from trueup.core.symbols import Symbols
 from trueup.core.tags import Tag, TagReader
 
 WELL_FORMED = re.compile(r"TRD-[A-Za-z0-9._:-]{1,120}")
@@ -32,6 +33,32 @@ class Owner:
     why: str = ""
 
 
+TradeName = tuple[str, str, str]
+"""A trade as tags name it: the profile, the id in lower case, and the token of the symbol."""
+
+
+def unentered(rows: Iterable[LedgerOrder], symbols: Symbols) -> dict[TradeName, str]:
+    """Return the trades of some rows, all that there are of them, that never were entered: as the ledger spells them.
+
+    A trade is left out if a row books something or cannot be read, or if its rows are spelt differently or of different
+    symbols.
+    """
+    found: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+    booked: set[tuple[str, str]] = set()
+    for row in rows:
+        key = (row.profile_id, (row.trade_id or "").lower())
+        if row.status not in (StatusClass.WORKING, StatusClass.DEAD) or row.defect is not None or row.symbol is None:
+            booked.add(key)
+        elif row.trade_id is not None:
+            found[key].add((row.trade_id, symbols.token(row.symbol)))
+    return {
+        (*key, token): trade_id
+        for key, spelt in found.items()
+        if len(spelt) == 1 and key not in booked
+        for trade_id, token in spelt
+    }
+
+
 OLDER_THAN_TRADE = "it is older than its trade, whose entry may be missing: nothing says whether it enters or leaves"
 
 
@@ -39,16 +66,22 @@ class OwnerReader:
     """Reads the tags of the venue's orders against the trades of an account's profiles."""
 
     def __init__(
-        self, prefix: str, profiles: Iterable[str], slices: Iterable[Slice], spelt: frozenset[tuple[str, str]]
+        self,
+        prefix: str,
+        profiles: Iterable[str],
+        slices: Iterable[Slice],
+        spelt: frozenset[tuple[str, str]],
+        unentered: Mapping[TradeName, str],
     ) -> None:
         self._prefix = prefix
         self._reader = TagReader(prefix, profiles)
         self._spelt = spelt
+        self._unentered = unentered
         self._open: dict[tuple[str, str], list[Slice]] = defaultdict(list)
         for piece in slices:
             self._open[piece.profile_id, piece.trade_id.lower()].append(piece)
-        self._new: dict[tuple[str, str, str], Side] = {}
-        self._entering: dict[tuple[str, str, str], str] = {}
+        self._new: dict[TradeName, Side] = {}
+        self._entering: dict[TradeName, str] = {}
         self._waiting: dict[tuple[str, str, str, Side | None], str] = {}
         self._names: dict[str, list[str]] = defaultdict(list)
         for profile, name in sorted(self._open):
@@ -127,7 +160,10 @@ class OwnerReader:
 
     def _of_unentered(self, profile: str, name: str, action: Action | None, chain: Chain) -> Owner:
         """Return the owner of an order of a trade that the ledger has and that is not open there."""
-        entering = self._entering.get((profile, name, chain.token))
+        key = (profile, name, chain.token)
+        entering = self._entering.get(key)
+        if entering is None and (action is Action.ENTRY or key in self._new):
+            entering = self._unentered.get(key)
         waiting = self._waiting.get((profile, name, chain.token, chain.side))
         if entering is not None and (profile, name) not in self._open:
             return self._of_new(profile, entering, action, chain)

@@ -4,7 +4,7 @@ A chain of replaced orders is one thing: its rows are about all of it, and what 
 cannot be told apart is set aside with the reason, and heals nothing.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -92,6 +92,13 @@ class Chain:
         """Return the newest order's status in the venue's own word."""
         return self.orders[-1].status if self.orders else None
 
+    @property
+    def clients(self) -> dict[str, str | None]:
+        """Return the client order id of each order of the chain, None where the venue does not say it."""
+        said = {item.exchange_order_id: item.client_order_id for item in self.parts}
+        said |= {order.id: order.client_order_id or said.get(order.id) for order in self.orders}
+        return {name: said.get(name) for name in self.ids}
+
     def said(self, name: str) -> str | None:
         """Return what the orders of the chain say of a tag, the newest first."""
         found = (getattr(item, name) for item in (*reversed(self.orders), *reversed(self.parts)))
@@ -103,7 +110,8 @@ class Pair:
     """An order of the venue (None where it lists none) and the rows about it, in the order of time and id.
 
     `weak` are the order ids of the rows that name it by the client order id alone, which bots give to several orders,
-    one after the other. `young` says that such a row, too new to be told, may be about it.
+    one after the other. `young` says that such a row, too new to be told, may be about it. `untold` says that rows
+    which book something may be about it and cannot be found: its client order id is not known, and they have no other.
     """
 
     chain: Chain | None
@@ -111,6 +119,7 @@ class Pair:
     doubt: str | None = None
     weak: frozenset[str] = frozenset()
     young: bool = False
+    untold: bool = False
 
     @property
     def filled_rows(self) -> list[LedgerOrder]:
@@ -216,7 +225,7 @@ def match(
     """
     books = sorted(rows, key=lambda row: (row_time(row) or 0, row.order_id, row.profile_id))
     chains = list(chains)
-    found = _Finder(books, symbols, tag_prefix, {(chain.token, name) for chain in chains for name in chain.ids})
+    found = _Finder(books, symbols, tag_prefix, chains)
     claims: dict[int, list[int]] = defaultdict(list)
     chosen = [_told_apart(found.about(chain), chain, books, settled_ms) for chain in chains]
     for number, claim in enumerate(chosen):
@@ -227,7 +236,8 @@ def match(
         twice = any(len(claims[at]) > 1 for at in claim.rows)
         why = claim.doubt or chain.doubt or ("a row of it names another order of the venue as well" if twice else None)
         weak = frozenset(books[at].order_id for at in claim.rows if at in claim.weak)
-        matches.pairs.append(Pair(chain, tuple(books[at] for at in claim.rows), why, weak, young=claim.young))
+        rows_of_it = tuple(books[at] for at in claim.rows)
+        matches.pairs.append(Pair(chain, rows_of_it, why, weak, young=claim.young, untold=claim.untold))
     matches.alone = [Pair(None, (row,)) for at, row in enumerate(books) if at not in claims]
     return matches
 
@@ -240,6 +250,7 @@ class _Claim:
     weak: frozenset[int]
     doubt: str | None = None
     young: bool = False
+    untold: bool = False
 
 
 def _told_apart(claim: _Claim, chain: Chain, books: Sequence[LedgerOrder], settled_ms: int | None) -> _Claim:
@@ -262,11 +273,12 @@ class _Finder:
     """The rows by the names that they give to orders.
 
     A client order id speaks only where a row names no listed order by an id of the venue: a bot may give the orders of
-    one trade the same one.
+    one trade the same one. An order of which only the fills are listed has the client order id that its rows say; if
+    none does, a row with a client order id that the venue does not list may be about it.
     """
 
     def __init__(
-        self, rows: Sequence[LedgerOrder], symbols: Symbols, tag_prefix: str, listed: Collection[OrderKey]
+        self, rows: Sequence[LedgerOrder], symbols: Symbols, tag_prefix: str, chains: Collection[Chain]
     ) -> None:
         self._rows, self._symbols, self._prefix = rows, symbols, tag_prefix
         self._by_id: dict[str, list[int]] = defaultdict(list)
@@ -276,39 +288,87 @@ class _Finder:
             for row in rows
             if (row.action or row.order_action) is Action.ENTRY
         }
+        listed = {(chain.token, name) for chain in chains for name in chain.ids}
+        said = {(chain.token, self._comparable(name)) for chain in chains for name in chain.clients.values() if name}
+        self._strays: dict[str | None, Counter[Side | None]] = defaultdict(Counter)
+        self._stray: set[int] = set()
+        self._of_market: dict[tuple[str, str], Counter[Side | None]] = {}
         for at, row in enumerate(rows):
             for name in {row.exchange_order_id, row.order_id} - {None, ""}:
                 self._by_id[str(name)].append(at)
-            named = row.symbol is not None and (symbols.token(row.symbol), row.order_id) in listed
-            if row.client_order_id and not row.exchange_order_id and not named:
-                self._by_client[comparable(tag_prefix, row.client_order_id)].append(at)
+            token = symbols.token(row.symbol) if row.symbol is not None else None
+            if not row.client_order_id or row.exchange_order_id or (token, row.order_id) in listed:
+                continue
+            client = self._comparable(row.client_order_id)
+            self._by_client[client].append(at)
+            if (token, client) not in said and row.status in (StatusClass.FILLED, StatusClass.UNKNOWN):
+                self._stray.add(at)
+                self._strays[row.symbol][self._trades(row)] += 1
+
+    def _comparable(self, client_order_id: str) -> str:
+        return comparable(self._prefix, client_order_id)
 
     def about(self, chain: Chain) -> _Claim:
         """Return the rows about a chain, with why they may not be, where that is unclear."""
-        named = {at for name in chain.ids for at in self._by_id.get(name, ())}
-        clients = {comparable(self._prefix, o.client_order_id) for o in chain.orders if o.client_order_id}
+        named = {
+            at for name in chain.ids for at in self._by_id.get(name, ()) if self._means(self._rows[at].symbol, chain)
+        }
+        clients, unknown = self._clients(chain, named)
         by_client = {at for name in clients for at in self._by_client.get(name, ())} - named
-        by_client = {at for at in by_client if self._may_trade(self._rows[at], chain)}
-        found, doubt = [], self._shared(named, by_client)
-        for at in sorted(named | by_client):
-            symbol = self._rows[at].symbol
+        by_client = {at for at in by_client if self._may_be_about(self._rows[at], chain)}
+        doubt = self._shared(named, by_client)
+        found = sorted(named | by_client)
+        for symbol in (self._rows[at].symbol for at in found):
             if symbol is None:
-                found.append(at)
                 doubt = doubt or "a row about it has no symbol"
-            elif self._symbols.token(symbol) == chain.token:
-                found.append(at)
-            elif self._symbols.namesakes(symbol, {chain.symbol}):
-                found.append(at)
+            elif self._symbols.token(symbol) != chain.token:
                 doubt = doubt or f"the ledger books it under {symbol}, which may mean {chain.symbol}"
-        return _Claim(tuple(found), frozenset(by_client), doubt)
+        return _Claim(tuple(found), frozenset(by_client), doubt, untold=unknown and self._may_be_strays(found, chain))
 
-    def _may_trade(self, row: LedgerOrder, chain: Chain) -> bool:
-        """Say whether a row may trade the way a chain does; an exit may have the side of its position."""
-        side = row.side or row.order_side
+    def _means(self, symbol: str | None, chain: Chain) -> bool:
+        """Say whether a row's symbol may mean a chain's market."""
+        if symbol is None or self._symbols.token(symbol) == chain.token:
+            return True
+        return bool(self._symbols.namesakes(symbol, {chain.symbol}))
+
+    def _clients(self, chain: Chain, named: Collection[int]) -> tuple[set[str], bool]:
+        """Return the client order ids of a chain's orders, and whether there may be others.
+
+        What the venue does not say of an order, the rows that name it by its id do.
+        """
+        clients = {name: {client} if client else set() for name, client in chain.clients.items()}
+        for at in named:
+            row = self._rows[at]
+            for name in {row.exchange_order_id, row.order_id} & clients.keys():
+                if row.client_order_id and name is not None and not chain.clients[name]:
+                    clients[name].add(row.client_order_id)
+        unknown = chain.standing is Standing.REPLACED or not all(clients.values())
+        return {self._comparable(client) for found in clients.values() for client in found}, unknown
+
+    def _may_be_strays(self, found: Collection[int], chain: Chain) -> bool:
+        """Say whether a row that books something under a client order id that nobody lists may be about a chain."""
+        market = (chain.token, chain.symbol)
+        if market not in self._of_market:
+            meant = (count for symbol, count in self._strays.items() if self._means(symbol, chain))
+            self._of_market[market] = sum(meant, Counter())
+        sides = {*Side, None} if chain.side is None else {chain.side, None}
+        known = sum(at in self._stray and self._trades(self._rows[at]) in sides for at in found)
+        return sum(self._of_market[market][side] for side in sides) > known
+
+    def _trades(self, row: LedgerOrder) -> Side | None:
+        """Return the side of the order that a row is about; None where it cannot be told.
+
+        An exit may have the side of its position.
+        """
         if (row.action or row.order_action) is Action.EXIT:
             entered = self._entered.get((row.profile_id, row.trade_id or ""))
-            side = entered.opposite if entered is not None else None
-        return side is None or chain.side is None or side is chain.side
+            return entered.opposite if entered is not None else None
+        return row.side or row.order_side
+
+    def _may_be_about(self, row: LedgerOrder, chain: Chain) -> bool:
+        """Say whether a row may be of a chain's market, and trade the way it does."""
+        side = self._trades(row)
+        return (side is None or chain.side is None or side is chain.side) and self._means(row.symbol, chain)
 
     def _shared(self, named: set[int], by_client: set[int]) -> str | None:
         """Return why a client order id may be another order's: a row of the bot names the order, and one still works.

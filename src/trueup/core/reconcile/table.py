@@ -52,6 +52,7 @@ class Facts:
     `settled` says that the order is older than the settle window, `covered` that the venue lists it or that the order
     feed reaches back to it, and `named` that there is an id to ask the venue for. `ahead` says that a row books
     something younger than the settle window, `twin` that one live row of the bot and rows of ours are about one order.
+    `untold` says that more of it may be booked, by rows that cannot be found.
     """
 
     ledger: Booked
@@ -68,6 +69,7 @@ class Facts:
     ahead: bool = False
     twin: bool = False
     same_price: bool = True
+    untold: bool = False
 
     @property
     def more(self) -> bool:
@@ -78,6 +80,11 @@ class Facts:
     def fewer(self) -> bool:
         """Say whether more is booked than the venue executed."""
         return self.booked - self.executed > NOTHING
+
+    @property
+    def unsure(self) -> bool:
+        """Say whether what seems not to be booked may be so by a row that cannot be found."""
+        return self.untold and self.more and (self.ledger is not Booked.NONE or (self.ours and self.settled))
 
     @property
     def live(self) -> bool:
@@ -130,6 +137,18 @@ TABLE: tuple[Rule, ...] = (
         "several_live_rows", "several live rows", "any",
         lambda f: f.ledger is Booked.SEVERAL, Do.QUARANTINE, BreakKind.DUPLICATE,
         "Which of them is the order cannot be told.",
+    ),
+    Rule(
+        "booked_unknown", "a row may book it by a client order id that the venue does not list",
+        _MORE + "; its client order id is not known, since it is not listed itself, or its successor is not",
+        lambda f: f.unsure and (f.venue is Standing.REPLACED or not f.covered), Do.UNRESOLVED,
+        BreakKind.QUANTITY_MISMATCH, "How much of it is booked is not known until the venue lists it.",
+    ),
+    Rule(
+        "booked_by_another_name", "a row may book it by a client order id that the venue does not list",
+        _MORE + "; the venue does not say its client order id",
+        lambda f: f.unsure, Do.QUARANTINE, BreakKind.QUANTITY_MISMATCH,
+        "Whether that row books this order cannot be told.",
     ),
     Rule(
         "import", "none", "ours by tag, executed or working",

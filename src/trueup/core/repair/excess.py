@@ -33,14 +33,14 @@ class Excess:
 def ledger_positions(slices: Iterable[Slice], reach: PositionReach) -> dict[str, Decimal]:
     """Return the ledger's signed position of each symbol over all slices, over-exited ones included.
 
-    A symbol with a trade whose rows cannot be read has no known position and is left out. So is one with a trade of
+    A symbol with a trade whose quantity cannot be read has no known position and is left out. So is one with a trade of
     which the venue's position says nothing.
     """
     positions: dict[str, Decimal] = defaultdict(Decimal)
     unknown: set[str] = set()
     for trade in slices:
         positions[trade.token] += trade.signed_open
-        if trade.defect is not None or reach.why_not(trade) is not None:
+        if not trade.position_known or reach.why_not(trade) is not None:
             unknown.add(trade.token)
     return {token: qty for token, qty in positions.items() if token not in unknown}
 

@@ -7,7 +7,7 @@ overshoot it together. Invariants 3 (Conservation), 4 (Never past the truth), 5 
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from operator import attrgetter
@@ -16,6 +16,7 @@ from trueup.core.decimals import exactly
 from trueup.core.holdings import Holding, Holdings
 from trueup.core.repair.attribution import Attribution, attribute
 from trueup.core.repair.booked import BookedIndex
+from trueup.core.repair.chains import OrderKey
 from trueup.core.repair.decisions import ALREADY_EXISTS, Decision, Outcome, Situation, decide
 from trueup.core.repair.evidence import EvidenceBook, evidence_of
 from trueup.core.repair.excess import excess_of, ledger_positions
@@ -54,7 +55,8 @@ class AccountFacts:
     `known_profiles` are the ids of all profiles, of any account; `managed` the tokens that each profile of this
     account manages (None is every symbol); `slices` the slices of all profiles of the account; `reverted` the
     profile, trade and exchange order ids of rows that an operator took back; `settled` the trades that trueup repaired;
-    `spelt` the profile and the lower-case id of trades, open or not, of which a sub-tag is the whole id.
+    `spelt` the profile and the lower-case id of trades, open or not, of which a sub-tag is the whole id; `withheld` the
+    orders, by symbol token and id, of which nothing may be booked, although they were executed.
     """
 
     snapshot: Snapshot
@@ -65,6 +67,7 @@ class AccountFacts:
     reverted: frozenset[tuple[str, str, str]] = frozenset()
     settled: tuple[SettledTrade, ...] = ()
     spelt: frozenset[tuple[str, str]] = frozenset()
+    withheld: frozenset[OrderKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +109,22 @@ class AccountPlan:
 @exactly
 def plan_account(facts: AccountFacts, wanted: Wanted, policy: BackfillPolicy) -> AccountPlan:
     """Plan the repairs of one account."""
-    evidence = evidence_of(facts.snapshot, facts.booked, policy)
+    evidence = _without(evidence_of(facts.snapshot, facts.booked, policy), facts.withheld)
     candidates = [s for s in facts.slices if s.is_open and _is_managed(s, facts)]
     attributions = _attributions([s for s in facts.slices if s.is_open], evidence, facts, policy)
     decisions = _decisions([s for s in candidates if wanted.includes(s)], attributions, facts, policy)
     profiles = _profile_plans(wanted, decisions, attributions, facts)
     return AccountPlan(profiles, evidence, attributions)
+
+
+def _without(evidence: EvidenceBook, withheld: Collection[OrderKey]) -> EvidenceBook:
+    if not withheld:
+        return evidence
+    rows = {
+        token: [row for row in found if (token, row.exchange_order_id) not in withheld]
+        for token, found in evidence.rows.items()
+    }
+    return replace(evidence, rows=rows)
 
 
 def _is_managed(trade: Slice, facts: AccountFacts) -> bool:

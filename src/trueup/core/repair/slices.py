@@ -21,18 +21,23 @@ OWN_EXITS = (REPAIR_PREFIX, "PRTY-")
 class NamelessExit:
     """An EXIT row that names no order of the venue: base quantity, quote price (None is unknown), epoch milliseconds.
 
-    Which execution it books cannot be told by an id, so that its likeness speaks.
+    Which execution it books cannot be told by an id, so that its likeness speaks. `partial` says that the row itself
+    is of an order that was filled in part: it books the beginning of what that order executes.
     """
 
     qty: Decimal
     price: Decimal | None
     time_ms: int
+    partial: bool = False
 
     def may_book(self, qty: Decimal, price: Decimal | None, time_ms: int, grace_ms: int) -> bool:
         """Say whether the row may be the booking of an execution: quantity and price alike, times within the grace.
 
-        A price that either of them does not know is no difference.
+        A price that either of them does not know is no difference. Of an order that was filled in part the rest may
+        have come at any later time and price.
         """
+        if self.partial:
+            return self.qty <= qty and self.time_ms <= time_ms + grace_ms
         alike = self.price is None or price is None or abs(self.price - price) <= price * _SAME_PRICE
         return self.qty == qty and alike and abs(self.time_ms - time_ms) <= grace_ms
 
@@ -48,7 +53,8 @@ class Slice:
     `open_qty` is what is still open, negative where more was exited than entered. `token` is the symbol's token.
     `bot_newest_ms` is the newest row that the bot itself wrote: the rows of our repairs are left out, so that a
     repair changes nothing about what older evidence may prove. `working` says that an order of the trade may still
-    fill; `defect` that its rows cannot be read or do not say what it is, so that its quantity is unknown.
+    fill; `defect` that its rows cannot be read or do not say what it is, so that its quantity is unknown, and
+    `side_unclear` that nothing but the side of its entry is: what it holds, signed, is the same by either reading.
     `entry_price` is the volume-weighted price of the entries, None where one of them has no price. `fingerprint`
     changes with every change of the trade's filled or working rows. `nameless` are its exits that name no order of the
     venue. `newest_id` is the order id of the newest row. `cut` is what the ledger's columns may have cut from our own
@@ -70,6 +76,7 @@ class Slice:
     entry_price: Decimal | None = None
     working: bool = False
     defect: str | None = None
+    side_unclear: bool = False
     detail: str = ""
     fingerprint: str = ""
     nameless: tuple[NamelessExit, ...] = ()
@@ -90,6 +97,11 @@ class Slice:
     def exit_side(self) -> Side:
         """Return the side of the orders that close the trade."""
         return self.entry_side.opposite
+
+    @property
+    def position_known(self) -> bool:
+        """Say whether `signed_open` is what the trade holds."""
+        return self.defect is None or self.side_unclear
 
     @property
     def signed_open(self) -> Decimal:
@@ -168,7 +180,9 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str, doubt:
     left = sum((row.qty for row in exits), Decimal(0))
     first = (entries or good or defective)[0]
     defect = max((row.defect for row in defective if row.defect), default=None)
-    if abs(entered - left) > NOTHING and _first_is_unclear(good):
+    side_unclear = abs(entered - left) > NOTHING and _first_is_unclear(good)
+    readable = defect is None and not doubt
+    if side_unclear:
         doubt = "; ".join(filter(None, (doubt, FIRST_UNCLEAR)))
     return Slice(
         profile_id=first.profile_id,
@@ -186,10 +200,11 @@ def _slice(rows: list[LedgerOrder], token: str, working: bool, mark: str, doubt:
         entry_price=average_price(entries),
         working=working,
         defect=defect or (MALFORMED_LEDGER_ROW if doubt else None),
+        side_unclear=side_unclear and readable,
         detail="; ".join(filter(None, (*(row.detail for row in defective), doubt))),
         fingerprint=mark,
         nameless=tuple(
-            NamelessExit(row.qty, row.price or None, row.time_ms or 0)
+            NamelessExit(row.qty, row.price or None, row.time_ms or 0, partial=row.word == "partially_filled")
             for row in exits
             if not row.exchange_order_id and not row.client_order_id
         ),
