@@ -1,7 +1,7 @@
 """Incidents and canaries in the console: the whole way in a real browser, and what its forms keep to."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ from tests.api.server import Api, an_api
 from tests.console.browser import Seat, a_seat, chromium, needs_browser
 from tests.console.conftest import Seconds
 from tests.console.visitor import text_of, visitor
-from tests.incidents.world import SURPRISE, World, a_world
+from tests.incidents.world import STAGES, SURPRISE, World, a_world
 from tests.ledger.bot import Bot, a_bot
 
-from trueup.service.leading import next_sign_off
+from trueup.service.leading import next_sign_off, propose_canary, sign_off
 from trueup.surfaces.api.reconciling import ServiceReconciling
 
 if TYPE_CHECKING:
@@ -109,6 +109,23 @@ class TestInTheBrowser:
             page.locator(".way .now").get_by_text("classified").wait_for()
             assert "is classified, to be repaired." in (page.locator("#said").text_content() or "")
             assert not page.locator("#canary-h").count()
+
+    def test_every_step_is_accessible_and_fits_a_phone(self, browser: "Browser", api: Api, world: World) -> None:
+        wrong: dict[str, list[str]] = {}
+        place, signer = f"/incidents/{world.name}", replace(world.app, actor="somebody else")
+        steps: dict[str, Callable[[], object]] = {
+            "classified": lambda: None, "confirmed": world.confirmed,
+            "proposed": lambda: propose_canary(world.app, world.name, STAGES, "x"),
+            "running": lambda: sign_off(signer, world.name, "x"), "passed": world.look,
+        }  # fmt: skip
+        phone = {"viewport": {"width": 375, "height": 740}}
+        with a_seat(browser, api, "operator", **phone) as one, a_seat(browser, api, "approver", **phone) as other:
+            for step, go in steps.items():
+                go()
+                for seat, path in ((one, place), (one, "/canary"), (other, "/canary"), (one, "/incidents"), (one, "/")):
+                    seat.go(path)
+                    wrong[f"{step} {path}"] = [*seat.axe(), *seat.wider_than_the_screen()]
+        assert not {path: found for path, found in wrong.items() if found}
 
 
 def fill(seat: Seat, button: str, label: str, text: str) -> None:

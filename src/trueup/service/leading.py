@@ -3,7 +3,7 @@
 Invariant 10: whatever loosens goes through `ways`, and is put on record with its sign-off in one transaction.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -196,11 +196,11 @@ def read_stage(app: App, incident: Incident, asked: str | StageAsked) -> Stage:
     return Stage(parts.profile_id, None if "*" in names else names, limit, int(minutes * _MINUTE_MS))
 
 
-def _parts(text: str, profiles: Iterable[str]) -> StageAsked:
+def _parts(text: str, profiles: Collection[str]) -> StageAsked:
     owners = sorted((name for name in profiles if text.startswith(f"{name}:")), key=len)
-    if not owners:
+    parts = text.removeprefix(f"{owners[-1]}:").rsplit(":", 2) if owners else []
+    if not owners and text not in profiles:
         return StageAsked(text.partition(":")[0], "", "", "")
-    parts = text.removeprefix(f"{owners[-1]}:").rsplit(":", 2)
     if len(parts) != 3:
         raise ConfigurationError(f"The stage {text!r} is not whole.", _FORM)
     return StageAsked(owners[-1], *parts)
@@ -308,7 +308,7 @@ def as_markdown(view: IncidentView) -> str:
     lines = [
         f"# {incident.incident_id}",
         "",
-        f"- scope: {incident.scope} (account {incident.account})",
+        f"- scope: {_cell(incident.scope)} (account {_cell(incident.account)})",
         f"- step: {incident.step}",
         f"- opened: {iso(incident.opened_ms)}",
         f"- closed: {iso(incident.closed_ms) if incident.closed_ms is not None else 'open'}",
@@ -327,8 +327,19 @@ def as_markdown(view: IncidentView) -> str:
     lines += ["", "## Story", "", "| when | step | what | who | why | runs |", "| --- | --- | --- | --- | --- | --- |"]
     for line in view.story:
         cells = (line.at, line.step, line.what, line.actor, line.reason, ", ".join(line.run_ids))
-        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
     if incident.step is not Step.RESTORED:
         lines += ["", "## Next", "", f"{view.next.what} {view.next.why}", ""]
         lines += [f"    {command}" for command in view.next.commands]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(_visible, lines)) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Return text as a cell of a Markdown table that holds nothing but text."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _visible(line: str) -> str:
+    """Return a line without breaks in it, its unseen characters made visible: none may hide or turn what follows."""
+    spaced = "".join(" " if character.isspace() else character for character in line)
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in spaced)

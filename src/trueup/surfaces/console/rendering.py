@@ -25,7 +25,7 @@ LIVE_HEADER = "x-console-live"
 """What a page's own script sends when it asks for the part that changes."""
 
 _LIVE = "live"
-_PARTS = ("audit_table", "coverage", "form", "pager", "reason", "stages", "trade", "way")
+_PARTS = ("audit_table", "coverage", "doing", "form", "pager", "reason", "stages", "trade", "way")
 """The macros that every template may use, also where a part of it is rendered alone."""
 
 STATIC: Mapping[str, str] = {
