@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 pytestmark = needs_browser
 
 PAGES = ("/", "/breaks", "/trades", "/trades/TRD-GHOST", "/runs", "/backfill", "/modes", "/alerts", "/audit",
-         "/audit/verify", "/nothing")  # fmt: skip
-ITEMS = {"/breaks": "tbody th a", "/runs": "tbody th a", "/backfill": "#batches-h + table a"}
+         "/audit/verify", "/incidents", "/incidents?closed=yes", "/canary", "/nothing")  # fmt: skip
+ITEMS = {
+    "/breaks": "tbody th a",
+    "/runs": "tbody th a",
+    "/backfill": "#batches-h + table a",
+    "/incidents": "tbody th a",
+}
 """Lists, and where the first of their items is linked."""
 
 

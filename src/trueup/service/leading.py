@@ -3,11 +3,11 @@
 Invariant 10: whatever loosens goes through `ways`, and is put on record with its sign-off in one transaction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from trueup.core.decimals import exactly, plain
+from trueup.core.decimals import exactly, plain, read_decimal
 from trueup.core.errors import ConfigurationError, Refused, UnknownName, nearest
 from trueup.core.incidents.incident import Incident, Move, Stage, Step
 from trueup.core.incidents.ways import (
@@ -32,6 +32,8 @@ from trueup.service.incidents import tell
 from trueup.service.modes import profile_path
 
 _MINUTE_MS = 60_000
+_LONGEST_MINUTES = 10_080
+_FORM = "Write it as PROFILE:SYMBOLS:LIMIT:MINUTES, for example p1:BTC/USD:500:30; * is all symbols."
 _TRIES = 3
 
 
@@ -111,22 +113,43 @@ def start_repair(app: App, incident_id: str | None, reason: str) -> IncidentView
     return _move(app, incident_id, lambda incident: started_repair(incident, app.actor, why, app.safety.policy))
 
 
-def propose_canary(app: App, incident_id: str | None, stages: Sequence[str], reason: str) -> IncidentView:
+@dataclass(frozen=True, slots=True)
+class StageAsked:
+    """A stage as somebody wrote it, part by part: symbols with commas, * for all of them."""
+
+    profile_id: str
+    symbols: str
+    limit: str
+    minutes: str
+
+    def __str__(self) -> str:
+        return f"{self.profile_id}:{self.symbols}:{self.limit}:{self.minutes}"
+
+
+def propose_canary(app: App, incident_id: str | None, stages: Sequence[str | StageAsked], reason: str) -> IncidentView:
     """Propose the way back in stages, each PROFILE:SYMBOLS:LIMIT:MINUTES; symbols with commas, * for all."""
     why = _reason(reason)
 
     def propose(incident: Incident) -> Move:
-        plan = [read_stage(app, incident, text) for text in stages]
+        plan = [read_stage(app, incident, stage) for stage in stages]
         return proposed(incident, plan, app.actor, why, app.clock.now_ms(), app.safety.policy)
 
     return _move(app, incident_id, propose)
 
 
-def sign_off(app: App, incident_id: str | None, reason: str) -> IncidentView:
-    """Sign the next step of an incident off: the first stage of its canary, the next one, or the restoration."""
+def sign_off(app: App, incident_id: str | None, reason: str, reviewed: str | None = None) -> IncidentView:
+    """Sign the next step of an incident off: the first stage of its canary, the next one, or the restoration.
+
+    `reviewed` is the `next_sign_off` that somebody read; Refused where it is another one by now.
+    """
     why = _reason(reason)
 
     def sign(incident: Incident) -> Move:
+        if reviewed is not None and reviewed != next_sign_off(incident):
+            raise Refused(
+                f"{incident.incident_id} has moved on since you read it. Nothing was signed off.",
+                "Load the page again, and read what waits for a sign-off now.",
+            )
         exposure = _exposure(app, incident)
         word = SignOff(app.actor, why, app.clock.new_id("CAN"), app.clock.now_ms(), exposure)
         return signed_off(incident, word, app.safety.policy)
@@ -140,33 +163,47 @@ def abort_canary(app: App, incident_id: str | None, reason: str) -> IncidentView
     return _move(app, incident_id, lambda incident: aborted(incident, app.actor, why))
 
 
-def read_stage(app: App, incident: Incident, text: str) -> Stage:
+def next_sign_off(incident: Incident) -> str:
+    """Name what a sign-off would let happen: of which proposal, and which of its steps; blank where there is none."""
+    if incident.plan is None:
+        return ""
+    return f"{incident.plan.proposed_ms}-{incident.running.stage + 1 if incident.running is not None else 1}"
+
+
+def read_stage(app: App, incident: Incident, asked: str | StageAsked) -> Stage:
     """Read PROFILE:SYMBOLS:LIMIT:MINUTES; a symbol may hold a colon, and a stage reaches no further than the incident.
 
     ConfigurationError names what is wrong.
     """
     profiles = {profile.profile_id: profile for profile in app.ledger.profiles()}
-    owners = sorted((name for name in profiles if text.startswith(f"{name}:")), key=len)
-    if not owners:
-        name = text.partition(":")[0]
-        raise UnknownName(f"--stage {text!r} begins with no profile.", nearest(name, profiles))
-    owner = owners[-1]
-    parts = text.removeprefix(f"{owner}:").rsplit(":", 2)
-    form = "Write it as PROFILE:SYMBOLS:LIMIT:MINUTES, for example p1:BTC/USD:500:30; * is all symbols."
-    if len(parts) != 3:
-        raise ConfigurationError(f"--stage {text!r} is no stage.", form)
+    parts = _parts(asked, profiles) if isinstance(asked, str) else asked
+    told = f"The stage {str(asked)!r}"
+    if parts.profile_id not in profiles:
+        raise UnknownName(f"{told} begins with no profile.", nearest(parts.profile_id, profiles))
     try:
-        limit, minutes = Decimal(parts[1]), Decimal(parts[2])
-    except InvalidOperation:
-        raise ConfigurationError(f"--stage {text!r}: its limit and minutes are no numbers.", form) from None
-    if not (limit.is_finite() and limit > 0 and minutes.is_finite() and 0 < minutes <= 10_080):
-        raise ConfigurationError(f"--stage {text!r}: limit and minutes are more than 0, minutes up to 10080.", form)
-    symbols = None if parts[0].strip() == "*" else tuple(part.strip() for part in parts[0].split(",") if part.strip())
-    if symbols == ():
-        raise ConfigurationError(f"--stage {text!r} names no symbol.", form)
-    if app.account_of(profiles[owner]).name != incident.account:
-        raise ConfigurationError(f"{owner} is not of {incident.account}, where {incident.incident_id} is.", form)
-    return Stage(owner, symbols, limit, int(minutes * _MINUTE_MS))
+        limit, minutes = read_decimal(parts.limit), read_decimal(parts.minutes)
+    except ValueError:
+        raise ConfigurationError(f"{told}: its limit and minutes are no numbers.", _FORM) from None
+    if not (limit > 0 and 0 < minutes <= _LONGEST_MINUTES and int(minutes * _MINUTE_MS)):
+        raise ConfigurationError(f"{told}: limit and minutes are more than 0, minutes up to {_LONGEST_MINUTES}.", _FORM)
+    names = tuple(part.strip() for part in parts.symbols.split(",") if part.strip())
+    if not names:
+        raise ConfigurationError(f"{told} names no symbol.", _FORM)
+    if app.account_of(profiles[parts.profile_id]).name != incident.account:
+        raise ConfigurationError(
+            f"{parts.profile_id} is not of {incident.account}, where {incident.incident_id} is.", _FORM
+        )
+    return Stage(parts.profile_id, None if "*" in names else names, limit, int(minutes * _MINUTE_MS))
+
+
+def _parts(text: str, profiles: Collection[str]) -> StageAsked:
+    owners = sorted((name for name in profiles if text.startswith(f"{name}:")), key=len)
+    parts = text.removeprefix(f"{owners[-1]}:").rsplit(":", 2) if owners else []
+    if not owners and text not in profiles:
+        return StageAsked(text.partition(":")[0], "", "", "")
+    if len(parts) != 3:
+        raise ConfigurationError(f"The stage {text!r} is not whole.", _FORM)
+    return StageAsked(owners[-1], *parts)
 
 
 @exactly
@@ -260,7 +297,7 @@ def _view(app: App, incident: Incident) -> IncidentView:
 
 def _reason(text: str, what: str = "A reason is needed.") -> str:
     if not text.strip():
-        raise ConfigurationError(what, "Say why with --reason TEXT; it is kept in the incident's story.")
+        raise ConfigurationError(what, "Write it down; it is kept in the incident's story.")
     return text.strip()
 
 
@@ -271,7 +308,7 @@ def as_markdown(view: IncidentView) -> str:
     lines = [
         f"# {incident.incident_id}",
         "",
-        f"- scope: {incident.scope} (account {incident.account})",
+        f"- scope: {_cell(incident.scope)} (account {_cell(incident.account)})",
         f"- step: {incident.step}",
         f"- opened: {iso(incident.opened_ms)}",
         f"- closed: {iso(incident.closed_ms) if incident.closed_ms is not None else 'open'}",
@@ -290,8 +327,19 @@ def as_markdown(view: IncidentView) -> str:
     lines += ["", "## Story", "", "| when | step | what | who | why | runs |", "| --- | --- | --- | --- | --- | --- |"]
     for line in view.story:
         cells = (line.at, line.step, line.what, line.actor, line.reason, ", ".join(line.run_ids))
-        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
     if incident.step is not Step.RESTORED:
         lines += ["", "## Next", "", f"{view.next.what} {view.next.why}", ""]
         lines += [f"    {command}" for command in view.next.commands]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(_visible, lines)) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Return text as a cell of a Markdown table that holds nothing but text."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _visible(line: str) -> str:
+    """Return a line without breaks in it, its unseen characters made visible: none may hide or turn what follows."""
+    spaced = "".join(" " if character.isspace() else character for character in line)
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in spaced)

@@ -4,6 +4,7 @@ Every route asks for a permission; what it does not allow is refused here, whate
 only from our own pages, in its own session. No error leaves but as a page that people can read.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,6 +30,7 @@ from trueup.surfaces.console.sessions import LONGEST_SECONDS, Session, Sessions
 
 LOG_IN = f"{CONSOLE}/login"
 HOME = f"{CONSOLE}/"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,16 @@ class Leave:
     to: str
 
 
-Handler = Callable[[Visit], View | Leave]
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file to keep, by its name."""
+
+    name: str
+    text: str
+    media_type: str
+
+
+Handler = Callable[[Visit], View | Leave | Download]
 
 
 def reads(path: str, handler: Handler) -> Route:
@@ -184,6 +195,9 @@ def _answer(handler: Handler, visit: Visit) -> Response:
     done = handler(visit)
     if isinstance(done, Leave):
         return RedirectResponse(done.to, 303)
+    if isinstance(done, Download):
+        named = {"Content-Disposition": f'attachment; filename="{_UNSAFE.sub("-", done.name)}"'}
+        return Response(done.text, headers=named, media_type=done.media_type)
     return rendered(visit, done)
 
 

@@ -25,7 +25,7 @@ LIVE_HEADER = "x-console-live"
 """What a page's own script sends when it asks for the part that changes."""
 
 _LIVE = "live"
-_PARTS = ("audit_table", "coverage", "form", "pager", "reason", "trade")
+_PARTS = ("audit_table", "coverage", "doing", "form", "pager", "reason", "stages", "trade", "way")
 """The macros that every template may use, also where a part of it is rendered alone."""
 
 STATIC: Mapping[str, str] = {
@@ -37,10 +37,12 @@ STATIC: Mapping[str, str] = {
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _AGES = re.compile(r'(<span class="age"[^>]*>)[^<]*(</span>)')
 _STATES = {
-    "good": "OK NORMAL RUNNING APPLIED HEALED REAPPLIED applied apply approve healed resolved complete well delivered",
-    "bad": "MISMATCH HALT FLATTEN NO_GO INTERRUPTED quarantined decline critical failed unwell interrupted",
+    "good": "OK NORMAL RUNNING APPLIED HEALED REAPPLIED applied apply approve healed resolved complete well delivered "
+    "restored passed done",
+    "bad": "MISMATCH HALT FLATTEN NO_GO INTERRUPTED quarantined decline critical failed unwell interrupted high",
     "care": "INCONCLUSIVE SAFE_MODE CLOSE_ONLY PAUSED SKIP_ACTIVE_POSITION SKIP_PENDING_ORDER unresolved partial "
-    "propose warning partly_reverted pending late undelivered",
+    "propose warning partly_reverted pending late undelivered "
+    "detected contained classified repairing confirming canary runs open",
 }
 _KINDS = {state: kind for kind, states in _STATES.items() for state in states.split()}
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))

@@ -10,13 +10,16 @@ from trueup.ports.figures import BreakFigures
 from trueup.service.exposure import exposure_over
 from trueup.service.figures import Standing, standing
 from trueup.service.health import health_of
+from trueup.service.leading import incidents_page
 from trueup.service.modes import show_modes
 from trueup.surfaces.api.reconciling import BreakFilter
 from trueup.surfaces.console.door import View, Visit, reads
+from trueup.surfaces.console.pages.way import shown
 from trueup.surfaces.console.pictures.exposure import chart_of
 
 _RUNS = 200
 _QUARANTINED = 10
+_INCIDENTS = 5
 _LATE_BEATS = 3
 """A heartbeat is late after so many intervals of the loop."""
 
@@ -37,10 +40,12 @@ def overview(visit: Visit) -> View:
         for mode, scope in [modes.profiles[name]]
     ]  # fmt: skip
     kinds = list(_by_kind(found.measured.breaks))
+    incidents, open_ones = incidents_page(app, only_open=True, page_size=_INCIDENTS)
     return View(
         "overview.html",
         {
             "health": health, "profiles": profiles, "accounts": _accounts(visit, found, newest), "kinds": kinds,
+            "incidents": incidents, "open_ones": [shown(visit, incident) for incident in open_ones],
             "open": sum(kind["number"] for kind in kinds), "quarantined": quarantined, "held": held,
             "chart": chart_of(exposure_over(runs)), "alerts": found.measured.alerts, "pending": found.measured.pending,
         },
