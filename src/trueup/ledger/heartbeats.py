@@ -1,10 +1,14 @@
 """Heartbeats in the database: when each scope was last looked at, and for how many looks in a row it was well."""
 
-from sqlalchemy import case
+from collections.abc import Collection
+
+from sqlalchemy import case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from trueup.core.gate import Beat
 from trueup.ledger import schema
-from trueup.ledger.tables import Store
+from trueup.ledger.reading import chunks
+from trueup.ledger.tables import Store, has_table
 
 
 class SqlHeartbeats:
@@ -28,3 +32,16 @@ class SqlHeartbeats:
                     where=table.c.beat_at <= at_ms,
                 )
             )
+
+    def beats(self, scopes: Collection[str] | None = None) -> dict[str, Beat]:
+        """Return the heartbeats of scopes that were ever well, of all scopes without a choice."""
+        table = schema.heartbeats
+        healthy_at = func.coalesce(table.c.healthy_at, case((table.c.healthy, table.c.beat_at)))
+        query = select(table.c.scope, healthy_at, table.c.recovering, table.c.streak)
+        with self._state.reading() as connection:
+            if not has_table(connection, table):
+                return {}
+            parts = [query] if scopes is None else [query.where(table.c.scope.in_(part)) for part in chunks(scopes)]
+            rows = [row for part in parts for row in connection.execute(part)]
+        found = [Beat(str(name), int(at), bool(back), int(streak)) for name, at, back, streak in rows if at is not None]
+        return {beat.scope: beat for beat in found}

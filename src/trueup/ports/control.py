@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from trueup.core.gate import Beat
 from trueup.core.modes import Mode
 
 
@@ -112,6 +113,10 @@ class Heartbeats(Protocol):
 
     def beat(self, scope: str, at_ms: int, *, healthy: bool) -> None:
         """Record that a scope was looked at; an older beat never takes the place of a newer one."""
+        ...
+
+    def beats(self, scopes: Collection[str] | None = None) -> dict[str, Beat]:
+        """Return the heartbeats of scopes that were ever well, of all scopes without a choice."""
         ...
 
 
