@@ -16,6 +16,7 @@ from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
+from trueup.ledger.flattening import SqlFlattenings
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.incidents import SqlIncidents
@@ -77,7 +78,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     return App(
         backfill=_backfill(settings),
         reconcile=_reconcile(settings),
-        safety=SafetyConfig(settings.safety.deadman, settings.safety.policy),
+        safety=SafetyConfig(settings.safety.deadman, settings.safety.policy, settings.safety.flatten),
         accounts=accounts,
         ledger=SqlLedger(store),
         journal=SqlJournal(store, clock),
@@ -92,6 +93,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         figures=SqlFigures(store, clock),
         outbox=SqlOutbox(store),
         incidents=SqlIncidents(store),
+        flattenings=SqlFlattenings(store),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trueup.core.errors import ConfigurationError, nearest
+from trueup.core.flatten.record import FlattenRules
 from trueup.core.gate import DeadmanRules
 from trueup.core.incidents.policy import IncidentPolicy
 from trueup.core.reconcile.policy import ReconcilePolicy
@@ -17,12 +18,14 @@ from trueup.ports import (
     Check,
     Clock,
     Figures,
+    FlattenBook,
     Heartbeats,
     Incidents,
     Journal,
     Leases,
     Ledger,
     Modes,
+    NoFlattenBook,
     Notifier,
     Outbox,
     Profile,
@@ -60,10 +63,11 @@ class ReconcileConfig:
 
 @dataclass(frozen=True, slots=True)
 class SafetyConfig:
-    """The rules of the dead-man, the gate and incidents, as they are set."""
+    """The rules of the dead-man, the gate, incidents and flattening, as they are set."""
 
     deadman: DeadmanRules = field(default_factory=DeadmanRules)
     policy: IncidentPolicy = field(default_factory=IncidentPolicy)
+    flatten: FlattenRules = field(default_factory=FlattenRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,7 @@ class App:
     acting_token: Callable[[], str | None] = lambda: None
     notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
+    flattenings: FlattenBook = field(default_factory=NoFlattenBook)
 
     def require_ledger(self) -> None:
         """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""
