@@ -21,7 +21,7 @@ from trueup.core.flatten.record import Entry, FlattenRules, Progress, What, clie
 from trueup.core.flatten.targets import Lot, Targets, Work
 from trueup.core.orders import Side
 
-RULES = FlattenRules(attempts=3, timeout_ms=60_000)
+RULES = FlattenRules(attempts=3, limit_ms=60_000)
 SYMBOLS = ("BTCUSD", "ETHUSD")
 sizes = st.decimals(min_value="0.0001", max_value="5", places=4)
 lots = st.builds(
@@ -89,7 +89,7 @@ class Played:
             self._hold_close(reading, progress, decision)
         if isinstance(decision, Cancel | Close):
             assert decision.round in (progress.round, progress.round + 1)
-            assert self.now_ms < RULES.timeout_ms
+            assert self.now_ms < RULES.limit_ms
         if isinstance(decision, Verified):
             assert not reading.working
             assert not reading.unknown

@@ -325,6 +325,9 @@ class Shaky:
             return OrderAnswer(why="the venue does not answer")
         return self.sim.find_order(symbol, order_id, client, placed)
 
+    def stream(self, on_update: Any, on_gap: Any) -> None:
+        return None
+
 
 class ShakyActions(SimActions):
     """The actions, as shaky."""

@@ -7,7 +7,6 @@ a closing is unique: it is put on record once, whoever does it.
 from collections.abc import Sequence
 
 from sqlalchemy import Row, func, insert, select
-from sqlalchemy.exc import IntegrityError
 
 from trueup.core.decimals import read_decimal
 from trueup.core.errors import Refused
@@ -43,14 +42,15 @@ class SqlFlattenings:
             "client_order_id": entry.client_order_id, "order_id": entry.order_id, "detail": entry.detail,
             "closing": entry.client_order_id if entry.what is What.CLOSING else None, "at": entry.at_ms,
         }  # fmt: skip
-        try:
-            with fenced(self._state, lease) as connection:
-                connection.execute(insert(schema.flatten_actions).values(values))
-        except IntegrityError:
-            raise Refused(
-                f"The closing order {entry.client_order_id} is on record already; it was not sent again.",
-                "See `trueup mode show`.",
-            ) from None
+        table = schema.flatten_actions
+        with fenced(self._state, lease) as connection:
+            known = select(table.c.seq).where(table.c.closing == values["closing"])
+            if values["closing"] is not None and connection.execute(known).first() is not None:
+                raise Refused(
+                    f"The closing order {entry.client_order_id} is on record already; it was not sent again.",
+                    "See `trueup mode show`.",
+                )
+            connection.execute(insert(table).values(values))
 
     def newest(self) -> Sequence[Entry]:
         """Return the newest entry of each account and scope."""

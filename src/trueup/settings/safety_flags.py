@@ -56,28 +56,26 @@ ROWS = (
         "How many runs in a row must be without a break in each stage of a canary.",
     ),
     Row(
-        "FLATTEN_ATTEMPTS", "flatten_attempts", "5",
+        "FLATTEN_ATTEMPTS", "attempts", "5",
         Rule(integer_between(1, 100), "a whole number from 1 to 100"),
         "After how many rounds of canceling and closing a flattening that is not flat ends in HALT.",
     ),
     Row(
-        "FLATTEN_TIMEOUT_SECONDS", "flatten_timeout_ms", "120",
+        "FLATTEN_TIMEOUT_SECONDS", "limit_ms", "120",
         Rule(milliseconds(SECOND_MS, 1, 3600), "seconds, more than 0 and up to 3600"),
         "After how long a flattening that is not flat, or cannot be verified, ends in HALT.", SECOND_MS,
     ),
 )  # fmt: skip
 
 _DEADMAN = frozenset(field.name for field in fields(DeadmanRules))
-_FLATTEN = "flatten_"
+_FLATTEN = frozenset(field.name for field in fields(FlattenRules))
 
 
 def _made(values: Mapping[str, Any]) -> SafetySettings:
     deadman = DeadmanRules(**{name: value for name, value in values.items() if name in _DEADMAN})
-    flatten = FlattenRules(
-        **{name.removeprefix(_FLATTEN): value for name, value in values.items() if name.startswith(_FLATTEN)}
-    )
-    others = {name: value for name, value in values.items() if name not in _DEADMAN and not name.startswith(_FLATTEN)}
-    return SafetySettings(deadman, IncidentPolicy(**others), flatten)
+    flatten = FlattenRules(**{name: value for name, value in values.items() if name in _FLATTEN})
+    policy = IncidentPolicy(**{name: value for name, value in values.items() if name not in _DEADMAN | _FLATTEN})
+    return SafetySettings(deadman, policy, flatten)
 
 
 SAFETY: Section[SafetySettings] = Section("safety", ROWS, _made)

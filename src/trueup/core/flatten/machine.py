@@ -126,7 +126,7 @@ def verdict_of(sent: Sent, seen: Outcome, works: bool | None, now_ms: int, rules
 def decide(facts: Facts, progress: Progress, episode: str, rules: FlattenRules) -> Decision:
     """Decide what to do next."""
     targets = facts.targets
-    late = progress.started_ms is not None and facts.now_ms - progress.started_ms >= rules.timeout_ms
+    late = progress.started_ms is not None and facts.now_ms - progress.started_ms >= rules.limit_ms
     if targets.why:
         unread = (targets.why, *_flying(progress))
         return GiveUp(unread, "it could not be verified in time", known=False) if late else Wait(targets.why)
@@ -134,7 +134,7 @@ def decide(facts: Facts, progress: Progress, episode: str, rules: FlattenRules) 
     if todo.nothing:
         return _ended(facts, todo)
     if late:
-        return GiveUp(todo.words(), f"not flat after {rules.timeout_ms // 1000} s", known=not todo.unknown)
+        return GiveUp(todo.words(), f"not flat after {rules.limit_ms // 1000} s", known=not todo.unknown)
     return _onwards(todo, progress, episode, rules)
 
 

@@ -23,7 +23,7 @@ class FlattenRules:
     """
 
     attempts: int = 5
-    timeout_ms: int = 120_000
+    limit_ms: int = 120_000
     settle_ms: int = 10_000
     stuck_ms: int = 15_000
     fresh_ms: int = 5_000
