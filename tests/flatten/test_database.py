@@ -114,7 +114,8 @@ def test_a_worker_flattens_and_brings_the_ledger_true(bot: Bot) -> None:
     world = World(kind=Kind.LINEAR)
     world.hold("p1", "BTC", "1")
     app = bot.init()
-    bot.db.orders(row("TRD-1", "1", symbol="BTC/USDT:USDT", client_order_id="bytelyst-p1-TRD-1-entry"))
+    entry = {"client_order_id": "bytelyst-p1-TRD-1-entry", "exchange_order_id": world.exchange.orders[0].id}
+    bot.db.orders(row("TRD-1", "1", symbol="BTC/USDT:USDT", **entry))
     app = on(app, world)
     app = replace(app, reconcile=replace(app.reconcile, interval_s=0.05))
     set_mode(app, "FLATTEN", "profile:p1", "a test")
@@ -123,6 +124,7 @@ def test_a_worker_flattens_and_brings_the_ledger_true(bot: Bot) -> None:
     assert app.modes.current()["profile:p1"] is Mode.FLATTEN
     exits = [found for found in bot.db.table("orders") if found["action"] == "EXIT"]
     assert [(found["order_id"][:5], found["trade_id"]) for found in exits] == [("PRTY-", "TRD-1")]
+    assert {found["kind"] for found in bot.db.rows("SELECT kind FROM breaks")} == {"ghost_position"}
 
 
 def test_a_dry_worker_sends_nothing(bot: Bot) -> None:

@@ -58,6 +58,9 @@ class MemoryFlattenings:
     def newest(self) -> Sequence[Entry]:
         return self.entries[-1:]
 
+    def closings(self, account: str, since_ms: int) -> Sequence[Entry]:
+        return [entry for entry in self.entries if entry.client_order_id is not None]
+
 
 class SeenModes(MemoryModes):
     """The Modes port, of which the newest change of a scope is asked for."""

@@ -62,6 +62,15 @@ class SqlFlattenings:
             rows = connection.execute(select(table).where(table.c.seq.in_(newest)).order_by(table.c.seq))
             return [_entry(row) for row in rows]
 
+    def closings(self, account: str, since_ms: int) -> Sequence[Entry]:
+        """Return the entries about closings of an account from a time on, oldest first."""
+        table = schema.flatten_actions
+        mine = (table.c.account == account) & (table.c.at >= since_ms) & table.c.client_order_id.is_not(None)
+        with self._state.reading() as connection:
+            if not has_table(connection, table):
+                return ()
+            return [_entry(row) for row in connection.execute(select(table).where(mine).order_by(table.c.seq))]
+
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:
     return Entry(

@@ -23,6 +23,10 @@ class FlattenBook(Protocol):
         """Return the newest entry of each account and scope."""
         ...
 
+    def closings(self, account: str, since_ms: int) -> Sequence[Entry]:
+        """Return the entries about closings of an account from a time on, oldest first."""
+        ...
+
 
 class NoFlattenBook:
     """The record of a set-up that has none: nothing can be put on record, so that nothing is ever sent."""
@@ -36,5 +40,9 @@ class NoFlattenBook:
         raise CannotKnow("Flattenings cannot be put on record here, so that nothing was sent.", "Run `trueup init`.")
 
     def newest(self) -> Sequence[Entry]:
+        """Return nothing."""
+        return ()
+
+    def closings(self, account: str, since_ms: int) -> Sequence[Entry]:  # noqa: ARG002  # the signature is the port's
         """Return nothing."""
         return ()

@@ -66,6 +66,20 @@ def settle(app: App, job: Job, progress: Progress, outcomes: Mapping[str, Outcom
     return Reading(targets, tuple(_verdicts(app, job, progress, outcomes, snapshot, now_ms)))
 
 
+def our_closings(app: App, account: str, snapshot: Snapshot) -> frozenset[tuple[str, str]]:
+    """Return by token and id the orders of a reading by which trueup itself closed positions."""
+    entries = app.flattenings.closings(account, snapshot.as_of_ms - app.backfill.policy.lookback_ms - _BEFORE_MS)
+    if not entries:
+        return frozenset()
+    clients = {entry.client_order_id for entry in entries}
+    tokens = {entry.client_order_id: entry.token for entry in entries if entry.token is not None}
+    ids = {(tokens.get(entry.client_order_id), entry.order_id) for entry in entries if entry.order_id is not None}
+    named = ((snapshot.symbols.token(order.symbol), order) for order in snapshot.orders)
+    return frozenset(
+        (token, order.id) for token, order in named if order.client_order_id in clients or (token, order.id) in ids
+    )
+
+
 def rehearsed(app: App, account: str, share: Share) -> Targets:
     """Return what one reading says of a share, for a rehearsal: nothing is on record and nothing is sent."""
     job = Job(account, share.scope, share.scope, "", share)
