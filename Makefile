@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+AXE_VERSION := 4.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo live test check format bench scenarios histories mutants constraints promtool clean
+.PHONY: help setup demo live test check format bench scenarios histories mutants constraints promtool browser clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +37,7 @@ format: setup ## put the code into shape
 bench: setup ## measure speed against the bare engine
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.loop
+	@$(BIN)/python -m bench.gate
 
 scenarios: setup ## play ten thousand seeded mixtures of faults at simulated venues (about half an hour)
 	@$(BIN)/python -m tests.scenarios $(or $(COUNT),10000)
@@ -61,6 +63,13 @@ promtool: # taken out of Debian's package: to install that would start a server
 	  && (cd "$$folder" && apt-get download -qq -o APT::Sandbox::User=$$(id -un) prometheus) && dpkg-deb -x "$$folder"/prometheus_*.deb "$$folder" \
 	  && cp "$$folder/usr/bin/promtool" $(BIN)/promtool
 
+browser: # what the tests of the console look at it with: Debian's Chromium, and a checker of accessibility from npm
+	@command -v chromium >/dev/null && command -v npm >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium npm >/dev/null; }
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
+	  && (cd "$$folder" && npm pack --silent axe-core@$(AXE_VERSION) >/dev/null && tar -xzf axe-core-*.tgz) \
+	  && cp "$$folder/package/axe.min.js" $(VENV)/axe.min.js
+
 clean: ## remove everything that make made
 	rm -rf $(VENV) dist mutants .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
@@ -76,4 +85,6 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	@command -v promtool >/dev/null || [ -x $(BIN)/promtool ] || $(MAKE) --no-print-directory promtool \
 	  || echo "promtool is missing, so that the tests of the alert rules are skipped; Debian: apt-get install prometheus"
+	@{ command -v chromium >/dev/null && [ -f $(VENV)/axe.min.js ]; } || $(MAKE) --no-print-directory browser \
+	  || echo "Chromium, npm or axe-core is missing, so that the tests of the console in a browser are skipped; Debian: apt-get install chromium npm, then make browser"
 	@touch $@

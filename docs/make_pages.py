@@ -10,6 +10,7 @@ from pathlib import Path
 
 from http_routes import http_api
 
+from trueup.core.incidents.classes import FOLLOWING, TELLINGS
 from trueup.core.orders import KNOWN_STATUSES, SIDES, Action, Side, StatusClass
 from trueup.core.reconcile.table import TABLE
 from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Case
@@ -114,6 +115,33 @@ BEFORE_RECONCILE_FLAGS = """
 
 """
 
+BEFORE_CLASSES = """\
+# The classes of mismatches
+
+Each break of an incident is told by the first of these rows that holds; a position by the last one, where an order of
+its symbol is told by another.
+
+"""
+
+AFTER_CLASSES = """
+A symbol of a profile has the gravest class of its breaks: delay, dup, missing, out_of_order. The class of most symbols
+is the primary one, of two equal ones the graver; the next is the secondary one. One unclear break makes the incident
+unclear, which is missing together with out_of_order and never a milder class.
+
+## The blast radius, and what contains it
+
+| radius | reaches | contained |
+| --- | --- | --- |
+| low | one symbol of one profile | the symbol: CLOSE_ONLY where the class is delay or dup alone, else SAFE_MODE |
+| medium | several symbols of one profile | the profile in SAFE_MODE |
+| high | several profiles, or what nobody owns | the account in SAFE_MODE |
+| high | seen in five runs | the next wider scope in SAFE_MODE |
+
+An incident that comes back twice after a repair, that grows in three runs in a row, or whose audit is broken is not
+trusted: its scope is in FLATTEN, or in HALT where the account does not allow that.
+`TRUEUP_INCIDENT_CONTAINMENT=false` only observes.
+"""
+
 BEFORE_SAFETY_FLAGS = """
 ## The gate, the dead-man and incidents: `[safety]`
 
@@ -183,6 +211,17 @@ scrape_configs:
 - `ops/prometheus/rules.yml`: alert rules, with their tests beside them (`promtool test rules rules_test.yml`).
 - `ops/grafana/trueup.json`: a dashboard; import it and choose the data source. It is written by
   `ops/grafana/make_dashboard.py`.
+
+**When the loop is not healthy.** One time says so everywhere: DEADMAN_TIMEOUT_SECONDS (90 by default). A newest run of
+a profile that ended longer ago makes `/internal/health` say `reconciliationLoopHealthy: false` and `/capabilities`
+degraded; the gate falls to the dead-man mode after it; the alert rules TrueupRunOverdue and TrueupHeartbeatOld fire at
+its default. Prometheus does not know the flag: where you set it, change these two rules with it, and keep it longer
+than RECON_INTERVAL_SECONDS.
+
+A dry run (`trueup reconcile --dry-run`) is listed among the runs with `dry_run: true` and counted by no figure: it
+is no run of the loop, and how old the newest run is does not change by it. Only its calls to the venue are counted,
+since they were made. A break that a person acknowledged is in `trueup_breaks` with that state and counted by no other
+figure.
 
 A label is a profile, an account, a scope, or a word of a short list: never an id that grows without end. Sums of money
 are in quote currency.
@@ -335,6 +374,16 @@ def events() -> str:
     return GENERATED.format(source="trueup.service.events") + BEFORE_EVENTS + _rows(rows)
 
 
+def incident_classes() -> str:
+    """Return the page of what a mismatch is told by."""
+    rows = [
+        (str(number), f"`{row.name}`", f"`{row.pattern}`" if row.pattern is not None else "unclear", row.why)
+        for number, row in enumerate((*TELLINGS, FOLLOWING), 1)
+    ]
+    table = _table(("", "signal", "tells", "why"), rows)
+    return GENERATED.format(source="trueup.core.incidents.classes") + BEFORE_CLASSES + table + AFTER_CLASSES
+
+
 def operations() -> str:
     """Return the page of metrics, alerts and logs."""
     rows = [
@@ -392,7 +441,8 @@ def _rows(lines: Iterable[Sequence[str]]) -> str:
 
 PAGES = {
     "decision-table.md": decision_table, "events.md": events, "flags.md": flags, "http-api.md": http_api,
-    "ledger-rows.md": ledger_rows, "operations.md": operations, "reconciliation-table.md": reconciliation_table,
+    "incident-classes.md": incident_classes, "ledger-rows.md": ledger_rows, "operations.md": operations,
+    "reconciliation-table.md": reconciliation_table,
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from trueup.ledger.attach import OrdersMap
 from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
 from trueup.ledger.flattening import SqlFlattenings
+from trueup.ledger.gate import SqlGate
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.incidents import SqlIncidents
@@ -26,9 +27,11 @@ from trueup.ledger.modes import SqlModes
 from trueup.ledger.outbox import SqlOutbox
 from trueup.ledger.runs import SqlRuns
 from trueup.ledger.setup import SqlSetup
+from trueup.ledger.sign_offs import SqlSignOffs
 from trueup.ledger.sql import SqlLedger, open_store
+from trueup.ledger.switch_marks import SqlSwitchMarks
 from trueup.ledger.tokens import SqlTokens
-from trueup.ports import Check, Notifier, Profile, Venue, VenueMeter
+from trueup.ports import Check, Notifier, Profile, Switch, Venue, VenueMeter
 from trueup.service import events
 from trueup.service.app import Account, App, BackfillConfig, LivePlace, ReconcileConfig, SafetyConfig, TrialPlace
 from trueup.settings import (
@@ -41,6 +44,7 @@ from trueup.settings import (
     known_secrets,
     load,
     secrets_of,
+    switch_secrets_of,
 )
 from trueup.venues.calls.account import LiveAccount
 from trueup.venues.file import FileVenue
@@ -86,14 +90,17 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         runs=SqlRuns(store, clock),
         breaks=SqlBreaks(store),
         heartbeats=SqlHeartbeats(store),
+        gate=SqlGate(store, clock),
         leases=SqlLeases(store, clock),
         setup=SqlSetup(store),
         tokens=SqlTokens(store),
         requests=SqlRequests(store, clock),
+        sign_offs=SqlSignOffs(store),
         figures=SqlFigures(store, clock),
         outbox=SqlOutbox(store),
         incidents=SqlIncidents(store),
         flattenings=SqlFlattenings(store),
+        switch_marks=SqlSwitchMarks(store),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),
@@ -105,6 +112,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         start_logs=lambda level: _start_logs(level, settings, environ),
         acting_token=lambda: acting_token(environ),
         notifier=cache(lambda: _notifier(environ)),
+        switches=_switches(settings, environ),
         meter=meter,
         checks=lambda: [Check("settings", True, str(settings.source or "no trueup.toml: defaults and environment"))],
     )
@@ -174,7 +182,7 @@ def live_trial(folder: Path, seed: int) -> Iterator[LivePlace]:
         with in_use(folder):
             app = build(folder / "trueup.toml", world.environ)
             try:
-                yield LivePlace(made, app, world.about, made.url)
+                yield LivePlace(made, app, world.about, made.url, world.environ)
             finally:
                 made.stop()
                 app.close()
@@ -221,6 +229,23 @@ def _start_logs(level: str | None, settings: Settings, environ: Mapping[str, str
     from trueup.surfaces.logs import start_logs
 
     start_logs(wanted, settings.logs.form, known_secrets(settings, environ))
+
+
+def _switches(settings: Settings, environ: Mapping[str, str] | None) -> dict[str, Callable[[], Switch]]:
+    """Return how the switches are made, by profile; secrets are read when one is needed first."""
+    told = {given.id: given for given in settings.profiles if given.switch not in (None, "gate")}
+    return {name: cache(partial(_switch, given, environ)) for name, given in told.items()}
+
+
+def _switch(given: ProfileSettings, environ: Mapping[str, str] | None) -> Switch:
+    from trueup.switches.freqtrade import FreqtradeSwitch
+    from trueup.switches.http_bot import HttpSwitch
+
+    kind, _, url = (given.switch or "").partition(":")
+    secrets = switch_secrets_of(given, environ)
+    if kind == "freqtrade":
+        return FreqtradeSwitch(url, secrets["user"], secrets["password"])
+    return HttpSwitch(given.id, url, secrets["token"])
 
 
 def _profile(given: ProfileSettings) -> Profile:

@@ -34,11 +34,11 @@ def ended(run_id: str, instance_id: str = "p1", status: str = "OK", **more: Any)
             "reason": "", "confirmations": 1, "first_seen": "2026-01-02T13:00:00.000Z", "age_ms": 0, "detail": {},
         }],
         "counts": dict.fromkeys((
-            "found", "healed", "quarantined", "waiting", "unresolved", "acknowledged", "resolved",
+            "found", "healed", "would_heal", "quarantined", "waiting", "unresolved", "acknowledged", "resolved",
             "parity_mismatch_trades", "parity_quarantined_trades", "parity_auto_closed_trades",
             "missing_from_exchange", "missing_in_db"), 1),
         "parity_max_mismatch_notional_usd": "100", "parity_total_mismatch_notional_usd": "100",
-        "watchdog_triggered": False, "heals": [], "notes": [], "error": None, "venue_calls": 3, **more,
+        "watchdog_triggered": False, "heals": [], "closes": [], "notes": [], "error": None, "venue_calls": 3, **more,
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.api.server import Api, an_api, ended
+from tests.api.server import Api, FakeLoop, an_api, ended
 from tests.ledger.bot import Bot, row, sold
 
 from trueup.service.check import run_check
@@ -173,8 +173,10 @@ def test_a_trade_id_may_have_a_slash(bot: Bot) -> None:
 class TestHealth:
     def test_what_the_newest_runs_found_is_summed(self, api: Api) -> None:
         api.loop.documents = {"R-1": ended("R-1"), "R-2": ended("R-2", "p2", parity_max_mismatch_notional_usd="250")}
+        for document, found in zip(api.loop.documents.values(), (2, 4), strict=True):
+            document["counts"] = {**document["counts"], "found": found, "acknowledged": 1}
         found = api.client("viewer").get("/internal/health").json()
-        assert found["reconciliationMismatchCount"] == 2
+        assert found["reconciliationMismatchCount"] == 1 + 3
         assert found["reconciliationMissingFromExchange"] == found["reconciliationMissingInDb"] == 2
         assert found["reconciliationParityMismatchTrades"] == found["reconciliationParityQuarantinedTrades"] == 2
         assert found["reconciliationParityAutoClosedTrades"] == 2
@@ -183,7 +185,13 @@ class TestHealth:
         assert found["reconciliationIntegrityWatchdogTriggered"] is False
         assert found["reconciliationLastRun"] == "2026-01-02T13:00:01.000Z"
         assert found["reconciliationLoopHealthy"] is False
-        assert "ended over 300 s ago" in found["reconciliationLoopReasons"][0]
+        assert "ended over 90 s ago" in found["reconciliationLoopReasons"][0]
+
+    def test_a_loop_is_stale_when_the_dead_man_says_so(self, bot: Bot) -> None:
+        bot.environ["DEADMAN_TIMEOUT_SECONDS"] = "45"
+        with an_api(bot.ready(row("TRD-1")), reconciling=FakeLoop({"R-1": ended("R-1")})) as api:
+            found = api.client("viewer").get("/internal/health").json()
+        assert "ended over 45 s ago" in found["reconciliationLoopReasons"][0]
 
     def test_capabilities_say_what_it_can_do_and_what_degrades_it(self, api: Api) -> None:
         found = api.client("viewer").get("/capabilities").json()

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,6 +10,7 @@ import pytest
 from tests.api.server import Api, an_api
 from tests.ledger.bot import Bot, row
 
+from trueup.service.events import listening
 from trueup.surfaces.api.front import HEADERS, client_address
 from trueup.surfaces.api.throttle import Throttle
 
@@ -249,17 +250,61 @@ def test_a_database_that_is_locked_is_503_and_says_when_to_come_back(api: Api, m
 
 def test_tokens_are_in_no_log(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
+    heard: list[tuple[str, Mapping[str, object]]] = []
+    with listening(lambda event, said: heard.append((event.name, said))):
+        _ask(api)
+    asked = [said for name, said in heard if name == "api_answered"]
+    assert len(asked) == 5
+    assert {name: value for name, value in asked[-1].items() if name != "took_ms"} == {
+        "method": "GET", "route": "/modes", "status": 401, "actor": None,
+    }  # fmt: skip
+    assert str(asked[0]["actor"]).startswith("api:operator-")
+    ours = [record.getMessage() + repr(record.__dict__) for record in caplog.records if record.name != "httpx"]
+    told = [*ours, *(repr(said) for said in heard)]
+    assert not [text for text in told for secret in (*api.secrets.values(), "trueup_wrong") if secret in text]
+
+
+def test_a_request_is_logged_by_its_route_and_never_by_what_the_client_wrote(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    heard: list[tuple[str, Mapping[str, object]]] = []
+    with listening(lambda event, said: heard.append((event.name, said))):
+        api.client("viewer").get("/explain/TRD-SECRET")
+        api.client("viewer").get("/nothing/SECRET")
+    routes = [(said["route"], said["status"]) for name, said in heard if name == "api_answered"]
+    assert routes == [("/explain/{trade_id}", 404), (None, 404)]
+    assert "SECRET" not in repr(heard)
+    assert not [record for record in caplog.records if record.name == "trueup.api"]
+
+
+def _ask(api: Api) -> None:
     for role in ("operator", "viewer"):
         client = api.client(role)
         client.get("/modes", params={"token": api.secrets[role]})
         client.post("/modes", json={"mode": "HALT", "scope": "global", "reason": api.secrets[role]})
     httpx.get(f"{api.url}/modes", headers=WRONG)
-    asked = [record.request for record in caplog.records if hasattr(record, "request")]
-    assert {name: value for name, value in asked[-1].items() if name in ("method", "path", "status")} == {
-        "method": "GET",
-        "path": "/modes",
-        "status": 401,
-    }
-    assert asked[0]["actor"].startswith("api:operator-")
-    ours = [record.getMessage() + repr(record.__dict__) for record in caplog.records if record.name != "httpx"]
-    assert not [text for text in ours for secret in (*api.secrets.values(), "trueup_wrong") if secret in text]
+
+
+def test_a_body_that_is_not_said_to_be_json_or_says_a_key_twice_is_refused_in_words(api: Api) -> None:
+    client = api.client("operator")
+    plain = client.post("/modes", content=b'{"mode": "HALT"}', headers={"Content-Type": ""})
+    assert (plain.status_code, "Content-Type: application/json" in plain.json()["do"]) == (422, True)
+    twice = b'{"mode": "HALT", "mode": "NORMAL", "scope": "global", "reason": "a"}'
+    answer = client.post("/modes", content=twice, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"]) == (400, "body.mode: It is given more than once.")
+    scope = client.post("/modes", json={"mode": "HALT", "scope": "everything", "reason": "a"})
+    assert scope.status_code == 422
+    assert "global, account:NAME, profile:ID or symbol:ID:SYMBOL" in scope.json()["detail"]
+    assert "pattern" not in scope.json()["detail"]
+    assert client.get("/breaks", params={"account": "nobody"}).status_code == 404
+
+
+def test_a_disabled_backfill_gives_no_plan_to_apply_and_refuses_one(bot: Bot) -> None:
+    bot.environ["ENABLE_RECON_EXIT_BACKFILL"] = "false"
+    with an_api(bot.ready(row("TRD-1"))) as api:
+        client = api.client("operator")
+        dry = client.post("/backfill/run", json={}).json()
+        assert (dry["plan_hash"], [each["skipped_reason"] for each in dry["profiles"]]) == (None, ["disabled"])
+        answer = client.post("/backfill/run", json={"apply": True, "plan": "0" * 64})
+        assert (answer.status_code, "disabled" in answer.json()["detail"]) == (409, True)

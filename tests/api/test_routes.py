@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from starlette.routing import Mount
 from tests.api.server import ROLES, Api
 from tests.ledger.bot import Bot
 
@@ -15,7 +16,7 @@ from trueup.surfaces.api.app import create_app
 from trueup.surfaces.api.doors import Guarded, needs, permission_of
 
 OPEN = {("GET", "/healthz"), ("GET", "/metrics")}
-READ, ACT = Permission.READ, Permission.ACT
+READ, ACT, SIGN = Permission.READ, Permission.ACT, Permission.SIGN
 DECLARED = {
     ("GET", "/healthz"): None,
     ("GET", "/capabilities"): READ,
@@ -27,6 +28,16 @@ DECLARED = {
     ("GET", "/breaks"): READ,
     ("GET", "/breaks/{break_id}"): READ,
     ("POST", "/breaks/{break_id}/acknowledge"): ACT,
+    ("GET", "/gate"): READ,
+    ("POST", "/gate/heartbeat"): ACT,
+    ("GET", "/incidents"): READ,
+    ("GET", "/incidents/{incident_id}"): READ,
+    ("GET", "/incidents/{incident_id}/export"): READ,
+    ("POST", "/incidents/{incident_id}/notes"): ACT,
+    ("POST", "/incidents/{incident_id}/repair"): ACT,
+    ("POST", "/incidents/{incident_id}/canary"): ACT,
+    ("POST", "/incidents/{incident_id}/canary/approve"): SIGN,
+    ("POST", "/incidents/{incident_id}/canary/abort"): ACT,
     ("GET", "/internal/trading/status"): READ,
     ("POST", "/internal/trading/pause"): ACT,
     ("POST", "/internal/trading/resume"): ACT,
@@ -59,7 +70,10 @@ def routes_of(routes: Any, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
 @pytest.fixture
 def declared(sqlite_bot: Bot) -> dict[tuple[str, str], Any]:
     api = create_app(sqlite_bot.app())
-    return {(method, path): route for method, path, route in routes_of(api.routes)}
+    console = [route for route in api.routes if isinstance(route, Mount)]
+    assert [route.path for route in console] == ["/console"]  # its door is its own: tests/console
+    own = [route for route in api.routes if route not in console]
+    return {(method, path): route for method, path, route in routes_of(own)}
 
 
 def test_every_route_is_guarded_and_declares_what_it_needs(declared: dict[tuple[str, str], Any]) -> None:
@@ -67,9 +81,12 @@ def test_every_route_is_guarded_and_declares_what_it_needs(declared: dict[tuple[
     assert all(isinstance(route, Guarded) for route in declared.values())
 
 
-def test_what_changes_something_is_a_post_that_needs_an_operator() -> None:
-    assert {permission for (method, _), permission in DECLARED.items() if method != "GET"} == {ACT}
-    assert ACT not in {permission for (method, _), permission in DECLARED.items() if method == "GET"}
+def test_what_changes_something_is_a_post_that_needs_an_operator_or_to_sign_off_an_approver() -> None:
+    assert {permission for (method, _), permission in DECLARED.items() if method != "GET"} == {ACT, SIGN}
+    assert [path for (_, path), permission in DECLARED.items() if permission is SIGN] == [
+        "/incidents/{incident_id}/canary/approve"
+    ]
+    assert {permission for (method, _), permission in DECLARED.items() if method == "GET"} == {None, READ}
 
 
 def test_a_route_that_declares_nothing_cannot_be_made() -> None:

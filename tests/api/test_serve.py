@@ -74,15 +74,22 @@ class TestStart:
             page, _, secret = link[1].partition("#token=")
             headers = {"Authorization": f"Bearer {secret}"}
             assert httpx.get(f"{first.url}/modes", headers=headers).status_code == 200
+            assert page == f"{first.url}/console/login"
             assert "Token" in httpx.get(page, headers={"Accept": "text/html"}).text
             code, rest = first.stop()
             assert (code, "Traceback" in rest, "stopped" in rest) == (0, False, True)
         assert (first.said + rest).count(secret) == 2
-        with served(sqlite_bot, "--format", "json", until="}") as second:
-            document = json.loads(second.said[second.said.index("{") :])
+        with served(sqlite_bot, "--format", "json", until="\n}") as second:
+            document = json.loads(second.said[second.said.index("{\n") :].partition("\n}")[0] + "}")
             assert (document["log_in"], document["token"]) == (None, None)
             assert httpx.get(f"{document['url']}/modes", headers=headers).status_code == 200
-            assert second.stop(signal.SIGINT)[0] == 0
+            code, rest = second.stop(signal.SIGINT)
+            assert code == 0
+        lines = [json.loads(line) for line in (second.said + rest).splitlines() if line.startswith('{"timestamp"')]
+        assert [line["event"] for line in lines] == ["api_started", "api_answered", "api_stopped"]
+        told = {name: lines[1][name] for name in ("method", "route", "status", "actor")}
+        assert told == {"method": "GET", "route": "/modes", "status": 200, "actor": lines[1]["actor"]}
+        assert lines[1]["actor"].startswith("api:")
 
     def test_an_answer_that_is_being_given_is_given_before_it_stops(self, sqlite_bot: Bot) -> None:
         secret = create_token(sqlite_bot.init(), "a", "operator").secret

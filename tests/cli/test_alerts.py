@@ -82,3 +82,15 @@ def test_no_secret_of_a_target_is_shown(told: Program, receiver: Receiver) -> No
     for words in (("alerts", "list"), ("alerts", "test"), ("alerts", "list", "--format", "json"), ("doctor",)):
         answer = told(*words)
         assert "hush" not in answer.out + answer.err
+
+
+def test_what_ended_before_anybody_was_told_is_not_called_delivered(bot: Bot) -> None:
+    app = bot.init()
+    raise_alert(app, "mismatch", "B-1", "profile:p1", "warning", "0.4 BTC/USD is not at the venue")
+    resolve_alert(app, "B-1")
+    answer = Program(bot)("alerts", "list")
+    assert "ended unheard" in answer.out
+    assert "delivered" not in answer.out
+    assert answer.err.count("TRUEUP_ALERT_URLS") == 1
+    [alert] = Program(bot)("alerts", "list", "--format", "json").json["alerts"]
+    assert alert["ended_unheard"] is True

@@ -102,6 +102,7 @@ class TestText:
         assert "reverted_by_operator" in out
         assert "withheld" in out
         assert "REVERTED" in out
+        assert f"Put it back: trueup backfill reapply {batch} --reason TEXT" in out
 
     def test_of_what_was_booked_shows_the_venues_row_beside_the_ledgers(self, proven: Program, tmp_path: Path) -> None:
         proven("backfill", "run", "--apply")

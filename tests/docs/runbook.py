@@ -48,7 +48,7 @@ class Runner:
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run one command as a shell would find it in the environment of these tests."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        ours = ("EXCHANGE_STATE_", "RECON_", "TRUEUP_")
+        ours = ("DEADMAN_", "EXCHANGE_STATE_", "RECON_", "TRUEUP_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         ledger = {"TRUEUP_LEDGER_URL": self.url} if self.url else {}
         environ = {**kept, **ledger, **self.environ, "PATH": path}
@@ -63,6 +63,15 @@ class Runner:
         assert [name.strip() for name in heading.split("|")] == list(names), f"line {block.line}: columns"
         wanted = [] if shown == [NO_ROWS] else [[_cell(cell) for cell in line.split("|")] for line in shown]
         assert [[_cell(cell) for cell in row] for row in rows] == wanted, f"line {block.line}"
+
+    def write(self, block: Block) -> None:
+        """Run one statement that answers nothing."""
+        if self.url.startswith("sqlite:///"):
+            with sqlite3.connect(self.url.removeprefix("sqlite:///")) as connection:
+                connection.execute(block.text)
+            return
+        with psycopg.connect(self.url.replace("+psycopg", "")) as server:
+            server.execute(block.text.encode())
 
     def _rows(self, statement: str) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
         if self.url.startswith("sqlite:///"):
@@ -81,6 +90,13 @@ class Runner:
     def _learn(self, command: str, said: str) -> None:
         if command.startswith("trueup reconcile"):
             self.names["RUN_ID"] = re.findall(r"RUN-\w+-\w+", said)[0]
+        for name, pattern in (("TOKEN", r"(trueup_[\w-]{20,})"), ("INCIDENT_ID", r"(INC-\w+-\w+)")):
+            found = re.search(pattern, said)
+            if found and ("token create" in command or name != "TOKEN"):
+                self.names[name] = found[1]
+        orphan = re.search(r"orphan_order.*?(BRK-[0-9a-f]{32})", said, re.DOTALL)
+        if command.startswith("trueup breaks list") and orphan is not None:
+            self.names["BREAK_ID"] = orphan[1]
         if "backfill run" not in command:
             return
         for name, pattern in placeholders(command).items():

@@ -17,6 +17,7 @@ from tests.ledger.bot import Bot, a_bot, pause, row, run, sold
 from tests.ops.promtool import needs_promtool, promtool
 from tests.surfaces.runs import busy
 
+from trueup.core.gate import DeadmanRules
 from trueup.surfaces.metrics import METRICS, render
 
 OPS = Path(__file__).parents[2] / "ops"
@@ -49,6 +50,13 @@ def test_every_metric_that_is_named_is_served(file: Path, served: set[str]) -> N
     named = set(NAME.findall(file.read_text()))
     assert len(named) > 15
     assert not named - served
+
+
+def test_the_rules_call_the_loop_dead_when_the_gate_does() -> None:
+    seconds = DeadmanRules().timeout_ms // 1000
+    text = RULES.read_text()
+    for metric in ("trueup_seconds_since_last_run", "trueup_heartbeat_age_seconds"):
+        assert re.findall(rf"expr: {metric} > (\d+)", text) == [str(seconds)]
 
 
 def test_every_metric_is_on_the_dashboard() -> None:

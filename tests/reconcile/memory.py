@@ -11,6 +11,7 @@ from typing import Any
 
 from trueup.core.audit import DONE, WROTE, AuditDecision, AuditDraft, settled
 from trueup.core.decimals import cut_quantity, exactly, round_price
+from trueup.core.gate import DeadmanRules
 from trueup.core.incidents.incident import Move
 from trueup.core.modes import Mode
 from trueup.core.orders import LedgerOrder, StatusClass, read_order, status_class
@@ -366,7 +367,7 @@ class MemoryModes:
 class MemoryBeats:
     """The Heartbeats port."""
 
-    def beat(self, scope: str, at_ms: int, *, healthy: bool) -> None:
+    def beat(self, scope: str, at_ms: int, *, healthy: bool, rules: DeadmanRules) -> None:
         return
 
 

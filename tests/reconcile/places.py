@@ -34,6 +34,7 @@ from trueup.core.symbols import Symbols
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
+from trueup.ledger.gate import SqlGate
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.incidents import SqlIncidents
@@ -44,7 +45,9 @@ from trueup.ledger.outbox import SqlOutbox
 from trueup.ledger.runs import SqlRuns
 from trueup.ledger.schema import ORDER_COLUMNS
 from trueup.ledger.setup import SqlSetup
+from trueup.ledger.sign_offs import SqlSignOffs
 from trueup.ledger.sql import SqlLedger, open_store
+from trueup.ledger.switch_marks import SqlSwitchMarks
 from trueup.ledger.tables import Store
 from trueup.ledger.tokens import SqlTokens
 from trueup.ports import Lease, Profile, Venue
@@ -154,8 +157,9 @@ class SqlBooks:
             backfill=backfill, reconcile=ReconcileConfig(policy), accounts=accounts, ledger=SqlLedger(store),
             journal=SqlJournal(store, clock), modes=SqlModes(store), runs=SqlRuns(store, clock),
             breaks=SqlBreaks(store), leases=self.leases, setup=SqlSetup(store), tokens=SqlTokens(store),
-            requests=SqlRequests(store, clock), figures=SqlFigures(store, clock),
-            heartbeats=SqlHeartbeats(store), outbox=SqlOutbox(store), incidents=SqlIncidents(store), clock=clock,
+            requests=SqlRequests(store, clock), sign_offs=SqlSignOffs(store), figures=SqlFigures(store, clock),
+            heartbeats=SqlHeartbeats(store), gate=SqlGate(store, clock), outbox=SqlOutbox(store),
+            switch_marks=SqlSwitchMarks(store), incidents=SqlIncidents(store), clock=clock,
             actor="tester", close=store.close,
         )  # fmt: skip
 
@@ -228,7 +232,8 @@ class QuickBooks:
         ports: dict[str, Any] = {
             "ledger": self.ledger, "journal": self.journal, "breaks": self.found, "modes": MemoryModes(),
             "runs": MemoryRuns(time), "leases": MemoryLeases(), "setup": None, "tokens": None, "requests": None,
-            "figures": None, "heartbeats": MemoryBeats(), "outbox": MemoryOutbox(), "incidents": MemoryIncidents(),
+            "sign_offs": None, "figures": None, "heartbeats": MemoryBeats(), "gate": None, "outbox": MemoryOutbox(),
+            "switch_marks": None, "incidents": MemoryIncidents(),
         }  # fmt: skip
         self.app = App(
             backfill=rules.config, reconcile=ReconcileConfig(rules.loop), accounts=accounts_of(venues),

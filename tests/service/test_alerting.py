@@ -1,11 +1,12 @@
 """What people are told of a cycle: once for each kind and scope, louder when it stays, and that it is over."""
 
 import json
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.docs.test_divergence import WORLD
+from tests.docs.runbook import Runner
+from tests.docs.test_divergence import lay_down, orders
 
 from trueup.bootstrap import build
 from trueup.service.app import App
@@ -19,19 +20,31 @@ MISSING = "exchange_state_mismatch:profile:trend:missing_from_exchange"
 
 @pytest.fixture
 def app(tmp_path: Path) -> App:
-    folder = tmp_path / "bot"
-    shutil.copytree(WORLD, folder)
-    app = build(folder / "trueup.toml", {})
+    lay_down(tmp_path)
+    app = build(tmp_path / "trueup.toml", {})
     app.setup.initialise(app.configured)
-    app.setup.add_orders(json.loads((folder / "orders.json").read_text()))
-    return app
+    Runner(tmp_path, f"sqlite:///{tmp_path / 'bot.db'}").write(orders())
+    return replace(app, clock=Later(app))
 
 
-def look(app: App, minute: int, **changes: object) -> None:
+class Later:
+    """The clock of a program whose runs are as far apart as the venue's readings are; `late_ms` is how late it is."""
+
+    def __init__(self, app: App) -> None:
+        self.late_ms = 0
+        self.new_id, self.sleep, self._now_ms = app.clock.new_id, app.clock.sleep, app.clock.now_ms
+
+    def now_ms(self) -> int:
+        return self._now_ms() + self.late_ms
+
+
+def look(app: App, minute: int, pace_ms: int = 60_000, **changes: object) -> None:
     """One run on a reading of the venue that is so many minutes newer."""
     file = app.folder / "venue.json"
     document = json.loads(file.read_text()) | {"as_of": f"2026-01-02T12:{minute:02}:00Z"} | changes
     file.write_text(json.dumps(document))
+    assert isinstance(app.clock, Later)
+    app.clock.late_ms = minute * pace_ms
     run_reconcile(app, ReconcileRequest())
 
 
@@ -55,6 +68,14 @@ def test_what_outlives_two_runs_is_louder_and_what_is_gone_is_over(app: App) -> 
         look(app, minute)
     assert told(app)[PHANTOM] == ("critical", 3)
     assert told(app)[MISSING][0] == "resolved"
+
+
+def test_runs_that_a_stream_makes_at_once_outlive_nothing(app: App) -> None:
+    for minute in range(5):
+        look(app, minute, pace_ms=200)
+    assert told(app)[PHANTOM] == ("warning", 5)
+    look(app, 5)
+    assert told(app)[PHANTOM] == ("critical", 6)
 
 
 def test_a_dry_run_tells_nobody(app: App) -> None:

@@ -117,12 +117,13 @@ def test_two_keys_are_two_things(app: App) -> None:
 
 def test_messages_say_what_people_need(app: App) -> None:
     for _ in range(3):
+        later(app, 30_000)
         mismatch(app)
     [alert] = app.outbox.page(10)
     message = message_of(alert)
     assert message.title == "[trueup] CRITICAL mismatch profile:p1"
     assert message.severity is Severity.CRITICAL
-    assert message.body.startswith("B-1 disagrees\nSeen 3 times, last at 2026-01-02T03:00:00.000Z.\nEscalated at ")
+    assert message.body.startswith("B-1 disagrees\nSeen 3 times, last at 2026-01-02T03:01:30.000Z.\nEscalated at ")
 
 
 def test_what_is_not_delivered_is_tried_again_after_growing_pauses(app: App) -> None:

@@ -7,10 +7,11 @@ import pytest
 from tests.ledger.bot import Bot, at, row, sold
 
 from trueup.core.times import iso
+from trueup.service.explain import explain
 from trueup.service.open_trades import OpenTrades
 from trueup.service.reconcile import ReconcileRequest, reconcile_account, run_reconcile
 from trueup.service.reconcile_report import RunReport
-from trueup.service.undo import revert
+from trueup.service.undo import reapply, revert
 
 TAG = "bytelyst-p1-TRD-1-entry"
 ENTRY = row("TRD-1", client_order_id=TAG, exchange_order_id="E1")
@@ -291,3 +292,46 @@ def test_an_average_price_without_end_is_rounded(loop: Loop, written: bool) -> N
     assert {str(said["filled_price"]) for said in loop.bot.db.table("reconciliation_backfill_audit")} == {
         "100.666666666666666667"
     }
+
+
+def test_a_close_that_an_operator_took_back_is_theirs_until_they_put_it_back(loop: Loop) -> None:
+    """It is neither booked again nor reported so; the trade stays a break, and an alert is not over."""
+    loop.bot.db.orders(ENTRY)
+    closed = [loop.look(positions=[]) for _ in range(3)][-1]
+    assert (closed.status, closed.counts()["healed"]) == ("OK", 1)
+    [made] = loop.booked()
+    revert(loop.bot.app(), closed.run_id, "the mark was wrong")
+    for _ in range(4):
+        run = loop.look(positions=[])
+        [held] = run.breaks
+        assert (held.state.value, run.status) == ("quarantined", "MISMATCH")
+        assert held.reason == "reverted_by_operator: an operator took its synthetic exit back"
+        counts = run.counts()
+        assert (counts["healed"], counts["parity_auto_closed_trades"], counts["parity_quarantined_trades"]) == (0, 0, 1)
+    assert loop.status(made["order_id"]) == "canceled"
+    said = [row["decision"] for row in loop.bot.app().journal.audit_of_trade("p1", "TRD-1")]
+    assert said == ["PENDING_APPLY", "APPLIED", "REVERTED"]
+    told = explain(loop.bot.app(), "TRD-1").as_json()
+    assert [(one["order_id"], one["batch_id"]) for one in told["taken_back"]] == [(made["order_id"], closed.run_id)]
+    [alert] = [a for a in loop.bot.app().outbox.page(10) if "ghost_position" in a.key and a.count >= 4]
+    assert alert.severity.value != "resolved"
+
+    reapply(loop.bot.app(), closed.run_id, "it was right after all")
+    run = loop.look(positions=[])
+    assert (run.status, [r.state.value for r in run.breaks]) == ("OK", ["resolved"])
+    assert explain(loop.bot.app(), "TRD-1").taken_back == ()
+    assert loop.status(made["order_id"]) == "filled"
+
+
+def test_a_close_whose_row_stands_in_the_ledger_already_is_not_called_booked(loop: Loop) -> None:
+    loop.bot.db.orders(ENTRY)
+    for _ in range(3):
+        loop.look(positions=[])
+    [made] = loop.booked()
+    loop.bot.db.run("UPDATE orders SET status = 'canceled' WHERE order_id = :id", {"id": made["order_id"]})
+    runs = [loop.look(positions=[]) for _ in range(4)]
+    assert [run.status for run in runs] == ["MISMATCH"] * 4
+    [held] = runs[-1].breaks
+    assert (held.state.value, held.reason.partition(":")[0]) == ("quarantined", "already_exists")
+    assert runs[-1].counts()["healed"] == 0
+    assert len(loop.bot.app().journal.audit_of_trade("p1", "TRD-1")) == 2

@@ -6,6 +6,7 @@ off by somebody else; a mismatch ends a canary in the run that sees it; a crash 
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -114,9 +115,9 @@ class Restoring(RuleBasedStateMachine):
         for _ in range(runs):
             self.run([], True, False, "400", None)
 
-    def crashing(self, statement: int, work: object) -> None:
+    def crashing(self, statement: int, work: Callable[[], object]) -> None:
         """Do something in a process that dies at a statement: all of it is there afterwards, or nothing."""
-        engine, left = self.app.incidents._state._engine, [statement]  # type: ignore[attr-defined]
+        engine, left = self.bot.store.state._engine, [statement]
         before = self.state()
 
         def die(*_: object) -> None:
@@ -127,7 +128,7 @@ class Restoring(RuleBasedStateMachine):
         event.listen(engine, "before_cursor_execute", die)
         try:
             with suppress(Refused):
-                work()  # type: ignore[operator]
+                work()
             done = True
         except Crash:
             done = False
@@ -210,16 +211,16 @@ class Restoring(RuleBasedStateMachine):
         if self.app.incidents.open_in("main") is None:
             return
         incident = show_incident(self.app).incident
+        stage = ["p1:BTC/USD:500:30"] * stages
         ready = (
             incident.step is Step.CONFIRMING and self.confirmed >= RULES.confirm_runs and self.since_ms is not None
             and self.clock.now - self.since_ms >= RULES.observation_ms
         )  # fmt: skip
-        work = lambda: propose_canary(self.acting(person), None, ["p1:BTC/USD:500:30"] * stages, "why")  # noqa: E731
         if not ready:
             with pytest.raises(Refused):
-                work()
+                propose_canary(self.acting(person), None, stage, "why")
             return
-        assert work().incident.plan is not None
+        assert propose_canary(self.acting(person), None, stage, "why").incident.plan is not None
         self.proposer = person
 
     @rule(person=st.sampled_from(PEOPLE), crash=st.none() | st.integers(0, 12))

@@ -9,7 +9,7 @@ from trueup.ports.figures import VenueCount
 from trueup.service.app import App
 
 COUNTS = (
-    "found", "healed", "quarantined", "waiting", "unresolved", "resolved", "parity_mismatch_trades",
+    "found", "healed", "quarantined", "waiting", "unresolved", "acknowledged", "resolved", "parity_mismatch_trades",
     "parity_quarantined_trades", "parity_auto_closed_trades", "missing_from_exchange", "missing_in_db",
 )  # fmt: skip
 

@@ -130,13 +130,30 @@ def test_counters_grow_with_every_run_and_survive_a_restart(bot: Bot) -> None:
     assert (*P1, "MISMATCH") not in found["trueup_last_run_status"]
 
 
-def test_a_dry_run_heals_nothing_and_is_a_run_all_the_same(bot: Bot) -> None:
-    app = bot.init()
-    app.figures.count_ends([summary(dry_run=True, found=1, heals=[{"rule": "r"}], parity_auto_closed_trades=2)])
+def test_a_dry_run_is_counted_by_no_figure_and_leaves_the_age_of_the_newest_run_alone(bot: Bot) -> None:
+    app = stopped(bot.init())
+    dry = summary(dry_run=True, found=1, heals=[{"rule": "r"}], parity_auto_closed_trades=2)
+    app.figures.count_ends([dry])
     found = values(app)
+    assert "trueup_runs_total" not in found
+    assert "trueup_cycles_total" not in found
+    assert found["trueup_profiles_without_run"] == {(): 2}
+    app.figures.count_ends([summary(status="MISMATCH", minute=NOW - 9, found=1)])
+    app.figures.count_ends([dry])
+    found = values(app)
+    assert found["trueup_runs_total"] == {(*P1, "MISMATCH"): 1}
     assert found["reconciliation_mismatch_total"] == {P1: 1}
+    assert found["trueup_seconds_since_last_run"] == {P1: 600}
     assert found["trueup_parity_closed_total"] == {P1: 0}
     assert "trueup_heals_total" not in found
+
+
+def test_what_a_person_acknowledged_is_no_mismatch_any_more(bot: Bot) -> None:
+    app = bot.init()
+    app.figures.count_ends([summary(status="OK", found=3, acknowledged=2)])
+    found = values(app)
+    assert found["reconciliation_mismatch_total"] == {P1: 1}
+    assert found["trueup_last_run_mismatches"] == {P1: 1}
 
 
 def test_a_run_that_was_broken_off_says_little_and_is_counted(bot: Bot) -> None:

@@ -65,6 +65,11 @@ class Alert:
     error: str | None = None
 
     @property
+    def unheard(self) -> bool:
+        """Say whether it ended before anybody was told of it."""
+        return self.sent_ms is not None and self.attempts == 0
+
+    @property
     def untouched(self) -> bool:
         """Say whether nobody has begun to send it."""
         return self.sent_ms is None and self.attempts == 0
@@ -89,13 +94,17 @@ class Change:
     escalated: bool = False
 
 
-def seen(story: Sequence[Alert], now: Sighting, throttle_ms: int, now_ms: int) -> Change:
-    """Return what a sighting does to the story of its key, newest message first."""
+def seen(story: Sequence[Alert], now: Sighting, throttle_ms: int, now_ms: int, outlives_ms: int = 0) -> Change:
+    """Return what a sighting does to the story of its key, newest message first.
+
+    Runs that come at once, as a stream's events make them, are no age: what is escalated began `outlives_ms` ago.
+    """
     newest = story[0] if story and story[0].severity is not Severity.RESOLVED else None
     if newest is None:
         return Change(added=Draft(now, 1, _held_until(story, throttle_ms, now_ms)))
     count = newest.count + 1
-    escalates = newest.escalated_ms is None and count > OUTLIVES_RUNS
+    lasts = now_ms - _began_ms(story) >= outlives_ms
+    escalates = newest.escalated_ms is None and count > OUTLIVES_RUNS and lasts
     severity = max(newest.severity, now.severity, key=lambda one: one.rank)
     severity = severity.next if escalates else severity
     escalated_ms = now_ms if escalates else newest.escalated_ms
@@ -109,6 +118,16 @@ def seen(story: Sequence[Alert], now: Sighting, throttle_ms: int, now_ms: int) -
     if louder or due:
         return Change(added=Draft(replace(now, severity=severity), count, None, escalated_ms), escalated=escalates)
     return Change(counted)
+
+
+def _began_ms(story: Sequence[Alert]) -> int:
+    """Return when what goes on was told of first."""
+    began = story[0].created_ms
+    for alert in story:
+        if alert.severity is Severity.RESOLVED:
+            break
+        began = alert.created_ms
+    return began
 
 
 def gone(story: Sequence[Alert], text: str, now_ms: int) -> Change:

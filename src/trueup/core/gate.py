@@ -4,14 +4,15 @@ Invariant 10 (Tighten freely, loosen only through gates): a canary lifts the mod
 and no other; whatever is missing, late or unclear refuses. An answer is a lease: it holds until `until_ms`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
 from trueup.core.decimals import exactly, plain
 from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.modes import GLOBAL, Mode
+from trueup.core.symbols import Symbols
 
 DEADMAN = "deadman"
 """The source of what the dead-man decides."""
@@ -102,7 +103,8 @@ class Question:
 class GateFacts:
     """What the answer rests on, read at once: the path from global to the symbol, the modes on it, the heartbeats.
 
-    `beats` are those of the account's reconciliation and of the bot, where they were ever heard.
+    `beats` are those of the account's reconciliation and of the bot, where they were ever heard. `barred` says why the
+    profile may send nothing at all, whatever the modes are.
     """
 
     path: tuple[str, ...]
@@ -110,13 +112,25 @@ class GateFacts:
     beats: tuple[Beat, ...]
     canary: CanaryLimit | None
     now_ms: int
+    barred: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Posture:
+    """The mode that holds for a path, dead-man included, the scope or heartbeat that demands it, and why."""
+
+    mode: Mode
+    because_of: str
+    reason: str
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GateAnswer:
     """The answer: `because_of` is the scope, the heartbeat or the canary that decided; it holds until `until_ms`.
 
-    `canary_id` names the canary whose limit the order takes a part of.
+    `canary_id` names the canary by which the order was weighed: such an answer is about this one order. `lease_ms` is
+    for how long it holds from the moment of the question, for those whose clock differs.
     """
 
     allowed: bool
@@ -125,12 +139,17 @@ class GateAnswer:
     reason: str
     until_ms: int
     canary_id: str | None = None
+    lease_ms: int = 0
+
+    def __bool__(self) -> bool:
+        """Say whether the order may be sent."""
+        return self.allowed
 
     def as_json(self) -> dict[str, object]:
         """Return the answer for printing."""
         return {
             "allowed": self.allowed, "mode": self.mode.name, "because_of": self.because_of, "reason": self.reason,
-            "until_ms": self.until_ms, "canary_id": self.canary_id,
+            "until_ms": self.until_ms, "lease_ms": self.lease_ms, "canary_id": self.canary_id,
         }  # fmt: skip
 
 
@@ -138,17 +157,40 @@ class GateAnswer:
 def decide(question: Question, facts: GateFacts, rules: DeadmanRules) -> GateAnswer:
     """Answer whether an order may be sent; no lease outlives the moment at which a heartbeat would be overdue."""
     until_ms = min([facts.now_ms + rules.lease_ms, *(beat.healthy_ms + rules.timeout_ms + 1 for beat in facts.beats)])
-    until_ms = max(until_ms, facts.now_ms)
-    mode, origin = _strictest(facts.modes, facts.path)
-    dead = _dead(facts, rules)
+    answer = _decided(question, facts, rules, max(until_ms, facts.now_ms))
+    return replace(answer, lease_ms=answer.until_ms - facts.now_ms)
+
+
+def posture(
+    modes: Mapping[str, StandingMode], path: Iterable[str], beats: Iterable[Beat], now_ms: int, rules: DeadmanRules
+) -> Posture:
+    """Return the mode that holds for a path: the strictest on it, or the dead-man's where a heartbeat is overdue."""
+    mode, origin = _strictest(modes, path)
+    dead = _dead(beats, now_ms, rules)
     if dead is not None and rules.action >= mode:
-        return GateAnswer(_allows(rules.action, question.intent), rules.action, *dead, until_ms)
-    if _allows(mode, question.intent):
-        return GateAnswer(True, mode, origin, _words(mode, origin), until_ms)
+        return Posture(rules.action, *dead, dead=True)
+    return Posture(mode, origin, _words(mode, origin), dead=dead is not None)
+
+
+def scopes_of_symbol(scopes: Iterable[str], profile_id: str, symbol: str, symbols: Symbols) -> tuple[str, ...]:
+    """Return which scopes are of a profile's symbol, however they spell it; what may be meant counts as meant."""
+    start = f"symbol:{profile_id}:"
+    spelt = {scope.removeprefix(start): scope for scope in scopes if scope.startswith(start)}
+    token = symbols.token(symbol)
+    meant = {name for name in spelt if symbols.token(name) == token} | set(symbols.namesakes(symbol, spelt))
+    return tuple(sorted(spelt[name] for name in meant))
+
+
+def _decided(question: Question, facts: GateFacts, rules: DeadmanRules, until_ms: int) -> GateAnswer:
+    held = posture(facts.modes, facts.path, facts.beats, facts.now_ms, rules)
+    if facts.barred is not None:
+        return GateAnswer(False, held.mode, f"profile:{question.profile_id}", facts.barred, until_ms)
+    if _allows(held.mode, question.intent):
+        return GateAnswer(True, held.mode, held.because_of, held.reason, until_ms)
     canary = facts.canary
-    if dead is None and canary is not None and _lifted(facts, canary) is not None:
+    if not held.dead and canary is not None and _lifted(facts, canary) is not None:
         return _by_canary(question, facts, canary, min(until_ms, canary.until_ms))
-    return GateAnswer(False, mode, origin, _words(mode, origin), until_ms)
+    return GateAnswer(False, held.mode, held.because_of, held.reason, until_ms)
 
 
 def _allows(mode: Mode, intent: Intent) -> bool:
@@ -161,7 +203,7 @@ def _words(mode: Mode, origin: str) -> str:
     return f"{origin} is in {mode.name}" + (": reducing orders only" if mode is Mode.CLOSE_ONLY else "")
 
 
-def _strictest(modes: Mapping[str, StandingMode], path: tuple[str, ...]) -> tuple[Mode, str]:
+def _strictest(modes: Mapping[str, StandingMode], path: Iterable[str]) -> tuple[Mode, str]:
     strictest, origin = Mode.NORMAL, GLOBAL
     for scope in path:
         standing = modes.get(scope)
@@ -170,10 +212,10 @@ def _strictest(modes: Mapping[str, StandingMode], path: tuple[str, ...]) -> tupl
     return strictest, origin
 
 
-def _dead(facts: GateFacts, rules: DeadmanRules) -> tuple[str, str] | None:
+def _dead(beats: Iterable[Beat], now_ms: int, rules: DeadmanRules) -> tuple[str, str] | None:
     """Return what is dead and why; None where everything that was ever heard is heard still."""
-    for beat in facts.beats:
-        silent_ms = facts.now_ms - beat.healthy_ms
+    for beat in beats:
+        silent_ms = now_ms - beat.healthy_ms
         if silent_ms > rules.timeout_ms:
             return beat.scope, f"no healthy heartbeat of {beat.scope} for {silent_ms // 1000} s"
         if silent_ms < -rules.timeout_ms:
@@ -203,7 +245,9 @@ def _by_canary(question: Question, facts: GateFacts, canary: CanaryLimit, until_
     why_not = _beyond(question, canary, left)
     if why_not is not None:
         mode, origin = _strictest(facts.modes, facts.path)
-        return GateAnswer(False, mode, canary.canary_id, f"{_words(mode, origin)}; {why_not}", until_ms)
+        return GateAnswer(
+            False, mode, canary.canary_id, f"{_words(mode, origin)}; {why_not}", until_ms, canary.canary_id
+        )
     told = "canary: an order that only reduces"
     if question.intent is Intent.OPEN and question.notional is not None:
         told = f"canary: {plain(question.notional)} of its limit of {plain(canary.limit)}, {plain(canary.used)} is used"

@@ -55,6 +55,19 @@ class TagReader:
         profile, trade = self._split(body, ":")
         return Tag(profile, (trade,) if trade else ())
 
+    def stranger(self, client_order_id: str | None, sub_tag: str | None) -> str | None:
+        """Return the profile that a tag of our grammar names and that is not known, as the tag spells it."""
+        for text, separator in ((sub_tag, ":"), (client_order_id, "-")):
+            body = self._body(text, separator)
+            if text is None or body is None or separator not in body or self._split(body, separator) != (None, ""):
+                continue
+            trade = body.find(f"{separator}trd-")
+            length = trade if trade > 0 else body.index(separator)
+            if length:
+                start = len(text.strip()) - len(body)
+                return text.strip()[start : start + length]
+        return None
+
     def _body(self, text: str | None, separator: str) -> str | None:
         if text is None:
             return None

@@ -55,10 +55,13 @@ class SqlBreaks:
             connection.execute(upsert, [_columns(record) for record in records])
 
     def acknowledge(self, break_id: str, owner: str, reason: str, at_ms: int) -> BreakRecord:
-        """Record that a person took a break over; ConfigurationError where there is none of the id."""
+        """Record that a person took a break over, after whoever did so before; ConfigurationError for an unknown id."""
         table = schema.breaks
+        said = f"{iso(at_ms)} {owner}: {' '.join(reason.split())}"
+        taken = and_(table.c.state == BreakState.ACKNOWLEDGED.value, table.c.resolution.is_not(None))
         values = {
-            "state": BreakState.ACKNOWLEDGED.value, "owner": owner, "resolution": f"{iso(at_ms)} {owner}: {reason}",
+            "state": BreakState.ACKNOWLEDGED.value, "owner": owner,
+            "resolution": case((taken, table.c.resolution + f"\n{said}"), else_=said),
         }  # fmt: skip
         with self._state.writing() as connection:
             mine = and_(table.c.break_id == break_id, table.c.resolved_at.is_(None))

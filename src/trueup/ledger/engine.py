@@ -62,6 +62,14 @@ class Database:
                 yield reader
 
     @contextmanager
+    def glancing(self) -> Iterator[Connection]:
+        """Open a connection for one statement, which sees one moment by itself: no transaction is begun or ended."""
+        self._require_file()
+        with self._told(), self._engine.connect() as connection:
+            how = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+            yield connection.execution_options(trueup_glances=True, **how)
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open a transaction that is committed at its end, or rolled back where it raises."""
         self._require_file()
@@ -142,7 +150,10 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("trueup_writes", False)
+        options = connection.get_execution_options()
+        if options.get("trueup_glances", False):
+            return
+        writes = options.get("trueup_writes", False)
         connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

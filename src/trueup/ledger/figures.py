@@ -29,12 +29,13 @@ from trueup.ports.figures import (
     RunFigures,
     VenueCount,
     Waiting,
+    mismatches,
 )
 
 FEED = "figures"
 _AUDIT = "audit"
 _COUNTED = {
-    "mismatch": "found", "missing_from_exchange": "missing_from_exchange", "missing_in_db": "missing_in_db",
+    "mismatch": "mismatches", "missing_from_exchange": "missing_from_exchange", "missing_in_db": "missing_in_db",
     "parity_auto_closed": "parity_auto_closed_trades",
 }  # fmt: skip
 """What is summed, and its name among a summary's counts."""
@@ -44,7 +45,7 @@ _KEPT = (
     "parity_max_mismatch_notional_usd", "parity_total_mismatch_notional_usd", "watchdog_triggered",
 )  # fmt: skip
 _KEPT_COUNTS = (
-    "found", "missing_from_exchange", "missing_in_db", "unresolved", "parity_mismatch_trades",
+    "mismatches", "missing_from_exchange", "missing_in_db", "unresolved", "parity_mismatch_trades",
     "parity_quarantined_trades", "parity_auto_closed_trades",
 )  # fmt: skip
 
@@ -52,7 +53,8 @@ Document = dict[str, Any]
 
 
 def count_ends(connection: Connection, summaries: Sequence[Mapping[str, Any]], now: str) -> None:
-    """Add the runs of one cycle that ended, by their summaries, inside the caller's transaction."""
+    """Add the runs of one cycle that ended, by their summaries, inside the caller's transaction; dry runs count not."""
+    summaries = [summary for summary in summaries if not summary.get("dry_run")]
     changes: dict[str, Callable[[Document], None]] = {}
     for summary in summaries:
         profile = summary.get("instance_id")
@@ -134,14 +136,13 @@ def _change(connection: Connection, changes: Mapping[str, Callable[[Document], N
 
 
 def _run_counter(summary: Mapping[str, Any], now: str) -> Callable[[Document], None]:
-    counts = summary.get("counts") or {}
+    counts = {**(summary.get("counts") or {})}
+    counts["mismatches"] = mismatches(counts)
 
     def count(document: Document) -> None:
         _add(document, "runs", {str(summary.get("status")): 1})
-        _add(document, "counts", {name: int(counts.get(source) or 0) for name, source in _COUNTED.items()
-                                  if name != "parity_auto_closed" or not summary.get("dry_run")})  # fmt: skip
-        if not summary.get("dry_run"):
-            _add(document, "heals", Counter(str(heal.get("rule")) for heal in summary.get("heals") or ()))
+        _add(document, "counts", {name: int(counts.get(source) or 0) for name, source in _COUNTED.items()})
+        _add(document, "heals", Counter(str(heal.get("rule")) for heal in summary.get("heals") or ()))
         took = int(summary.get("duration_ms") or 0)
         buckets = document.setdefault("buckets", [0] * (len(DURATION_BUCKETS_MS) + 1))
         buckets[sum(took > end for end in DURATION_BUCKETS_MS)] += 1

@@ -15,6 +15,7 @@ from trueup.ledger.leases import this_process
 from trueup.ledger.reading import chunks
 from trueup.ledger.tables import Store
 from trueup.ports import Clock, Lease, RunEnd, RunStart
+from trueup.ports.figures import mismatches
 
 KIND = "reconcile"
 COUNTED = 10_000
@@ -127,8 +128,9 @@ class SqlRuns:
                 scope = summary.get("scope") or {}
                 if scope.get("symbols") or scope.get("trade_ids"):
                     continue
-                number = summary.get("counts", {}).get("found")
-                fact = RunFact(read_time(row.ended_at), row.status, number if isinstance(number, int) else 1)
+                counts = summary.get("counts", {})
+                number = mismatches(counts) if isinstance(counts.get("found"), int) else 1
+                fact = RunFact(read_time(row.ended_at), row.status, number)
                 found.setdefault(row.profile_id, []).append(fact)
         return found
 

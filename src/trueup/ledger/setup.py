@@ -106,7 +106,7 @@ class SqlSetup:
             if not table.is_native and self._store.one_database:
                 require_insertable(connection, table, self._store.wanted)
         kind = "the native table" if table.is_native else f"attached table {table.table.name}"
-        return f"{kind}, {count} rows"
+        return f"{kind}, {count} {'row' if count == 1 else 'rows'}"
 
     def _rows(self) -> list[Check]:
         """Look at a sample of the rows of the profiles that are known."""
@@ -136,7 +136,7 @@ class SqlSetup:
             count = connection.execute(select(func.count()).select_from(schema.profiles)).scalar_one()
         if not count:
             raise Refused("There is no profile.", "Name one in trueup.toml ([[profiles]]) and run `trueup init`.")
-        return f"{count} profiles"
+        return f"{count} {'profile' if count == 1 else 'profiles'}"
 
 
 def _look(name: str, look: Callable[[], str]) -> Check:

@@ -12,7 +12,7 @@ from trueup.ports.books import (
     UndoRequest,
     UndoResult,
 )
-from trueup.ports.control import Clock, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
+from trueup.ports.control import Clock, GateBook, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
 from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.flattening import FlattenBook, NoFlattenBook
 from trueup.ports.heals import HealBatch, HealResult
@@ -20,6 +20,8 @@ from trueup.ports.incidents import Incidents, Kept, Line
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
+from trueup.ports.sign_offs import SignOff, SignOffs
+from trueup.ports.switches import Switch, SwitchMarks, SwitchReport, SwitchState
 from trueup.ports.tokens import Claim, ClaimState, RequestKey, Requests, Token, Tokens
 from trueup.ports.venues import (
     EVERYTHING,
@@ -50,6 +52,7 @@ __all__ = [
     "ClosingOrder",
     "Figures",
     "FlattenBook",
+    "GateBook",
     "HealBatch",
     "HealResult",
     "Heartbeats",
@@ -82,6 +85,12 @@ __all__ = [
     "RunStart",
     "Runs",
     "Setup",
+    "SignOff",
+    "SignOffs",
+    "Switch",
+    "SwitchMarks",
+    "SwitchReport",
+    "SwitchState",
     "Token",
     "Tokens",
     "UndoRequest",

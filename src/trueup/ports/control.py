@@ -1,12 +1,13 @@
 """Who may write, how much trading is allowed, and the time."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from trueup.core.gate import Beat
+from trueup.core.gate import Beat, DeadmanRules, GateAnswer, GateFacts, Question
 from trueup.core.modes import Mode
+from trueup.core.symbols import Symbols
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +110,42 @@ class ModeChange:
 
 
 class Heartbeats(Protocol):
-    """When each scope was last looked at."""
+    """When each scope was last looked at: `account:NAME` by the reconciliation, `bot:PROFILE` by the bot itself."""
 
-    def beat(self, scope: str, at_ms: int, *, healthy: bool) -> None:
-        """Record that a scope was looked at; an older beat never takes the place of a newer one."""
+    def beat(self, scope: str, at_ms: int, *, healthy: bool, rules: DeadmanRules) -> Beat | None:
+        """Record that a scope was looked at, and return how it stands then; None where it was never well.
+
+        An older beat never takes the place of a newer one. The first healthy beat arms the dead-man; one that comes
+        more than `timeout_ms` after the last healthy one begins the recovery, which `recovery_beats` of them end.
+        """
         ...
 
     def beats(self, scopes: Collection[str] | None = None) -> dict[str, Beat]:
         """Return the heartbeats of scopes that were ever well, of all scopes without a choice."""
+        ...
+
+
+class GateBook(Protocol):
+    """What the gate's answers rest on. `symbols` says of each known account how it spells its markets."""
+
+    def read(self, question: Question, symbols: Mapping[str, Symbols]) -> tuple[Question, GateFacts]:
+        """Read the facts of one moment, and return them with the question, its token filled in.
+
+        UnknownName where there is no such profile.
+        """
+        ...
+
+    def grant(
+        self, question: Question, symbols: Mapping[str, Symbols], decide: Callable[[Question, GateFacts], GateAnswer]
+    ) -> GateAnswer:
+        """Decide while nobody else can take of the canary's limit, and record what is granted, in one transaction.
+
+        The question has an `order_ref`: the same one again is the same grant, of which the larger notional counts.
+        """
+        ...
+
+    def require(self, profile_id: str) -> None:
+        """Raise UnknownName where there is no such profile."""
         ...
 
 

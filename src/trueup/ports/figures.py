@@ -10,6 +10,12 @@ DURATION_BUCKETS_MS = (100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 
 """The upper ends of the buckets that runs' durations are counted in; what takes longer is in none."""
 
 
+def mismatches(counts: Mapping[str, object]) -> int:
+    """Return how many breaks a run counts, by its summary's counts: not those that a person took over."""
+    found, theirs = counts.get("found"), counts.get("acknowledged")
+    return max(int(str(found or 0)) - int(str(theirs or 0)), 0)
+
+
 @dataclass(frozen=True, slots=True)
 class RunFigures:
     """One profile's runs: what was counted over all of them, and what the newest said (times in epoch ms).

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trueup.core.alerts import Alert, Change, Severity, Sighting, gone, pause_after, seen
+from trueup.core.alerts import OUTLIVES_RUNS, Alert, Change, Severity, Sighting, gone, pause_after, seen
 from trueup.core.errors import ConfigurationError
 from trueup.core.times import iso
 from trueup.ports.alerts import Message, Notifier
@@ -19,17 +19,21 @@ CLAIM_MS = 120_000
 
 DAY_MS = 86_400_000
 
+_EARLIEST = 0.9
+"""The share of RECON_INTERVAL_SECONDS after which a run of the loop may follow on another, by its jitter."""
+
 
 def raise_alert(app: App, kind: str, key: str, scope: str, severity: str, text: str) -> None:
     """Tell people of something once, whatever number of runs see it; call it once in every run that does.
 
     The same key is the same thing: it is told once in EXCHANGE_STATE_MISMATCH_THROTTLE_MS, and at once when it
-    outlives two runs, with the next higher severity. `severity` is info, warning or critical.
+    outlives two runs of the loop's own pace, with the next higher severity. `severity` is info, warning or critical.
     """
     sighting = Sighting(kind, key, scope, Severity(severity), text)
     now_ms = app.clock.now_ms()
     throttle_ms = app.reconcile.policy.alert_throttle_ms
-    change = app.outbox.change(key, lambda story: seen(story, sighting, throttle_ms, now_ms), now_ms)
+    outlives_ms = int(app.reconcile.interval_s * 1000 * OUTLIVES_RUNS * _EARLIEST)
+    change = app.outbox.change(key, lambda story: seen(story, sighting, throttle_ms, now_ms, outlives_ms), now_ms)
     _tell(sighting, change)
 
 

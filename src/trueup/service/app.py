@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from trueup.core.errors import ConfigurationError, nearest
@@ -19,6 +20,7 @@ from trueup.ports import (
     Clock,
     Figures,
     FlattenBook,
+    GateBook,
     Heartbeats,
     Incidents,
     Journal,
@@ -32,6 +34,9 @@ from trueup.ports import (
     Requests,
     Runs,
     Setup,
+    SignOffs,
+    Switch,
+    SwitchMarks,
     Tokens,
     Venue,
     VenueMeter,
@@ -113,12 +118,32 @@ class LiveTrial(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LivePlace:
-    """A bot to be reconciled live: the exchange with the bot, and the App of the bot's folder."""
+    """A bot to be reconciled live: the exchange with the bot, the App of the bot's folder, and its variables."""
 
     trial: LiveTrial
     app: "App"
     about: str
     url: str
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+class Flips:
+    """What was last answered about each thing that is asked for again and again; any thread may tell."""
+
+    _MOST = 20_000
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, ...], bool] = {}
+        self._lock = Lock()
+
+    def flipped(self, key: tuple[str, ...], *, now: bool, at_first: bool) -> bool:
+        """Remember an answer, and say whether it is another than the last; `at_first` is what is expected at first."""
+        with self._lock:
+            before = self._last.pop(key, at_first)
+            self._last[key] = now
+            if len(self._last) > self._MOST:
+                self._last.pop(next(iter(self._last)))
+        return before is not now
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +152,8 @@ class App:
 
     `embedded` is the file of the embedded ledger where no setting names a ledger, None where one does. `own_files` are
     trueup.toml and the files of the databases: no command writes over one of them. `start_logs` logs to stderr from now
-    on, from a level that the environment may set otherwise; None is nothing, unless it does.
+    on, from a level that the environment may set otherwise; None is nothing, unless it does. `switches` are
+    those of the profiles whose bot is told to stop; a bot that asks the gate has none.
     """
 
     backfill: BackfillConfig
@@ -138,13 +164,16 @@ class App:
     runs: Runs
     breaks: Breaks
     heartbeats: Heartbeats
+    gate: GateBook
     leases: Leases
     setup: Setup
     tokens: Tokens
     requests: Requests
+    sign_offs: SignOffs
     figures: Figures
     outbox: Outbox
     incidents: Incidents
+    switch_marks: SwitchMarks
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -161,6 +190,8 @@ class App:
     notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
     flattenings: FlattenBook = field(default_factory=NoFlattenBook)
+    flips: Flips = field(default_factory=Flips)
+    switches: Mapping[str, Callable[[], Switch]] = field(default_factory=dict)
 
     def require_ledger(self) -> None:
         """Refuse to go on where nothing names a ledger and there is no embedded one: that is the wrong folder."""

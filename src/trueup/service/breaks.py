@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from trueup.core.audit import AuditRow
 from trueup.core.errors import ConfigurationError, nearest
 from trueup.core.reconcile.records import BreakRecord, BreakState
 from trueup.service.app import App
@@ -33,6 +34,13 @@ def one_break(app: App, break_id: str) -> BreakRecord:
     if not found:
         raise ConfigurationError(f"There is no break {break_id!r}.", "See `trueup breaks list`.")
     return found[0]
+
+
+def audit_about(app: App, profile_id: str | None, trade_id: str | None) -> list[AuditRow]:
+    """Return what the audit says of a break's trade, in the order of seq; nothing where the break names no trade."""
+    if profile_id is None or trade_id is None or not app.journal.audit_exists():
+        return []
+    return app.journal.audit_of_trade(profile_id, trade_id)
 
 
 def take_over(app: App, break_id: str, reason: str) -> BreakRecord:

@@ -100,6 +100,21 @@ EVENTS = (
         "flatten_gave_up", "error", ("account", "scope", "reason", "left"),
         "A flattening reached its bound, or is not allowed: the scope is in HALT, and what is left is named.",
     ),
+    Event(
+        "gate_flipped", "warning", ("profile_id", "symbol", "intent", "allowed", "mode", "because_of", "reason"),
+        "The gate answers otherwise than it did before; a first answer is told where it refuses.",
+    ),
+    Event(
+        "heartbeat_lost", "error", ("scope", "reason"),
+        "A bot or an account's reconciliation is silent, or came back and is not trusted yet: the dead-man holds.",
+    ),
+    Event("heartbeat_recovered", "info", ("scope",), "Enough healthy heartbeats came in a row; the dead-man is off."),
+    Event("switch_stopped", "warning", ("profile_id", "symbol", "mode", "detail"), "A bot says that it has stopped."),
+    Event(
+        "switch_failed", "error", ("profile_id", "symbol", "mode", "detail"),
+        "A bot was told to stop, or to go on, and does not say that it does; it is told again in the next cycle.",
+    ),
+    Event("switch_resumed", "warning", ("profile_id", "symbol", "detail"), "A bot that trueup stopped trades again."),
     Event("lease_refused", "debug", ("scope", "refusals"), "Another run holds an account."),
     Event(
         "lease_contended", "warning", ("scope", "refusals"),
@@ -123,7 +138,7 @@ EVENTS = (
     ),
     Event("api_started", "info", ("host", "port"), "The HTTP API answers."),
     Event("api_stopped", "info", (), "The HTTP API ended."),
-    Event("api_answered", "debug", ("method", "route", "status", "duration_ms", "actor"), "A request was answered."),
+    Event("api_answered", "info", ("method", "route", "status", "actor", "took_ms"), "A request was answered."),
     Event("api_failed", "error", ("method", "route", "error"), "A request met a defect and was answered with 500."),
     Event("pruned", "info", ("runs", "alerts"), "Runs and alerts older than RECON_RUNS_KEPT_DAYS were dropped."),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
 
-from trueup.core.audit import PENDING, AuditRow
+from trueup.core.audit import DONE, PENDING, AuditRow
 from trueup.core.decimals import exactly, plain
 from trueup.core.errors import ConfigurationError, UnknownName
 from trueup.core.orders import Action, LedgerOrder, Said, Side, StatusClass, word
@@ -46,6 +46,15 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A row of the trade that a repair or a heal wrote and that a person took back: no run writes it again."""
+
+    order_id: str
+    batch_id: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """What is known of one trade of one profile; `working` counts its orders that may still fill."""
 
@@ -57,6 +66,7 @@ class Explanation:
     gathered: Gathered
     symbol: str | None = None
     working: int = 0
+    taken_back: tuple[TakenBack, ...] = ()
 
     @property
     def verdicts(self) -> list[tuple[str, str, str]]:
@@ -98,6 +108,9 @@ class Explanation:
                 }
                 for d in self.decisions
             ],
+            "taken_back": [
+                {"order_id": one.order_id, "batch_id": one.batch_id, "reverted_at": one.at} for one in self.taken_back
+            ],
         }  # fmt: skip
 
 
@@ -120,7 +133,8 @@ def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanati
     wanted = Wanted(frozenset({profile.profile_id}), None, frozenset({trade_id}))
     plan = plan_account(gathered.facts, wanted, app.backfill.policy)
     tokens = {gathered.account.symbols.token(row.symbol) for row in rows if row.symbol}
-    moments = [*_ledger_moments(rows, slices), *_audit_moments(app, profile, trade_id)]
+    audit = app.journal.audit_of_trade(profile.profile_id, trade_id) if app.journal.audit_exists() else []
+    moments = [*_ledger_moments(rows, slices), *(_audited(row) for row in audit if row["decision"] not in PENDING)]
     for token in sorted(tokens & plan.attributions.keys()):
         moments += _venue_moments(plan.attributions[token], (profile.profile_id, trade_id))
     told = {m.identity for m in moments if m.source == "venue"}
@@ -137,6 +151,11 @@ def explain(app: App, trade_id: str, profile_id: str | None = None) -> Explanati
         gathered=gathered,
         symbol=slices[0].symbol if slices else next((row.symbol for row in rows if row.symbol), None),
         working=sum(row.status is StatusClass.WORKING for row in rows),
+        taken_back=tuple(
+            TakenBack(str(row["backfill_order_id"]), str(row["batch_id"]), str(row["reverted_at"]))
+            for row in audit
+            if row["decision"] in DONE and row["reverted_at"] is not None
+        ),
     )
 
 
@@ -283,16 +302,6 @@ def _evidence(row: Evidence, fate: str) -> Moment:
         price=_plain(row.price),
         fate=fate,
     )
-
-
-def _audit_moments(app: App, profile: Profile, trade_id: str) -> list[Moment]:
-    if not app.journal.audit_exists():
-        return []
-    return [
-        _audited(row)
-        for row in app.journal.audit_of_trade(profile.profile_id, trade_id)
-        if row["decision"] not in PENDING
-    ]
 
 
 def _audited(row: AuditRow) -> Moment:

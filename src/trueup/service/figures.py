@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trueup.core.errors import TrueupError
-from trueup.core.modes import Mode, effective, path_of
-from trueup.ports import Profile
+from trueup.core.modes import Mode
 from trueup.ports.figures import Measured
 from trueup.service.app import App
+from trueup.service.posture import Stand, stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,11 @@ class Standing:
     measured: Measured
     profiles: Mapping[str, str]
     modes: Mapping[str, Mode]
+    stand: Stand
 
     def mode_of(self, profile_id: str) -> Mode:
-        """Return the strictest mode on a profile's path."""
-        return effective(self.modes, path_of(self.profiles[profile_id], profile_id))[0]
+        """Return the mode that holds for a profile, dead-man included."""
+        return self.stand.of(f"profile:{profile_id}").mode
 
 
 def keep_venue_calls(app: App, account: str | None = None) -> None:
@@ -38,13 +39,7 @@ def keep_venue_calls(app: App, account: str | None = None) -> None:
 def standing(app: App) -> Standing:
     """Return how everything stands; CannotKnow where the database cannot be read."""
     keep_venue_calls(app)
-    profiles = {profile.profile_id: _account_name(app, profile) for profile in app.ledger.profiles() if profile.enabled}
+    held = stand(app)
+    profiles = {name: held.homes[name][0] for name, profile in held.profiles.items() if profile.enabled}
     accounts = sorted({*app.accounts, *profiles.values()})
-    return Standing(app.clock.now_ms(), app.figures.measured(accounts), profiles, app.modes.current())
-
-
-def _account_name(app: App, profile: Profile) -> str:
-    try:
-        return app.account_of(profile).name
-    except TrueupError:
-        return profile.account or ""
+    return Standing(held.now_ms, app.figures.measured(accounts), profiles, held.scopes, held)

@@ -216,15 +216,14 @@ def _fit_facts(cycle: Cycle) -> FitFacts:
 
 
 def heal_profile(cycle: Cycle, profile_id: str, changes: tuple[Change, ...]) -> bool:
-    """Make the heals of one profile; False where nothing was written."""
+    """Make the heals of one profile, or rehearse them in a dry run; False where they were not made."""
     app, run = cycle.app, cycle.runs[profile_id]
     profile = next(p for p in cycle.members if p.profile_id == profile_id)
     batch = _batch(cycle, run.run_id, profile, changes)
     if cycle.request.dry_run:
-        if app.ledger.writable:
-            result = app.ledger.heal(batch, rehearse=True)
-            run.heals += result.applied
-        return False
+        result = app.ledger.heal(batch, rehearse=True) if app.ledger.writable else HealResult()
+        run.heals += result.applied
+        return bool(result.applied)
     pending = app.journal.interrupted([profile_id])
     closed = [interrupted(row, "interrupted") for row in pending]
     app.journal.record(closed + [announced(change, run.run_id, app.actor) for change in changes])
@@ -279,7 +278,9 @@ def _sight(cycle: Cycle, finding: Finding, *, healed: bool) -> None:
     found = finding.as_break(cycle.account)
     if found is None:
         return
-    state = BreakState.HEALED if healed else _STATES.get(finding.do, BreakState.OPEN)
+    state = _STATES.get(finding.do, BreakState.OPEN)
+    if healed:
+        state = BreakState.WOULD_HEAL if cycle.request.dry_run else BreakState.HEALED
     counts = finding.do is not Do.UNRESOLVED and finding.rule.name != "import_soon"
     resets = finding.rule.do is Do.CANCEL_DUPLICATE and _moved(cycle, found)
     cycle.saw(

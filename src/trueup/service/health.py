@@ -7,6 +7,7 @@ from typing import Any
 
 from trueup.core.decimals import exactly, plain, read_decimal
 from trueup.core.times import read_time
+from trueup.ports.figures import mismatches
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def health_of(newest: Sequence[Mapping[str, Any]], profiles: Iterable[str], now_
     totals = [_notional(run, "parity_total_mismatch_notional_usd") for run in newest]
     return Health(
         reasons=tuple(_reasons(newest, profiles, now_ms, stale_after_ms)),
-        mismatches=_sum(newest, "found"),
+        mismatches=sum(mismatches(run.get("counts") or {}) for run in newest),
         missing_from_exchange=_sum(newest, "missing_from_exchange"),
         missing_in_db=_sum(newest, "missing_in_db"),
         last_run=max((str(run["ended_at"]) for run in newest if run.get("ended_at")), default=None),

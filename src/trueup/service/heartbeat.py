@@ -5,6 +5,7 @@ it was confirmed so many times, if its entry carries the profile's tag; else a p
 """
 
 from collections import defaultdict
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trueup.core.audit import AuditDecision, AuditDraft
@@ -12,9 +13,10 @@ from trueup.core.breaks import Break, BreakKind, compare
 from trueup.core.decimals import plain
 from trueup.core.errors import TrueupError
 from trueup.core.holdings import Holdings
-from trueup.core.orders import Action, StatusClass
+from trueup.core.orders import Action, Side, StatusClass
 from trueup.core.reconcile.changes import PARITY_PREFIX, Change
 from trueup.core.reconcile.equity import marks_of
+from trueup.core.reconcile.fitting import TradeKey
 from trueup.core.reconcile.handlers import cancel_row, proof_of
 from trueup.core.reconcile.parity import (
     Look,
@@ -28,7 +30,7 @@ from trueup.core.reconcile.parity import (
     tagged_trades,
 )
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
-from trueup.core.repair.decisions import ELIGIBLE, REVERTED_BY_OPERATOR
+from trueup.core.repair.decisions import ALREADY_EXISTS, ELIGIBLE, REVERTED_BY_OPERATOR
 from trueup.core.repair.plan import AccountPlan, Wanted, plan_account
 from trueup.core.repair.rows import PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import action_of
@@ -58,12 +60,24 @@ def beat(cycle: Cycle) -> None:
         if each.look is Look.UNKNOWN:
             cycle.cannot_tell(each.trade.profile_id, f"{each.trade.symbol} {each.trade.trade_id}", each.why)
     cycle.cleared |= {_ghost(cycle, each).break_id for each in looks if each.look is Look.CLEAN}
-    closed = _close(cycle, _to_close(cycle, looks))
+    closing = _close(cycle, _to_close(cycle, looks))
     for each in looks:
         if each.look in (Look.GHOST, Look.WAITS) or (each.look is Look.SETTLING and _is_known(cycle, each)):
-            _sight(cycle, each, closed=(each.trade.profile_id, each.trade.trade_id) in closed)
+            _sight(cycle, each, closing)
     _positions(cycle, plan, looks)
-    _count(cycle, looks, closed)
+    _count(cycle, looks, closing)
+
+
+@dataclass(slots=True)
+class _Closing:
+    """What became of the ghosts: the exits that were booked, those that a dry run would book, and why others were not.
+
+    By trade: profile and trade id.
+    """
+
+    booked: dict[TradeKey, ExitRow] = field(default_factory=dict)
+    rehearsed: dict[TradeKey, ExitRow] = field(default_factory=dict)
+    withheld: dict[TradeKey, str] = field(default_factory=dict)
 
 
 def _look(cycle: Cycle) -> tuple[AccountPlan, list[SliceLook]]:
@@ -165,12 +179,20 @@ def _moved(cycle: Cycle, each: SliceLook) -> bool:
     return record is not None and not record.state.over and record.ledger_qty != plain(each.trade.signed_open)
 
 
-def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
+def _key(each: SliceLook) -> TradeKey:
+    return each.trade.profile_id, each.trade.trade_id
+
+
+def _sight(cycle: Cycle, each: SliceLook, closing: _Closing) -> None:
     wanted = cycle.app.reconcile.policy.parity_confirmations
     count = _confirmed(cycle, each)
     state, why = BreakState.WAITING, each.why or f"confirmed {count} of {wanted} times"
-    if closed:
+    if _key(each) in closing.booked:
         state, why = BreakState.HEALED, f"confirmed {count} times at a flat venue: a synthetic exit was booked"
+    elif _key(each) in closing.rehearsed:
+        state, why = BreakState.WOULD_HEAL, f"confirmed {count} times at a flat venue; a dry run books nothing"
+    elif _key(each) in closing.withheld:
+        state, why = BreakState.QUARANTINED, closing.withheld[_key(each)]
     elif each.look is Look.GHOST and _taken_back(cycle, each):
         state, why = BreakState.QUARANTINED, f"{REVERTED_BY_OPERATOR}: an operator took its synthetic exit back"
     elif each.look is Look.GHOST and count >= wanted and not each.attributed:
@@ -183,7 +205,7 @@ def _sight(cycle: Cycle, each: SliceLook, *, closed: bool) -> None:
     young = cycle.snapshot.as_of_ms - each.trade.newest_ms < cycle.app.reconcile.policy.settle_ms
     sighting = Sighting(
         _ghost(cycle, each), state, why, each.notional, counts=counts, resets=_moved(cycle, each),
-        settled=counts and not young,
+        settled=not young,
     )  # fmt: skip
     cycle.saw(sighting)
 
@@ -216,27 +238,29 @@ def _to_close(cycle: Cycle, looks: list[SliceLook]) -> list[SliceLook]:
     return may_close(ready, cycle.gathered.facts, cycle.app.backfill.policy.dust_abs)
 
 
-def _close(cycle: Cycle, chosen: list[SliceLook]) -> set[tuple[str, str]]:
-    """Book the synthetic exits of confirmed ghosts, one transaction a profile; return the trades that were closed."""
+def _close(cycle: Cycle, chosen: list[SliceLook]) -> _Closing:
+    """Book the synthetic exits of confirmed ghosts, one transaction a profile."""
+    closing = _Closing()
     by_profile: dict[str, list[SliceLook]] = defaultdict(list)
     for each in chosen:
-        by_profile[each.trade.profile_id].append(each)
-    closed: set[tuple[str, str]] = set()
+        row = synthetic_exit(each.trade, each.holding, cycle.snapshot.as_of_ms)
+        if cycle.app.ledger.existing_ids([row.order_id]):
+            closing.withheld[_key(each)] = f"{ALREADY_EXISTS}: {_STANDS.format(row.order_id)}"
+        else:
+            by_profile[each.trade.profile_id].append(each)
     for profile_id, items in sorted(by_profile.items()):
-        booked = _book(cycle, profile_id, items)
-        closed |= {(row.profile_id, row.trade_id) for row in booked}
-    return closed
+        _book(cycle, profile_id, items, closing)
+    return closing
 
 
-def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> list[ExitRow]:
-    """Book the synthetic exits of one profile; return those that were written."""
+_STANDS = "the ledger has {} and does not count it, so that a person decides"
+
+
+def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook], closing: _Closing) -> None:
+    """Book the exits of one profile's ghosts, and take down which rows the ledger took."""
     app, run = cycle.app, cycle.runs[profile_id]
     dry_run = _is_dry(cycle)
     bookings = tuple(_booking(cycle, each, run.run_id, dry_run=dry_run) for each in ghosts)
-    existing = app.ledger.existing_ids(booking.row.order_id for booking in bookings)
-    bookings = tuple(booking for booking in bookings if booking.row.order_id not in existing)
-    if not bookings:
-        return []
     drafts = [booking.pending for booking in bookings]
     profile = next(p for p in cycle.members if p.profile_id == profile_id)
     batch = RepairBatch(
@@ -246,18 +270,21 @@ def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook]) -> list[ExitRo
     )  # fmt: skip
     try:
         if dry_run:
-            if app.ledger.writable:
-                app.ledger.book(batch, rehearse=True)
-            return []
+            if app.ledger.writable and app.ledger.book(batch, rehearse=True).inserted and cycle.request.dry_run:
+                closing.rehearsed |= {_key(each): item.row for each, item in zip(ghosts, bookings, strict=True)}
+            return
         app.journal.record(drafts)
         result = app.ledger.book(batch, rehearse=False)
     except TrueupError as error:
         run.error = error
-        return []
+        return
     if result.stale:
         run.notes.append(f"{', '.join(result.stale)} changed while the run looked; no ghost of the profile was closed")
-        return []
-    return [booking.row for booking in bookings if booking.row.order_id in result.inserted]
+    for each, booking in zip(ghosts, bookings, strict=True):
+        if booking.row.order_id in result.inserted:
+            closing.booked[_key(each)] = booking.row
+        elif booking.row.order_id in result.existing:
+            closing.withheld[_key(each)] = f"{ALREADY_EXISTS}: {_STANDS.format(booking.row.order_id)}"
 
 
 def _booking(cycle: Cycle, each: SliceLook, run_id: str, *, dry_run: bool) -> Booking:
@@ -309,7 +336,7 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
         gap = abs((each.ledger or Decimal(0)) - (each.venue or Decimal(0)))
         why = "which trade it is cannot be told while the venue holds some of the symbol"
         if each.kind is not BreakKind.GHOST_POSITION:
-            why = "no order of the venue explains it; a person decides"
+            why = _of_strangers(cycle, token, (each.venue or Decimal(0)) - (each.ledger or Decimal(0)))
         # What a ghost's count must not go on with: the venue held some of it at this look.
         held = each.kind is BreakKind.GHOST_POSITION
         worth_of_it = gap * worth if worth is not None else None
@@ -320,15 +347,39 @@ def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
                 cycle.cannot_tell(None, what, why)
 
 
-def _count(cycle: Cycle, looks: list[SliceLook], closed: set[tuple[str, str]]) -> None:
+def _of_strangers(cycle: Cycle, token: str, gap: Decimal) -> str:
+    """Say what explains what the venue holds beyond the ledger: orders of profiles that are not known, or none."""
+    orders = [f for f in cycle.findings if f.stranger is not None and f.token == token and f.pair.chain is not None]
+    moved = Decimal(0)
+    for chain in (finding.pair.chain for finding in orders):
+        if chain is not None and chain.side is not None:
+            moved += chain.executed if chain.side is Side.BUY else -chain.executed
+    if not orders or moved * gap <= 0:
+        return "no order of the venue explains it; a person decides"
+    names = ", ".join(sorted(finding.pair.chain.newest_id for finding in orders if finding.pair.chain is not None)[:5])
+    profiles = ", ".join(sorted({str(finding.stranger) for finding in orders}))
+    whole = abs(moved - gap) <= cycle.app.backfill.policy.dust_abs
+    how = "explained" if whole else f"explained up to {plain(abs(moved))}"
+    return f"{how} by {names}, whose tag names {profiles}, not known here; a person decides"
+
+
+def _count(cycle: Cycle, looks: list[SliceLook], closing: _Closing) -> None:
+    wanted = cycle.app.reconcile.policy.parity_confirmations
+
+    def withheld(each: SliceLook) -> bool:
+        unnamed = each.look is Look.GHOST and not each.attributed and _confirmed(cycle, each) >= wanted
+        taken_back = each.look is Look.GHOST and _taken_back(cycle, each)
+        return unnamed or taken_back or _key(each) in closing.withheld
+
     for profile_id, run in cycle.runs.items():
+        rows = {**closing.booked, **closing.rehearsed}
+        run.closes = [row for key, row in sorted(rows.items()) if key[0] == profile_id]
         mine = [e for e in looks if e.trade.profile_id == profile_id and e.look in (Look.GHOST, Look.WAITS)]
         worth = [each.notional for each in mine if each.notional is not None]
-        wanted = cycle.app.reconcile.policy.parity_confirmations
         run.parity = ParityCounts(
             mismatched=len(mine),
-            quarantined=sum(e.look is Look.GHOST and not e.attributed and _confirmed(cycle, e) >= wanted for e in mine),
-            closed=sum((profile_id, each.trade.trade_id) in closed for each in mine),
+            quarantined=sum(map(withheld, mine)),
+            closed=sum(_key(each) in closing.booked for each in mine),
             largest=max(worth, default=None) if mine else Decimal(0),
             total=(sum(worth, Decimal(0)) if worth else None) if mine else Decimal(0),
         )

@@ -34,7 +34,8 @@ def look_of(cycle: Cycle, known: Incident | None) -> Look:
     told = cycle.gathered.venue_error is None and not cycle.unclear and not waiting
     ran = all(run.error is None and run.skipped_reason is None for run in cycle.runs.values())
     return Look(
-        account=cycle.account, at_ms=cycle.now_ms, run_ids=tuple(run.run_id for run in cycle.runs.values()),
+        account=cycle.account, at_ms=cycle.now_ms, as_of_ms=cycle.snapshot.as_of_ms,
+        run_ids=tuple(run.run_id for run in cycle.runs.values()),
         left=tuple(_facts(cycle, record, rows) for record in left),
         over=tuple(_facts(cycle, record, rows) for record in over),
         complete=whole and told and ran and here <= set(cycle.runs),

@@ -14,6 +14,7 @@ from trueup.service.app import App
 from trueup.service.cycle import Cycle
 from trueup.service.events import log
 from trueup.service.incident_facts import look_of
+from trueup.service.switching import enforce_scope
 
 KIND = "incident"
 _TRIES = 3
@@ -53,6 +54,9 @@ def lead(
                 raise
             continue
         tell(app, move, done.incident)
+        for act in move.acts:
+            if isinstance(act, Tighten):
+                enforce_scope(app, act.scope)
         return done.incident
     raise AssertionError("unreachable")
 

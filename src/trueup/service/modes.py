@@ -1,25 +1,37 @@
 """Safe modes: putting one in force, and saying which is."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from trueup.core.errors import ConfigurationError, Refused, UnknownName
 from trueup.core.flatten.record import Entry, What
-from trueup.core.modes import GLOBAL, Mode, effective, path_of, read_mode, read_scope
+from trueup.core.modes import GLOBAL, Mode, path_of, read_mode, read_scope
+from trueup.core.symbols import Symbols
 from trueup.core.times import iso
 from trueup.ports import ModeChange, Profile
 from trueup.service import events
 from trueup.service.app import App
+from trueup.service.posture import stand
+from trueup.service.switching import Switched, enforce_scope
 
 
 @dataclass(frozen=True, slots=True)
 class ModeView:
-    """The modes in force: by scope, and what they come to for each profile (mode, and the scope that demands it)."""
+    """The modes in force by scope, and what they come to for each profile: mode, and the scope that demands it.
+
+    Where the dead-man holds, a profile's mode is his, and the scope is that of the heartbeat.
+    """
 
     scopes: dict[str, Mode]
     profiles: dict[str, tuple[Mode, str]]
     history: tuple[ModeChange, ...]
     flattening: tuple[Entry, ...] = ()
+
+    @property
+    def tightened(self) -> dict[str, Mode]:
+        """Return the scopes whose mode is not NORMAL, symbols too."""
+        return {scope: mode for scope, mode in self.scopes.items() if mode is not Mode.NORMAL}
 
     def as_json(self) -> dict[str, object]:
         """Return the view for printing."""
@@ -51,8 +63,10 @@ def flatten_json(entry: Entry) -> dict[str, object]:
     }  # fmt: skip
 
 
-def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
-    """Put a mode in force for a scope, with who, when and why."""
+def set_mode(
+    app: App, mode: str, scope: str, reason: str, told: Callable[[Switched], None] = lambda _: None
+) -> ModeChange:
+    """Put a mode in force for a scope, with who, when and why; then tell the bots that it binds, each to `told`."""
     wanted, where = read_mode(mode), read_scope(scope)
     if not reason.strip():
         raise ConfigurationError("A reason is needed.", "Say why with --reason TEXT; it is kept in the history.")
@@ -65,6 +79,8 @@ def set_mode(app: App, mode: str, scope: str, reason: str) -> ModeChange:
         "mode_changed", scope=done.scope, mode=done.mode.name, previous=done.previous.name, source=done.source,
         actor=done.actor,
     )  # fmt: skip
+    for switched in enforce_scope(app, done.scope):
+        told(switched)
     return done
 
 
@@ -106,11 +122,34 @@ def require_known(app: App, scope: str) -> None:
         raise UnknownName(f"{scope!r} binds nobody.", f"Known: {', '.join(sorted(known)) or 'none'}.")
 
 
+def unknown_symbol(app: App, scope: str) -> str | None:
+    """Say where a scope's symbol is one that nothing knows: neither an open trade of the profile nor its settings."""
+    kind, _, rest = scope.partition(":")
+    owners = [p for p in app.ledger.profiles() if kind == "symbol" and rest.startswith(f"{p.profile_id}:")]
+    if not owners:
+        return None
+    profile = max(owners, key=lambda each: len(each.profile_id))
+    try:
+        symbols = app.account_of(profile).symbols
+    except ConfigurationError:
+        symbols = Symbols()
+    symbol = rest[len(profile.profile_id) + 1 :]
+    traded = {row.symbol for row in app.ledger.open_trade_rows([profile.profile_id]) if row.symbol}
+    known = {symbols.token(name) for name in (*traded, *(profile.managed_symbols or ()))}
+    if symbols.token(symbol) in known:
+        return None
+    owner = profile.profile_id
+    return f"no open trade and no managed symbol of {owner} is called {symbol}; the mode is set all the same"
+
+
 def show_modes(app: App, history: int = 10) -> ModeView:
-    """Return the modes in force and their newest changes."""
-    current = app.modes.current()
-    profiles = {profile.profile_id: effective(current, profile_path(app, profile)) for profile in app.ledger.profiles()}
-    return ModeView(current, profiles, tuple(app.modes.history(history)), _flattening(app, current))
+    """Return the modes in force, what they come to with the dead-man, and their newest changes."""
+    found = stand(app)
+    held = {name: found.of(f"profile:{name}") for name in found.profiles}
+    profiles = {name: (one.mode, one.because_of) for name, one in held.items()}
+    return ModeView(
+        dict(found.scopes), profiles, tuple(app.modes.history(history)), _flattening(app, dict(found.scopes))
+    )
 
 
 def _flattening(app: App, current: dict[str, Mode]) -> tuple[Entry, ...]:

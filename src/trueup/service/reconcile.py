@@ -104,7 +104,18 @@ def _finish(app: App, started: Started, request: ReconcileRequest, progress: Pro
                 found = cycle_of(app, account, request, lease, runs)
                 report.unknown_symbols = [s for s in report.unknown_symbols if s in found.unknown_symbols]
         report.runs += runs
+    _name_unknown(app, request, report)
     return report
+
+
+def _name_unknown(app: App, request: ReconcileRequest, report: ReconcileReport) -> None:
+    """Say which of the trades asked for neither the ledger nor the venue knows, and whether all was asked in vain."""
+    seen = {record.trade_id for run in report.runs for record in run.breaks}
+    trades = [name for name in request.trade_ids or () if name not in seen]
+    report.unknown_trades = [name for name in trades if not app.ledger.trade_rows(name, None)]
+    asked = (len(request.symbols or ()), len(request.trade_ids or ()))
+    unknown = (len(report.unknown_symbols), len(report.unknown_trades))
+    report.nobody = any(number and number == lost for number, lost in zip(asked, unknown, strict=True))
 
 
 def begin(app: App, account: str, members: Sequence[Profile], request: ReconcileRequest) -> list[RunReport]:
@@ -169,7 +180,9 @@ def cycle_of(
         tell_cycle(cycle, _calls(app, account))
         alert_cycle(cycle)
     if not request.dry_run:
-        app.heartbeats.beat(f"account:{account}", app.clock.now_ms(), healthy=gathered.venue_error is None)
+        app.heartbeats.beat(
+            f"account:{account}", app.clock.now_ms(), healthy=gathered.venue_error is None, rules=app.safety.deadman
+        )
     unknown = tuple(symbol for symbol in request.symbols or () if not knows_symbol(cycle.gathered, symbol))
     return AccountReport(account, tuple(runs), cycle.gathered.venue_error is None, unknown)
 

@@ -10,10 +10,11 @@ from decimal import Decimal
 
 from trueup.core.breaks import BreakKind
 from trueup.core.decimals import plain, read_decimal
-from trueup.core.errors import TrueupError
+from trueup.core.errors import ConfigurationError, TrueupError
 from trueup.core.reconcile.changes import Effect
 from trueup.core.reconcile.equity import TieOut
 from trueup.core.reconcile.records import BreakRecord, BreakState
+from trueup.core.repair.rows import ExitRow
 from trueup.core.snapshot import Snapshot
 from trueup.core.times import iso
 from trueup.service.backfill_report import ProfileReport, coverage_json
@@ -37,7 +38,8 @@ class ParityCounts:
 class RunReport:
     """One profile's run; `unclear` names what could not be compared, with the reason; times epoch milliseconds.
 
-    `skipped_reason` says why nothing was done. `breaks` are the profile's, and those of its account that nobody owns.
+    `skipped_reason` says why nothing was done; `closes` are the synthetic exits that were booked, or would be without
+    the dry run. `breaks` are the profile's, and those of its account that nobody owns.
     """
 
     run_id: str
@@ -51,6 +53,7 @@ class RunReport:
     snapshot: Snapshot | None = None
     breaks: list[BreakRecord] = field(default_factory=list)
     heals: list[Effect] = field(default_factory=list)
+    closes: list[ExitRow] = field(default_factory=list)
     unclear: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     parity: ParityCounts = field(default_factory=ParityCounts)
@@ -105,6 +108,7 @@ class RunReport:
             "watchdog_triggered": self.watchdog,
             "resumed": self.resumed,
             "heals": [_effect(effect) for effect in self.heals],
+            "closes": [_close(row) for row in self.closes],
             "backfill": self._backfill(),
             "unclear": [{"what": what, "why": why} for what, why in self.unclear],
             "notes": list(self.notes),
@@ -113,12 +117,14 @@ class RunReport:
         }
 
     def counts(self) -> dict[str, int]:
-        """Return the counted outcomes."""
+        """Return the counted outcomes: each break that was found is counted under one of its states."""
         states = Counter(record.state for record in self.breaks)
-        kinds = Counter(record.kind for record in self.breaks if record.state is not BreakState.RESOLVED)
+        mine = (BreakState.RESOLVED, BreakState.ACKNOWLEDGED)
+        kinds = Counter(record.kind for record in self.breaks if record.state not in mine)
         return {
             "found": self.found,
-            "healed": len(self.heals) + self.parity.closed + self._booked(),
+            "healed": states[BreakState.HEALED],
+            "would_heal": states[BreakState.WOULD_HEAL],
             "quarantined": states[BreakState.QUARANTINED],
             "waiting": states[BreakState.WAITING] + states[BreakState.OPEN] + states[BreakState.CONFIRMED],
             "unresolved": states[BreakState.UNRESOLVED],
@@ -130,9 +136,6 @@ class RunReport:
             "missing_from_exchange": kinds[BreakKind.MISSING_FROM_EXCHANGE.value],
             "missing_in_db": kinds[BreakKind.MISSING_IN_DB.value],
         }
-
-    def _booked(self) -> int:
-        return len(self.backfill.inserted) if self.backfill is not None else 0
 
     def _backfill(self) -> dict[str, object] | None:
         entry = self.backfill
@@ -156,12 +159,27 @@ def _effect(effect: Effect) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _close(row: ExitRow) -> dict[str, object]:
+    return {
+        "order_id": row.order_id, "trade_id": row.trade_id, "symbol": row.symbol, "side": row.side.value,
+        "qty": plain(row.qty), "price": plain(row.price), "price_source": row.price_source,
+        "filled_at": iso(row.filled_ms),
+    }  # fmt: skip
+
+
 _NUMBERS = frozenset({"qty", "quantity", "order_qty", "price"})
 
 
 def shown(columns: Mapping[str, object]) -> dict[str, object]:
     """Return columns as people read them: numbers plain, whatever zeros the database adds."""
-    return {name: _number(value) if name in _NUMBERS else value for name, value in columns.items()}
+    return {name: _shown(name, value) for name, value in columns.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    if isinstance(value, Mapping):
+        # A float, as the audit keeps it without loss.
+        return _number(value.get("float"))
+    return _number(value) if name in _NUMBERS else value
 
 
 def _number(value: object) -> object:
@@ -175,27 +193,37 @@ def _number(value: object) -> object:
 class ReconcileReport:
     """The report of one command: the runs of all its profiles, by id.
 
-    `homeless` are the profiles whose account is not known, with the reason; `unknown_symbols` the symbols asked for
-    that no account knows; `left_unended` the runs that were killed and that this one ended on record.
+    `homeless` are the profiles whose account is not known, with the reason; `unknown_symbols` and `unknown_trades` what
+    was asked for and nothing knows, `nobody` that nothing else was; `left_unended` the runs that were killed and that
+    this one ended on record.
     """
 
     dry_run: bool
     runs: list[RunReport] = field(default_factory=list)
     homeless: dict[str, TrueupError] = field(default_factory=dict)
     unknown_symbols: list[str] = field(default_factory=list)
+    unknown_trades: list[str] = field(default_factory=list)
+    nobody: bool = False
     left_unended: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
-        """Return 3 where something is not known, 1 where a break remains or a lease was held, else 0."""
+        """Return 3 where something is not known, 1 where a break remains or a lease was held, else 0.
+
+        2 where all that was asked for is unknown, or nothing could be read since the settings are wrong.
+        """
+        if self.runs and all(isinstance(run.error, ConfigurationError) for run in self.runs):
+            return 2
         if self.homeless or any(r.status == INCONCLUSIVE and r.skipped_reason != LEASE_HELD for r in self.runs):
             return 3
-        return 1 if any(run.status != OK for run in self.runs) else 0
+        if any(run.status != OK for run in self.runs):
+            return 1
+        return 2 if self.nobody else 0
 
     @property
     def status(self) -> str:
         """Return OK, MISMATCH or INCONCLUSIVE."""
-        return {0: OK, 1: MISMATCH, 3: INCONCLUSIVE}[self.exit_code]
+        return {0: OK, 1: MISMATCH, 2: OK if self.nobody else INCONCLUSIVE, 3: INCONCLUSIVE}[self.exit_code]
 
     def as_json(self) -> dict[str, object]:
         """Return the document that `reconcile --format json` prints."""
@@ -208,5 +236,6 @@ class ReconcileReport:
             "runs": [run.as_json() for run in self.runs],
             "homeless": [{"profile_id": name, "error": str(error)} for name, error in sorted(self.homeless.items())],
             "unknown_symbols": list(self.unknown_symbols),
+            "unknown_trades": list(self.unknown_trades),
             "summary": {"runs": len(self.runs), "left_unended": list(self.left_unended), **dict(totals)},
         }

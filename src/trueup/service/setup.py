@@ -8,6 +8,7 @@ from trueup.ports import EVERYTHING, Check, InitReport, ReadScope
 from trueup.service.app import Account, App
 from trueup.service.gates import allowlisted_strangers
 from trueup.service.gather import wanted_of
+from trueup.service.switching import inspect_switches
 
 
 def initialise(app: App) -> InitReport:
@@ -28,7 +29,7 @@ def doctor(app: App) -> list[Check]:
     )
     for account in app.accounts.values():
         checks += _account(account, _scope(app, account))
-    return checks + _profiles(app)
+    return checks + _profiles(app) + inspect_switches(app)
 
 
 def _scope(app: App, account: Account) -> ReadScope:

@@ -6,17 +6,19 @@ A pause only ever tightens; to let trading go on is to set NORMAL, which an open
 from dataclasses import dataclass
 
 from trueup.core.errors import ConfigurationError
-from trueup.core.modes import GLOBAL, Mode, effective, read_mode, read_scope
+from trueup.core.modes import GLOBAL, Mode, read_mode, read_scope
 from trueup.core.times import iso
 from trueup.ports import ModeChange
 from trueup.service.app import App
 from trueup.service.flattening import wake_for
-from trueup.service.modes import path_to, require_flatten, require_known, set_mode
+from trueup.service.modes import require_flatten, require_known, set_mode
+from trueup.service.posture import stand
+from trueup.service.switching import enforce_scope
 
 
 @dataclass(frozen=True, slots=True)
 class Trading:
-    """What holds in a scope: the strictest mode on its path, the scope that demands it, and the change that did it."""
+    """What holds in a scope, dead-man included: the mode, the scope or heartbeat that demands it, and since when."""
 
     scope: str
     mode: Mode
@@ -38,8 +40,9 @@ def trading(app: App, scope: str = GLOBAL) -> Trading:
     """Say whether trading is allowed in a scope, by which mode, since when and why."""
     where = read_scope(scope)
     require_known(app, where)
-    mode, origin = effective(app.modes.current(), path_to(app, where))
-    return Trading(where, mode, origin, app.modes.since(origin))
+    found = stand(app)
+    held = found.of(where)
+    return Trading(where, held.mode, held.because_of, found.change(held) or app.modes.since(held.because_of))
 
 
 def pause(app: App, reason: str, scope: str = GLOBAL, mode: str = Mode.SAFE_MODE.name) -> Trading:
@@ -54,6 +57,7 @@ def pause(app: App, reason: str, scope: str = GLOBAL, mode: str = Mode.SAFE_MODE
         require_flatten(app, where)
     now = iso(app.clock.now_ms())
     app.modes.tighten(ModeChange(where, wanted, Mode.NORMAL, "operator", app.actor, reason.strip(), now))
+    enforce_scope(app, where)
     if wanted is Mode.FLATTEN:
         wake_for(app, where)
     return trading(app, where)

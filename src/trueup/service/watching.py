@@ -8,6 +8,7 @@ from trueup.core.modes import Mode
 from trueup.core.reconcile.watchdog import SOURCE, Pause, RunFact, keeps_paused, must_pause
 from trueup.core.times import iso, read_time
 from trueup.ports import ModeChange, Profile
+from trueup.ports.figures import mismatches
 from trueup.service.cycle import Cycle
 
 
@@ -50,7 +51,7 @@ def _resume(cycle: Cycle, profile: Profile) -> bool:
     resumes = [read_time(c.at) for c in changes if c.source == SOURCE and not c.mode.paused]
     runs = app.runs.since([profile.profile_id], pause.since_ms if pause is not None else 0).get(profile.profile_id, [])
     run = cycle.runs[profile.profile_id]
-    facts = [*runs, RunFact(cycle.now_ms, run.status, run.found)]
+    facts = [*runs, RunFact(cycle.now_ms, run.status, mismatches(run.counts()))]
     if keeps_paused(pause, facts, max(resumes, default=None), cycle.now_ms, rules) is not None or pause is None:
         return False
     why = f"{rules.clean_cycles} clean runs since the pause of {iso(pause.since_ms)}"

@@ -17,12 +17,14 @@ from trueup.ports import Lease, Renewal
 from trueup.service.alerts import DAY_MS, deliver_alerts, prune_alerts
 from trueup.service.app import App
 from trueup.service.cycle import ReconcileRequest
+from trueup.service.deadman import DeadmanWatch
 from trueup.service.events import log
 from trueup.service.flattening import flatten_account
 from trueup.service.listening import listening
 from trueup.service.open_trades import OpenTrades
 from trueup.service.reconcile import AccountReport, reconcile_account
 from trueup.service.runs import end_the_killed
+from trueup.service.switching import enforce_modes
 
 _IDLE_SECONDS = 0.5
 _JITTER = 0.1
@@ -70,7 +72,7 @@ class Worker:
         with (
             app.leases.renewing() as renewal,
             ThreadPoolExecutor(self.options.threads, "cycle") as pool,
-            chores(app, self.dice),
+            chores(app, self.dice, switches=not self.options.dry_run),
             listening(app, [scope.removeprefix(PREFIX) for scope in sorted(scopes)], self.nudge.set),
         ):
             running: set[Future[None]] = set()
@@ -152,6 +154,8 @@ class Worker:
             # What is to be flat is made flat before it is compared, and what the comparing demands right after.
             self._flatten(account, lease)
             report = reconcile_account(self.app, account, request, lease, memory)
+            if not self.options.dry_run:
+                enforce_modes(self.app, {run.profile_id for run in report.runs})
             readable = report.readable
             self._flatten(account, lease)
             self.after_cycle(report)
@@ -204,10 +208,10 @@ def accounts_of(app: App) -> list[str]:
 
 
 @contextmanager
-def chores(app: App, dice: Random) -> Iterator[None]:
-    """Carry alerts and drop what is old beside the work, until the end; whatever fails is tried again."""
+def chores(app: App, dice: Random, *, switches: bool = False) -> Iterator[None]:
+    """Watch heartbeats, carry alerts and drop what is old beside the work; whatever fails is tried again."""
     over = threading.Event()
-    thread = threading.Thread(target=_do_chores, args=(app, over, dice), name="chores", daemon=True)
+    thread = threading.Thread(target=_do_chores, args=(app, over, dice, switches), name="chores", daemon=True)
     thread.start()
     try:
         yield
@@ -216,11 +220,14 @@ def chores(app: App, dice: Random) -> Iterator[None]:
         thread.join()
 
 
-def _do_chores(app: App, over: threading.Event, dice: Random) -> None:
+def _do_chores(app: App, over: threading.Event, dice: Random, switches: bool) -> None:
     next_pruning = app.clock.now_ms() + int(dice.uniform(0, _PRUNE_SECONDS) * 1000)
+    deadman = DeadmanWatch()
     while True:
         last = over.is_set()
         try:
+            if deadman.look(app) and switches:  # an account in trouble is run seldom, and its bots must stop now
+                enforce_modes(app)
             notifier = app.notifier()
             if notifier is not None:
                 deliver_alerts(app, notifier)

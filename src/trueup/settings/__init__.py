@@ -7,7 +7,8 @@ environment variable TRUEUP_LEDGER_URL, else from [ledger] url, else it is sqlit
 file are relative to the file; those of the environment and, without a file, the default are relative to the current
 folder.
 
-Secrets are kept in no setting: an account names the environment variables that hold them, which `secrets_of` reads.
+Secrets are kept in no setting: an account, or a profile's switch, names the environment variables that hold them, which
+`secrets_of` and `switch_secrets_of` read.
 """
 
 from trueup.settings.description import describe
@@ -23,7 +24,7 @@ from trueup.settings.model import (
     SafetySettings,
     Settings,
 )
-from trueup.settings.secrets import acting_token, alert_urls, known_secrets, secrets_of
+from trueup.settings.secrets import acting_token, alert_urls, known_secrets, secrets_of, switch_secrets_of
 
 __all__ = [
     "FLAGS",
@@ -42,4 +43,5 @@ __all__ = [
     "known_secrets",
     "load",
     "secrets_of",
+    "switch_secrets_of",
 ]

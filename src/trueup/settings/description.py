@@ -73,10 +73,13 @@ def _profile(profile: ProfileSettings) -> Iterator[tuple[str, str]]:
         "managed_symbols": profile.managed_symbols,
         "allocated_capital": profile.allocated_capital,
         "enabled": profile.enabled,
+        "switch": profile.switch,
     }
     for key, value in values.items():
         if value is not None:
             yield f"{start}.{key}", _text(value)
+    for key, name in profile.switch_env.items():
+        yield f"{start}.{key}", told(name)
 
 
 def value_of(settings: Settings, name: str) -> object:

@@ -61,7 +61,11 @@ class AccountSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProfileSettings:
-    """One bot instance; None is what the file leaves open. Capital is in quote currency."""
+    """One bot instance; None is what the file leaves open. Capital is in quote currency.
+
+    `switch` is how the bot is stopped, `switch_env` maps each `switch_…_env` key to the name of the environment
+    variable that holds the secret.
+    """
 
     id: str
     account: str | None = None
@@ -69,6 +73,8 @@ class ProfileSettings:
     managed_symbols: tuple[str, ...] | None = None
     allocated_capital: Decimal | None = None
     enabled: bool | None = None
+    switch: str | None = None
+    switch_env: Mapping[str, str] = field(default_factory=nothing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from trueup.core.errors import ConfigurationError
-from trueup.settings.model import AccountSettings, Settings
+from trueup.settings.model import AccountSettings, ProfileSettings, Settings
 from trueup.settings.urls import password_of
 from trueup.settings.values import variable
 from trueup.settings.variables import told
@@ -19,16 +19,27 @@ _SHORTEST_PART = 8
 
 def secrets_of(account: AccountSettings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an account's secrets by what they are (key, secret, …); ConfigurationError names a missing variable."""
+    found = _found(f"Account {account.name}", account.env, environ)
+    return {key.removesuffix("_env"): value for key, value in found.items()}
+
+
+def switch_secrets_of(profile: ProfileSettings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return a switch's secrets by what they are (token, user, password); ConfigurationError names what is missing."""
+    found = _found(f"Profile {profile.id}", profile.switch_env, environ)
+    return {key.removeprefix("switch_").removesuffix("_env"): value for key, value in found.items()}
+
+
+def _found(whose: str, names: Mapping[str, str], environ: Mapping[str, str] | None) -> dict[str, str]:
     environ = os.environ if environ is None else environ
     found: dict[str, str] = {}
-    for key, name in account.env.items():
+    for key, name in names.items():
         value = environ.get(name, "").strip()
         if not value:
             raise ConfigurationError(
-                f"Account {account.name}: the environment variable {told(name)}, which {key} names, is not set.",
+                f"{whose}: the environment variable {told(name)}, which {key} names, is not set.",
                 "Set it in the environment that trueup runs in; the secret is never written into a file.",
             )
-        found[key.removesuffix("_env")] = value
+        found[key] = value
     return found
 
 
@@ -58,8 +69,9 @@ def acting_token(environ: Mapping[str, str] | None = None) -> str | None:
 def known_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Return every secret that is known here, for those who must not show any: the longest first."""
     environ = os.environ if environ is None else environ
-    found = {environ.get(name, "").strip() for account in settings.accounts for name in account.env.values()}
-    found.add(acting_token(environ) or "")
+    names = [name for account in settings.accounts for name in account.env.values()]
+    names += [name for profile in settings.profiles for key, name in profile.switch_env.items() if "user" not in key]
+    found = {environ.get(name, "").strip() for name in names} | {acting_token(environ) or ""}
     for url in alert_urls(environ):
         parts = re.split(r"[/?&=:@,]+", url.partition("://")[2])
         found |= {url, *(part for part in parts if len(part) >= _SHORTEST_PART)}

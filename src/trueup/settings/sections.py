@@ -41,7 +41,12 @@ _ACCOUNT_KEYS = (
     "allow_flatten", "base_url", "calls_per_minute", "external_assets", "name", "sandbox", "symbol_aliases", "symbols",
     "timeout_seconds", "venue",
 )  # fmt: skip
-_PROFILE_KEYS = ("account", "allocated_capital", "enabled", "id", "managed_symbols", "user_id")
+_SWITCH_KEYS = ("switch_password_env", "switch_token_env", "switch_user_env")
+_PROFILE_KEYS = (
+    "account", "allocated_capital", "enabled", "id", "managed_symbols", "switch", *_SWITCH_KEYS, "user_id",
+)  # fmt: skip
+_NEEDED = {"gate": (), "http": ("switch_token_env",), "freqtrade": ("switch_password_env", "switch_user_env")}
+"""Which variables each kind of switch needs, and no others."""
 
 
 def read_ledger(top: Table, folder: Path, current: Path, environ: Mapping[str, str]) -> LedgerSettings:
@@ -177,7 +182,8 @@ def _asset(value: object) -> str:
 
 
 def _profile(table: Table, accounts: Sequence[str]) -> ProfileSettings:
-    table.only(_PROFILE_KEYS)
+    table.only(_PROFILE_KEYS, _profile_hint)
+    switch = table.read("switch", _SWITCH_RULE)
     return ProfileSettings(
         id=table.need("id", NAME),
         account=_account_of(table, accounts),
@@ -185,7 +191,39 @@ def _profile(table: Table, accounts: Sequence[str]) -> ProfileSettings:
         managed_symbols=table.read("managed_symbols", _SYMBOLS),
         allocated_capital=table.read("allocated_capital", AMOUNT),
         enabled=table.read("enabled", SWITCH),
+        switch=switch,
+        switch_env=MappingProxyType(_switch_env(table, switch)),
     )
+
+
+def _profile_hint(key: str) -> str:
+    return hint_on_secret(key, _SWITCH_KEYS) or nearest(key[:100].lower(), _PROFILE_KEYS)
+
+
+def _switch_env(table: Table, switch: str | None) -> dict[str, str]:
+    """Read the names of the variables that a switch needs; one that it does not need is refused."""
+    kind = (switch or "gate").partition(":")[0]
+    for key in _SWITCH_KEYS:
+        if key in table.raw and key not in _NEEDED[kind]:
+            needs = " and ".join(_NEEDED[kind]) or "none of them"
+            raise table.place(key).refused(f"a switch of the kind {kind} does not use it", f"It needs {needs}.")
+    return {key: table.need(key, VARIABLE) for key in _NEEDED[kind]}
+
+
+def _switch(value: object) -> str:
+    text = read_text(value)
+    kind, colon, url = text.partition(":")
+    kind = kind.strip().lower()
+    if kind == "gate" and not colon:
+        return kind
+    if kind not in _NEEDED or kind == "gate":
+        raise ValueError("it is no switch that is known")
+    return f"{kind}:{_base_url(url.strip())}"
+
+
+_SWITCH_RULE = Rule(
+    _switch, '"gate", "http:URL" or "freqtrade:URL"; an http or https address without a user or a password in it'
+)
 
 
 def _account_of(table: Table, accounts: Sequence[str]) -> str:

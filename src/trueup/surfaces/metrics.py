@@ -33,7 +33,10 @@ _RUN = ("profile_id", "account")
 _BREAK = ("account", "profile_id", "kind", "state")
 
 METRICS = (
-    Metric("reconciliation_mismatch_total", "counter", _RUN, "Breaks that runs found: each run adds all that it saw."),
+    Metric(
+        "reconciliation_mismatch_total", "counter", _RUN,
+        "Breaks that runs found and nobody acknowledged: each run adds all that it saw.",
+    ),
     Metric(
         "reconciliation_missing_from_exchange_total", "counter", _RUN,
         "Orders of the ledger that runs did not find at the venue; each run adds all that it missed.",
@@ -46,7 +49,7 @@ METRICS = (
     Metric("trueup_cycles_total", "counter", ("account",), "Readings of an account that all its profiles were run on."),
     Metric("trueup_run_duration_seconds", "histogram", (), "How long runs took, over all profiles."),
     Metric("trueup_last_run_duration_seconds", "gauge", _RUN, "How long the newest run took."),
-    Metric("trueup_last_run_mismatches", "gauge", _RUN, "Breaks that the newest run found."),
+    Metric("trueup_last_run_mismatches", "gauge", _RUN, "Breaks that the newest run found and nobody acknowledged."),
     Metric("trueup_last_run_status", "gauge", (*_RUN, "status"), "1 for the status of the newest run."),
     Metric("trueup_seconds_since_last_run", "gauge", _RUN, "Age of the newest run that ended, of enabled profiles."),
     Metric("trueup_profiles_without_run", "gauge", (), "Enabled profiles of which no run has ended yet."),
@@ -76,7 +79,7 @@ METRICS = (
         "trueup_mode", "gauge", ("scope",),
         "The mode set for a scope: 0 NORMAL, 1 CLOSE_ONLY, 2 SAFE_MODE, 3 FLATTEN, 4 HALT.",
     ),
-    Metric("trueup_effective_mode", "gauge", _RUN, "The strictest mode on an enabled profile's path, by number."),
+    Metric("trueup_effective_mode", "gauge", _RUN, "The mode that holds for an enabled profile, dead-man included."),
     Metric("trueup_lease_refusals_total", "counter", ("scope",), "How often a lease was held by another run."),
     Metric("trueup_lease_fenced_out_total", "counter", ("scope",), "Writes that were refused after a lost lease."),
     Metric("trueup_heartbeat_age_seconds", "gauge", ("scope",), "Age of the newest heartbeat of the reconciliation."),
@@ -94,7 +97,7 @@ METRICS = (
 Sample = tuple[str, tuple[str, ...], float]
 _COVERED = {"complete": 1.0, "partial": 0.5}
 _FROM_LAST = {
-    "trueup_last_run_mismatches": "found",
+    "trueup_last_run_mismatches": "mismatches",
     "trueup_parity_mismatch_trades": "parity_mismatch_trades",
     "trueup_parity_quarantined_trades": "parity_quarantined_trades",
     "trueup_parity_auto_closed_trades": "parity_auto_closed_trades",

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -68,15 +69,43 @@ def named(*facts: BreakFacts) -> list[BreakFacts]:
     return [replace(item, break_id=f"B{number}") for number, item in enumerate(facts)]
 
 
-def test_the_pattern_of_most_breaks_is_the_primary_one() -> None:
-    verdict = classify(named(GHOST, GHOST, TWICE), 1, RULES)
+def apart(*facts: BreakFacts) -> list[BreakFacts]:
+    """Each of a symbol of its own."""
+    return [replace(item, break_id=f"B{n}", symbol=f"S{n}/USD", token=f"S{n}USD") for n, item in enumerate(facts)]
+
+
+def test_the_pattern_of_most_symbols_is_the_primary_one() -> None:
+    verdict = classify(apart(GHOST, GHOST, TWICE), 1, RULES)
     assert (verdict.primary, verdict.secondary, verdict.unclear) == (Pattern.MISSING, Pattern.DUP, False)
 
 
 def test_of_two_equal_ones_the_graver_is_the_primary_one() -> None:
-    for order in permutations(named(LATE, MIXED_UP)):
+    for order in permutations(apart(LATE, MIXED_UP)):
         verdict = classify(order, 1, RULES)
         assert (verdict.primary, verdict.secondary) == (Pattern.OUT_OF_ORDER, Pattern.DELAY)
+
+
+def test_two_breaks_of_one_symbol_are_one_cause_with_the_graver_pattern() -> None:
+    verdict = classify([*named(TWICE, TWICE, MIXED_UP), *apart(LATE)], 1, RULES)
+    assert (verdict.primary, verdict.secondary) == (Pattern.OUT_OF_ORDER, Pattern.DELAY)
+
+
+@pytest.mark.parametrize("kind", ["ghost_position", "unbooked_position", "side_flip", "balance_mismatch"])
+def test_a_position_follows_from_an_order_of_its_symbol(kind: str) -> None:
+    order, position = named(replace(GHOST, kind="duplicate"), replace(GHOST, kind=kind))
+    elsewhere = replace(position, token="ETHUSD")
+    follows = kind != "balance_mismatch"
+    assert classify([order, position], 1, RULES).unclear is not follows
+    if follows:
+        verdict = classify([order, position], 1, RULES)
+        assert (verdict.primary, verdict.secondary) == (Pattern.DUP, None)
+        assert [signal.signal for signal in verdict.signals] == ["booked_twice", "follows_from_an_order"]
+    assert classify([order, elsewhere], 1, RULES).primary is Pattern.MISSING
+
+
+def test_a_young_position_follows_from_nothing() -> None:
+    order, position = named(replace(GHOST, kind="duplicate"), YOUNG)
+    assert classify([order, position], 1, RULES).unclear
 
 
 def test_one_unclear_break_makes_the_incident_unclear_which_is_the_worst_case() -> None:
@@ -95,13 +124,13 @@ FACTS = st.builds(
 
 @given(st.lists(FACTS, max_size=6), st.integers(0, 9), st.randoms())
 def test_deterministic_and_unclear_is_never_taken_for_a_milder_class(
-    facts: list[BreakFacts], runs: int, dice: object
+    facts: list[BreakFacts], runs: int, dice: Random
 ) -> None:
     verdict = classify(facts, runs, RULES)
     shuffled = list(facts)
-    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    dice.shuffle(shuffled)
     assert classify(shuffled, runs, RULES).primary == verdict.primary
-    if any(tell(item).pattern is None for item in facts):
+    if any(signal.pattern is None for signal in verdict.signals):
         assert verdict.unclear
         assert containment("main", facts, verdict, runs, RULES).mode >= Mode.SAFE_MODE
     if verdict.unclear:

@@ -15,7 +15,7 @@ GHOST = Break(
     BreakKind.GHOST_POSITION, "main", "BTC/USD", Decimal("1.50"), Decimal(0), "holds 1.5 too much", "p1", "TRD-1", "X1"
 )
 WAITING, OPEN, HEALED = BreakState.WAITING, BreakState.OPEN, BreakState.HEALED
-NOT_OVER = [state for state in BreakState if not state.over]
+NOT_OVER = [state for state in BreakState if not state.ends]
 
 
 def sees(state: BreakState = WAITING, found: Break = GHOST, *, counts: bool = True) -> Sighting:
@@ -179,6 +179,8 @@ def test_a_record_for_printing() -> None:
         "account": "main", "profile_id": "p1", "symbol": "BTC/USD", "trade_id": "TRD-1", "exchange_order_id": "X1",
         "ledger": "1.5", "venue": "0", "notional": "150.5", "reason": "it waiting", "confirmations": 1,
         "owner": "ann", "resolution": None, "age_ms": 4000, "detail": {"settled": True, "what": "holds 1.5 too much"},
+        "history": [], "first_seen": "1970-01-01T00:00:01.000Z", "last_seen": "1970-01-01T00:00:01.000Z",
+        "resolved_at": None,
     }  # fmt: skip
     over = replace(first(), state=HEALED, resolved_ms=1700, notional=None).as_json(5000)
     assert (over["age_ms"], over["notional"]) == (700, None)

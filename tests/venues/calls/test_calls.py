@@ -74,6 +74,12 @@ class TestAsking:
             caller.ask("orders", failing(Trouble(Kind.AUTH)))
         assert counted == [None, None, None, "auth"]
 
+    def test_no_such_thing_is_an_answer_to_rely_on_and_counts_as_no_error(self) -> None:
+        counted: list[str | None] = []
+        with pytest.raises(CallFailed):
+            a_caller(count=counted.append).ask("position", failing(Trouble(Kind.ABSENT)))
+        assert counted == [None]
+
     def test_only_the_newest_failures_are_remembered(self) -> None:
         caller = Caller(judge, RateLimit(1e9), Secrets([]), circuit=Circuit(failures=10_000))
         for _ in range(150):

@@ -6,7 +6,7 @@ Each break is told by the first row of a table that holds; an incident is told b
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -161,16 +161,48 @@ def tell(facts: BreakFacts) -> Signal:
 def classify(facts: Iterable[BreakFacts], runs: int, rules: IncidentPolicy) -> Verdict:
     """Classify an incident by its breaks; `runs` is in how many runs it was seen.
 
-    The pattern of most breaks is the primary one, of two equal ones the graver; one unclear break makes it unclear.
+    A symbol of a profile has the gravest pattern of its breaks; that of most symbols is the primary one, of two equal
+    ones the graver. One unclear break makes the incident unclear.
     """
     known = sorted(facts, key=lambda item: item.break_id)
-    signals = tuple(map(tell, known))
+    signals = _signals(known)
     radius, reasons = reach(known, runs, rules)
-    counts = Counter(signal.pattern for signal in signals if signal.pattern is not None)
+    gravest: dict[tuple[str | None, str], Pattern] = {}
+    for item, signal in zip(known, signals, strict=True):
+        if signal.pattern is not None:
+            key = (item.profile_id, item.token or item.break_id)
+            gravest[key] = max(gravest.get(key, signal.pattern), signal.pattern, key=lambda pattern: pattern.rank)
+    counts = Counter(gravest.values())
     if not signals or any(signal.pattern is None for signal in signals):
         return Verdict(Pattern.MISSING, Pattern.OUT_OF_ORDER, True, radius, signals, reasons)
     order = sorted(counts, key=lambda pattern: (-counts[pattern], -pattern.rank))
     return Verdict(order[0], order[1] if len(order) > 1 else None, False, radius, signals, reasons)
+
+
+_POSITIONS = frozenset(kind.value for kind in BreakKind if kind.of_positions)
+FOLLOWS = "follows_from_an_order"
+FOLLOWING = Telling(
+    FOLLOWS, lambda facts: facts.kind in _POSITIONS, None,
+    "A position differs because an order of its symbol does: what the order tells, it tells.",
+)  # fmt: skip
+"""What stands for `never_arrived` and `side_flip` of a position where an order of the symbol tells more."""
+
+_WEAK = frozenset({"never_arrived", "side_flip"})
+
+
+def _signals(known: Sequence[BreakFacts]) -> tuple[Signal, ...]:
+    """Return what each break tells; a position that differs tells what the orders of its symbol tell, if they do."""
+    told = [(item, tell(item)) for item in known]
+    causes: dict[str, Pattern] = {}
+    for item, signal in told:
+        if item.kind not in _POSITIONS and signal.pattern is not None:
+            causes[item.token] = max(causes.get(item.token, signal.pattern), signal.pattern, key=lambda p: p.rank)
+    return tuple(
+        replace(signal, signal=FOLLOWS, pattern=causes[item.token])
+        if item.kind in _POSITIONS and signal.signal in _WEAK and item.token in causes
+        else signal
+        for item, signal in told
+    )
 
 
 def reach(facts: Sequence[BreakFacts], runs: int, rules: IncidentPolicy) -> tuple[Radius, tuple[str, ...]]:

@@ -83,7 +83,8 @@ class Incident:
 
     `runs` counts the runs that saw a mismatch, `returns` how often it came back after a repair. `notionals` are what
     was at stake in the newest runs, None where it is not known. `clean_runs` and `clean_since_ms` count while it is
-    confirmed. `run_ids` are the newest runs that are its evidence.
+    confirmed. `run_ids` are the newest runs that are its evidence, `as_of_ms` is the newest
+    reading of the venue that it saw: a look at an older one confirms nothing.
     """
 
     incident_id: str
@@ -105,6 +106,7 @@ class Incident:
     stages_done: int = 0
     run_ids: tuple[str, ...] = ()
     untrusted: str = ""
+    as_of_ms: int = 0
     closed_ms: int | None = None
 
     @property

@@ -4,7 +4,7 @@ Invariant 10: a run only tightens. It counts clean runs, and it ends a canary; i
 An inconclusive run holds every count, and is never a clean one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
@@ -46,6 +46,7 @@ class Look:
     left: tuple[BreakFacts, ...] = ()
     over: tuple[BreakFacts, ...] = ()
     complete: bool = True
+    as_of_ms: int | None = None
     exposure: Decimal | None = None
     alerts: tuple[str, ...] = ()
     healthy: bool = True
@@ -56,6 +57,11 @@ class Look:
     def clean(self) -> bool:
         """Say whether the look saw everything and nothing is wrong."""
         return self.complete and not self.left
+
+    @property
+    def reading_ms(self) -> int:
+        """Return the venue's time of what was looked at; where none is given, the look's own."""
+        return self.at_ms if self.as_of_ms is None else self.as_of_ms
 
 
 def opened(look: Look, incident_id: str, rules: IncidentPolicy) -> Move:
@@ -76,7 +82,7 @@ def seen(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
     assert incident.is_open, "a closed incident sees nothing more"
     if look.left:
         return _mismatched(incident, look, rules)
-    incident = replace(incident, breaks=_kept(incident.breaks, look.over))
+    incident = replace(incident, breaks=_kept(incident, look.over))
     if not look.complete:
         return _expired(incident, look) or Move(incident)
     return _clean(incident, look, rules)
@@ -94,11 +100,12 @@ def _mismatched(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
         entries.append(Entry(Step.CANARY, "canary ended", ACTOR, "a mismatch; the prior posture is back", look.run_ids))
     incident = replace(
         incident,
-        breaks=_kept({} if came_back else incident.breaks, (*look.over, *look.left)),
+        breaks=_kept(replace(incident, breaks={}) if came_back else incident, (*look.over, *look.left)),
         runs=incident.runs + 1,
         returns=incident.returns + came_back,
         notionals=(*incident.notionals, _notional(look.left))[-10:],
         clean_runs=0, clean_since_ms=None, running=None, plan=None, stages_done=0,
+        as_of_ms=max(incident.as_of_ms, look.reading_ms),
         run_ids=(*incident.run_ids, *look.run_ids)[-_KEPT_RUNS:],
     )  # fmt: skip
     if came_back:
@@ -137,13 +144,14 @@ def _clean(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
             entries.append(Entry(Step.CLASSIFIED, told, ACTOR, signals_of(verdict), look.run_ids))
         incident = replace(incident, step=Step.CONFIRMING, verdict=verdict, clean_runs=0, clean_since_ms=look.at_ms)
         entries.append(Entry(Step.CONFIRMING, "books agree", ACTOR, "the first run without a break", look.run_ids))
-    quiet = look.healthy and not look.alerts
+    quiet, newer = look.healthy and not look.alerts, look.reading_ms > incident.as_of_ms
     counted = incident.clean_runs > 0
     since_ms = incident.clean_since_ms if incident.clean_since_ms is not None else look.at_ms
     incident = replace(
         incident,
-        clean_runs=incident.clean_runs + 1 if quiet else 0,
+        clean_runs=incident.clean_runs + newer if quiet else 0,
         clean_since_ms=since_ms if quiet else None,
+        as_of_ms=max(incident.as_of_ms, look.reading_ms),
         run_ids=(*incident.run_ids, *look.run_ids)[-_KEPT_RUNS:],
     )
     if not quiet and counted and not entries:
@@ -169,14 +177,19 @@ def _canary(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
     if over is not None:
         return over
     assert look.exposure is not None
-    clean = running.clean_runs + 1
+    clean = running.clean_runs + (look.reading_ms > incident.as_of_ms)
     passed = clean >= rules.canary_runs
     entries: tuple[Entry, ...] = ()
     if passed and not running.passed:
-        told = f"stage {running.stage} has {clean} clean runs"
+        told = f"stage {running.stage}: {clean} clean in a row"
         entries = (Entry(Step.CANARY, "stage passed", ACTOR, told, look.run_ids),)
     moved = replace(running, clean_runs=clean, exposure=look.exposure, passed=passed)
-    incident = replace(incident, running=moved, run_ids=(*incident.run_ids, *look.run_ids)[-_KEPT_RUNS:])
+    incident = replace(
+        incident,
+        running=moved,
+        as_of_ms=max(incident.as_of_ms, look.reading_ms),
+        run_ids=(*incident.run_ids, *look.run_ids)[-_KEPT_RUNS:],
+    )
     return Move(incident, entries, (MeasureCanary(running.canary_id, look.exposure, look.at_ms),))
 
 
@@ -227,9 +240,23 @@ def _notional(left: Iterable[BreakFacts]) -> Decimal | None:
     return sum((item for item in known if item is not None), Decimal(0)) if None not in known else None
 
 
-def _kept(breaks: Mapping[str, BreakFacts], newer: Iterable[BreakFacts]) -> dict[str, BreakFacts]:
-    """Return the breaks with what is known of them now; of very many the newest are kept."""
-    found = {**breaks, **{item.break_id: item for item in newer if item.break_id in breaks or not item.repaired}}
+def _kept(incident: Incident, newer: Iterable[BreakFacts]) -> dict[str, BreakFacts]:
+    """Return the breaks with what is known of them now; of very many the newest are kept.
+
+    What once told a graver class is not forgotten when the row that told it was mended. What ends after a person began
+    to repair did not go away by itself.
+    """
+    found = dict(incident.breaks)
+    for item in newer:
+        known = found.pop(item.break_id, None)
+        if known is None and item.repaired:
+            continue
+        by_itself = item.caught_up and incident.step is not Step.REPAIRING
+        found[item.break_id] = replace(
+            item, caught_up=by_itself, twins=item.twins or (known is not None and known.twins),
+            reversed=item.reversed or (known is not None and known.reversed),
+            stale_write=item.stale_write or (known is not None and known.stale_write),
+        )  # fmt: skip
     return dict(list(found.items())[-_KEPT_BREAKS:])
 
 

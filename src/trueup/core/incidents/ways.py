@@ -53,23 +53,23 @@ class Next:
 REPAIRS: dict[Pattern, tuple[str, tuple[str, ...]]] = {
     Pattern.DELAY: (
         "Wait, and read again with a wider window: a late event heals by itself, and a repair would double it.",
-        ("trueup reconcile --full --profile {profile}",),
+        ("trueup reconcile --full {whose}",),
     ),
     Pattern.DUP: (
         "Deduplicate by identity: of identical rows the later one is canceled, others are a person's to decide.",
-        ("trueup reconcile --full --profile {profile}", "trueup breaks --profile {profile} --kind duplicate"),
+        ("trueup reconcile --full {whose}", "trueup breaks {whose} --kind duplicate"),
     ),
     Pattern.MISSING: (
         "Book from the venue what is missing: each row with its proof, after a dry run that you have read.",
         (
-            "trueup backfill run --profile {profile} --dry-run",
-            "trueup backfill run --profile {profile} --apply --plan HASH",
-            "trueup reconcile --full --profile {profile}",
+            "trueup backfill run {whose} --dry-run",
+            "trueup backfill run {whose} --apply --plan HASH",
+            "trueup reconcile --full {whose}",
         ),
     ),
     Pattern.OUT_OF_ORDER: (
         "Read every order again by the venue's time, and make positions, history and capital anew from the orders.",
-        ("trueup reconcile --full --profile {profile}", "trueup explain TRADE_ID"),
+        ("trueup reconcile --full {whose}", "trueup explain TRADE_ID"),
     ),
 }
 """What repairs each class, and the commands that do it."""
@@ -205,7 +205,7 @@ def confirmation(incident: Incident, now_ms: int, rules: IncidentPolicy) -> list
     watched_ms = now_ms - since_ms if since_ms is not None else 0
     return [
         Item(
-            Step.CONFIRMING, f"{rules.confirm_runs} runs in a row without a break",
+            Step.CONFIRMING, f"{_runs(rules.confirm_runs)} in a row without a break",
             incident.clean_runs >= rules.confirm_runs,
             f"{incident.clean_runs} of {rules.confirm_runs}",
         ),
@@ -225,7 +225,7 @@ def passing(incident: Incident, now_ms: int, rules: IncidentPolicy) -> list[Item
     limit = plan.stages[running.stage - 1].limit
     return [
         Item(
-            Step.CANARY, f"{rules.canary_runs} runs in a row without a break or an alert",
+            Step.CANARY, f"{_runs(rules.canary_runs)} in a row without a break or an alert",
             running.clean_runs >= rules.canary_runs, f"{running.clean_runs} of {rules.canary_runs}",
         ),
         Item(
@@ -245,7 +245,7 @@ def checklist(incident: Incident, now_ms: int, rules: IncidentPolicy) -> list[It
     verdict = incident.verdict
     scopes = ", ".join(f"{item.scope} in {item.mode.name}" for item in incident.contained)
     items = [
-        Item(Step.DETECTED, "the mismatch is on record", True, f"{incident.runs} runs saw it"),
+        Item(Step.DETECTED, "the mismatch is on record", True, f"seen in {_runs(incident.runs)}"),
         Item(Step.CONTAINED, "trading is contained", bool(incident.contained), scopes or "nothing was contained"),
         Item(
             Step.CLASSIFIED, "class and blast radius are known", verdict is not None,
@@ -296,7 +296,7 @@ def next_of(incident: Incident, now_ms: int, rules: IncidentPolicy) -> Next:
     verdict = incident.verdict
     pattern = verdict.primary if verdict is not None else Pattern.MISSING
     what, commands = REPAIRS[pattern]
-    told = tuple(command.format(profile=_owner(incident)) for command in commands)
+    told = tuple(command.format(whose=_whose(incident)) for command in commands)
     start = () if incident.step is Step.REPAIRING else (f"trueup incident repair {name} --reason TEXT",)
     unclear = verdict is None or verdict.unclear
     why = "It is unclear, so that it is treated as missing and out_of_order." if unclear else f"It is {pattern}."
@@ -320,8 +320,20 @@ def _next_of_canary(incident: Incident, now_ms: int, rules: IncidentPolicy) -> N
     return Next(f"{what}; that is for {who}.", f"Stage {running.stage} passed.", (approve,))
 
 
+def _runs(count: int) -> str:
+    return f"{count} run{'s' if count != 1 else ''}"
+
+
+def _whose(incident: Incident) -> str:
+    return " ".join(f"--profile {name}" for name in _owners(incident)) or "--all"
+
+
+def _owners(incident: Incident) -> list[str]:
+    return sorted({item.profile_id for item in incident.breaks.values() if item.profile_id})
+
+
 def _owner(incident: Incident) -> str:
-    owners = sorted({item.profile_id for item in incident.breaks.values() if item.profile_id})
+    owners = _owners(incident)
     return owners[0] if owners else "PROFILE"
 
 

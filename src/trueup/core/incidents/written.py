@@ -27,6 +27,7 @@ def detail_of(incident: Incident) -> dict[str, object]:
         "plan": plan_json(incident.plan) if incident.plan is not None else None,
         "running": running_json(incident.running) if incident.running is not None else None,
         "stages_done": incident.stages_done, "run_ids": list(incident.run_ids), "untrusted": incident.untrusted,
+        "as_of_ms": incident.as_of_ms,
     }  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def incident_of(
         plan=_read_plan(plan) if plan is not None else None,
         running=_read_running(running) if running is not None else None,
         stages_done=detail.get("stages_done", 0), run_ids=tuple(detail.get("run_ids", ())),
-        untrusted=detail.get("untrusted", ""), closed_ms=times[1],
+        untrusted=detail.get("untrusted", ""), as_of_ms=detail.get("as_of_ms", 0), closed_ms=times[1],
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ class Finding:
     """What was found about one order: the row of the table, the changes that would heal it, and the break.
 
     `do` is the rule's, or what it became: QUARANTINE with `why` where the heal cannot be made. `profile_id` None is an
-    order of nobody.
+    order of nobody; `stranger` is the profile that such an order's tag names and that is not known.
     """
 
     rule: Rule
@@ -62,6 +62,7 @@ class Finding:
     token: str
     time_ms: int
     changes: tuple[Change, ...] = ()
+    stranger: str | None = None
 
     @property
     def lead(self) -> LedgerOrder | None:
@@ -209,10 +210,18 @@ class _Judge:
         profile_id = lead.profile_id if lead is not None else mine.profile_id if mine is not None else None
         trade_id = lead.trade_id if lead is not None else mine.trade_id if mine is not None else None
         finding = Finding(rule, pair, state, rule.do, _words(state, rule), profile_id, trade_id, symbol, token, time_ms)
+        stranger = self._owners.stranger(pair.chain) if rule.name == "orphan" and pair.chain is not None else None
+        if stranger is not None:
+            finding = replace(finding, why=_words(state, rule, self._not_known(stranger)), stranger=stranger)
         try:
             return replace(finding, changes=self._changes(finding, owner))
         except ValueError as error:
             return replace(finding, do=Do.QUARANTINE, why=str(error))
+
+    def _not_known(self, profile: str) -> str:
+        known = sorted(self._facts.known_profiles)
+        listed = ", ".join(known[:_NAMED]) + (" …" if len(known) > _NAMED else "")
+        return f"its tag names profile {profile}, which is not known here (known: {listed})"
 
     def _changes(self, finding: Finding, owner: Owner | None) -> tuple[Change, ...]:
         """Return the changes that the rule asks for; ValueError says why they cannot be made."""
@@ -321,6 +330,7 @@ class _Judge:
         )  # fmt: skip
 
 
+_NAMED = 8
 _CHANGING = frozenset({Do.BOOK, Do.BOOK_AND_CLOSE, Do.CANCEL, Do.BOOK_DIFFERENCE})
 
 
@@ -333,7 +343,7 @@ def _surplus(finding: Finding) -> list[LedgerOrder]:
     return surplus
 
 
-def _words(state: Facts, rule: Rule) -> str:
+def _words(state: Facts, rule: Rule, why: str | None = None) -> str:
     """Say what was found, with its quantities."""
     if state.doubt is not None:
         return state.doubt
@@ -343,7 +353,7 @@ def _words(state: Facts, rule: Rule) -> str:
     quantities = f"booked {plain(state.booked)}, executed {plain(state.executed)}"
     if state.venue is Standing.NOT_FOUND:
         quantities = f"booked {plain(state.booked)}"
-    return f"{state.ledger} in the ledger, {state.venue} at the venue ({quantities}): {rule.why}"
+    return f"{state.ledger} in the ledger, {state.venue} at the venue ({quantities}): {why or rule.why}"
 
 
 def asked(findings: Iterable[Finding]) -> list[Finding]:

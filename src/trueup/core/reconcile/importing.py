@@ -95,6 +95,10 @@ class OwnerReader:
             owner = self._by_sub_tag(profile, sub, chain)
         return replace(owner, why="its tags name different trades") if self._contradicted(owner, sub, chain) else owner
 
+    def stranger(self, chain: Chain) -> str | None:
+        """Return the profile that an order's tag names and that is not known."""
+        return self._reader.stranger(chain.said("client_order_id"), chain.said("sub_tag"))
+
     def _contradicted(self, owner: Owner, sub: Tag | None, chain: Chain) -> bool:
         """Say whether an order names another trade as well, by its sub-tag or in the venue's own field."""
         if owner.trade_id is None or owner.why:

@@ -4,6 +4,7 @@ A break keeps its record while it lasts; it resolves when a conclusive look does
 changes nothing. A look counts as a confirmation only if the venue was read later than at the look before.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -11,6 +12,7 @@ from enum import StrEnum
 
 from trueup.core.breaks import Break
 from trueup.core.decimals import plain
+from trueup.core.times import iso
 
 
 class BreakState(StrEnum):
@@ -24,11 +26,21 @@ class BreakState(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     HEALED = "healed"
     RESOLVED = "resolved"
+    WOULD_HEAL = "would_heal"
+    """As a dry run says it; no record is ever kept so."""
 
     @property
     def over(self) -> bool:
         """Say whether the break is over."""
         return self in (BreakState.HEALED, BreakState.RESOLVED)
+
+    @property
+    def ends(self) -> bool:
+        """Say whether the break is over, or would be without the dry run."""
+        return self.over or self is BreakState.WOULD_HEAL
+
+
+_TAKEN_OVER = re.compile(r"(?P<at>\S+Z) (?P<owner>.+?): (?P<reason>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +48,8 @@ class BreakRecord:
     """One break across runs, as its table has it: quantities as plain text, notional in quote currency.
 
     `as_of_ms` is the venue's time of the newest look, `first_seen_ms` and `last_seen_ms` are ours; `owner` is the
-    person who took the break over, `resolution` how it ended. `detail` holds the words for people.
+    person who took the break over, `resolution` how it ended or, line by line, who took it over. `detail` holds the
+    words for people.
     """
 
     break_id: str
@@ -63,6 +76,12 @@ class BreakRecord:
     last_seen_ms: int = 0
     resolved_ms: int | None = None
 
+    @property
+    def history(self) -> list[dict[str, str]]:
+        """Return who took the break over and why, the first one first."""
+        found = (_TAKEN_OVER.fullmatch(line) for line in (self.resolution or "").splitlines())
+        return [{"at": one["at"], "owner": one["owner"], "reason": one["reason"]} for one in found if one is not None]
+
     def as_json(self, now_ms: int) -> dict[str, object]:
         """Return the record for printing, with its age in milliseconds."""
         return {
@@ -71,6 +90,8 @@ class BreakRecord:
             "exchange_order_id": self.exchange_order_id, "ledger": self.ledger_qty, "venue": self.venue_qty,
             "notional": plain(self.notional) if self.notional is not None else None, "reason": self.reason,
             "confirmations": self.confirmations, "owner": self.owner, "resolution": self.resolution,
+            "history": self.history, "first_seen": iso(self.first_seen_ms), "last_seen": iso(self.last_seen_ms),
+            "resolved_at": iso(self.resolved_ms) if self.resolved_ms is not None else None,
             "age_ms": (self.resolved_ms or now_ms) - self.first_seen_ms, "detail": dict(self.detail),
         }  # fmt: skip
 
@@ -135,7 +156,7 @@ def _seen(
     if sighting.counts and not sighting.resets:
         count = confirmations(record, as_of_ms)
     state = sighting.state
-    if record is not None and not fresh and record.state is BreakState.ACKNOWLEDGED and not state.over:
+    if record is not None and not fresh and record.state is BreakState.ACKNOWLEDGED and not state.ends:
         state = BreakState.ACKNOWLEDGED
     return BreakRecord(
         break_id=found.break_id, kind=found.kind.value, scope=scope, account=found.account, state=state,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 from fastapi import FastAPI, Request, Response
@@ -14,14 +15,18 @@ from trueup.surfaces.api import docs_page, problems
 from trueup.surfaces.api.background import Background
 from trueup.surfaces.api.description import describe
 from trueup.surfaces.api.doors import Guarded, needs
-from trueup.surfaces.api.front import DOCS, Front
+from trueup.surfaces.api.front import CONSOLE, DOCS, Front
 from trueup.surfaces.api.options import ApiOptions
-from trueup.surfaces.api.routes import audit, backfill, findings, incidents, reconciling, state, trading
+from trueup.surfaces.api.routes import audit, backfill, findings, gate, incidents, reconciling, state, trading
+from trueup.surfaces.api.throttle import Throttle
+from trueup.surfaces.console.app import create_console
 
 
 def create_app(app: App, options: ApiOptions | None = None) -> FastAPI:
     """Return the API on an App that is built; nothing is connected before the first request."""
     options = options or ApiOptions()
+    options = replace(options, own_doors=(*options.own_doors, CONSOLE))
+    throttle = Throttle(options.failures_a_minute)
     api = FastAPI(
         title="trueup",
         version=__version__,
@@ -35,12 +40,13 @@ def create_app(app: App, options: ApiOptions | None = None) -> FastAPI:
     api.state.trueup, api.state.options = app, options
     api.state.background = Background(options.background_threads, options.waiting)
     problems.install(api)
-    for part in (state, reconciling, trading, incidents, backfill, audit, findings):
+    for part in (state, reconciling, trading, gate, incidents, backfill, audit, findings):
         api.include_router(part.router)
     api.router.route_class = Guarded
     api.add_api_route(DOCS, _docs, include_in_schema=False, **needs(Permission.READ))
     api.add_api_route("/openapi.json", _openapi, include_in_schema=False, **needs(Permission.READ))
-    api.add_middleware(Front, app=app, options=options)
+    api.mount(CONSOLE, create_console(app, options, throttle))
+    api.add_middleware(Front, app=app, options=options, throttle=throttle)
     return api
 
 

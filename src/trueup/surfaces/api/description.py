@@ -21,7 +21,7 @@ sums are exact decimals as text; times are UTC. Errors are problem+json (RFC 945
 _ALWAYS = (Kind.MISDIRECTED, Kind.UNEXPECTED, Kind.CANNOT_KNOW)
 _WITH_TOKEN = (Kind.UNAUTHENTICATED, Kind.FORBIDDEN, Kind.TOO_MANY)
 _WITH_INPUT = (Kind.NOT_FOUND, Kind.INVALID)
-_WITH_BODY = (Kind.TIMED_OUT, Kind.REFUSED, Kind.TOO_LARGE)
+_WITH_BODY = (Kind.MALFORMED, Kind.TIMED_OUT, Kind.REFUSED, Kind.TOO_LARGE)
 
 
 def describe(api: FastAPI) -> dict[str, Any]:

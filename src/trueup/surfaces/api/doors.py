@@ -1,5 +1,6 @@
 """What a route asks of its caller, and what it is handed: the App in the caller's name, and requests done once."""
 
+import json
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -60,14 +61,40 @@ class Guarded(APIRoute):
                     Kind.FORBIDDEN, f"The role {caller.token.role} may not {wanted}.", "Use a token of another role."
                 )
             _refuse_repeated(request, lists)
+            await _refuse_unclear(request)
             try:
                 return await inner(request)
             except (ProblemError, TrueupError, HTTPException, RequestValidationError):
                 raise
             except Exception as error:  # noqa: BLE001  # the last resort: no traceback ever reaches a client
-                return unexpected(error)
+                return unexpected(error, request.scope)
 
         return handle
+
+
+async def _refuse_unclear(request: Request) -> None:
+    """Refuse a body that is not said to be JSON, and one in which a key stands twice: one would be overlooked."""
+    body = await request.body() if request.method == "POST" else b""
+    if not body:
+        return
+    said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if said != "application/json" and not said.endswith("+json"):
+        told = "The body is not said to be JSON."
+        raise ProblemError(Kind.INVALID, told, "Send it with the header `Content-Type: application/json`.")
+    try:
+        json.loads(body, object_pairs_hook=_without_repetition)
+    except (ValueError, RecursionError):
+        return  # what is no JSON at all is told by what reads it next
+
+
+def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            place = FieldError(where=f"body.{shown(name)}", what="It is given more than once.")
+            raise ProblemError(Kind.MALFORMED, f"{place.where}: {place.what}", "Give it once.", errors=[place])
+        found[name] = value
+    return found
 
 
 def _refuse_repeated(request: Request, lists: Collection[str]) -> None:

@@ -3,28 +3,27 @@
 Nothing is served without a token but what stands here: a route that somebody adds is closed until its path is named.
 """
 
-import logging
 import time
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trueup.core.errors import TrueupError
 from trueup.ports import Token
 from trueup.service.app import App
+from trueup.service.events import log
 from trueup.service.tokens import ROLES, Permission, authenticate, token_hash
 from trueup.surfaces.api import docs_page
 from trueup.surfaces.api.options import ApiOptions
-from trueup.surfaces.api.problems import Kind, ProblemError, problem_of, response_of, unexpected
+from trueup.surfaces.api.problems import Kind, ProblemError, problem_of, response_of, route_of, unexpected
 from trueup.surfaces.api.throttle import Throttle
 
-HEALTHZ, METRICS, DOCS = "/healthz", "/metrics", "/docs"
+HEALTHZ, METRICS, DOCS, CONSOLE = "/healthz", "/metrics", "/docs", "/console"
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -33,9 +32,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _HSTS = "max-age=31536000"
-_LONGEST_TOKEN = 512
-
-_log = logging.getLogger("trueup.api")
+LONGEST_TOKEN = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +54,8 @@ class Caller:
 class Front:
     """The outermost part of the application."""
 
-    def __init__(self, inner: ASGIApp, app: App, options: ApiOptions) -> None:
-        self._inner, self._app, self._options = inner, app, options
-        self._throttle = Throttle(options.failures_a_minute)
+    def __init__(self, inner: ASGIApp, app: App, options: ApiOptions, throttle: Throttle) -> None:
+        self._inner, self._app, self._options, self._throttle = inner, app, options, throttle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it here."""
@@ -77,17 +73,18 @@ class Front:
         except Exception as error:
             if answer.status:
                 raise
-            await unexpected(error)(scope, receive, answer)
+            await unexpected(error, scope)(scope, receive, answer)
         finally:
             _tell(scope, answer)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._check_host(scope)
+        if scope["path"] == CONSOLE:
+            await RedirectResponse(f"{CONSOLE}/", 308)(scope, receive, send)
+            return
         if not self._is_open(scope):
             scope.setdefault("state", {})["caller"] = await self._caller(scope)
-        if not self._has_own_door(scope["path"]):
-            receive = await self._bounded(scope, receive)
-        await self._inner(scope, receive, send)
+        await self._inner(scope, await self._bounded(scope, receive), send)
 
     def _check_host(self, scope: Scope) -> None:
         """Refuse other names than our own: a page elsewhere could have a name of its own lead to this machine."""
@@ -111,7 +108,7 @@ class Front:
         """Return who asks; the address of the client waits where too many tokens of it were wrong."""
         scheme, _, secret = Headers(scope=scope).get("authorization", "").partition(" ")
         secret = secret.strip()
-        if scheme.lower() != "bearer" or not 0 < len(secret) <= _LONGEST_TOKEN:
+        if scheme.lower() != "bearer" or not 0 < len(secret) <= LONGEST_TOKEN:
             raise _unauthenticated("This needs a token.")
         address, known_by = client_address(scope, behind_proxy=self._options.behind_proxy), token_hash(secret)
         wait = self._throttle.wait_seconds(address, known_by)
@@ -190,10 +187,12 @@ def _too_large(limit: int) -> ProblemError:
 
 
 def _page_or_problem(scope: Scope, problem: ProblemError) -> Response:
-    """Answer a problem; a browser that comes to the documentation without a token gets the page that asks for it."""
+    """Answer a problem; a browser that comes without a token gets the page that asks for it."""
     asks = Headers(scope=scope).get("accept", "")
     if problem.kind is Kind.UNAUTHENTICATED and scope["path"] == DOCS and "text/html" in asks:
         return HTMLResponse(docs_page.HTML, problem.kind.status, {**problem.headers, **docs_page.HEADERS})
+    if problem.kind is Kind.UNAUTHENTICATED and scope["path"] == "/" and "text/html" in asks:
+        return RedirectResponse(f"{CONSOLE}/", 303)
     return response_of(problem)
 
 
@@ -222,13 +221,12 @@ class _Answer:
 
 
 def _tell(scope: Scope, answer: _Answer) -> None:
-    """Log a request: never its query, its headers or its body."""
+    """Log a request: never its path as a client wrote it, its query, its headers or its body."""
     caller = scope.get("state", {}).get("caller")
-    told: dict[str, Any] = {
-        "method": scope["method"], "path": scope["path"], "status": answer.status, "took_ms": answer.took_ms,
-        "actor": caller.actor if caller is not None else None,
-    }  # fmt: skip
-    _log.info("request", extra={"request": told})
+    log(
+        "api_answered", method=scope["method"], route=route_of(scope), status=answer.status,
+        actor=caller.actor if caller is not None else None, took_ms=answer.took_ms,
+    )  # fmt: skip
 
 
 def caller_of(request: Request) -> Caller | None:

@@ -1,5 +1,6 @@
 """How the API is served, as values that `trueup serve` decides."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,11 +15,12 @@ class ApiOptions:
     """What differs from one server to another.
 
     `metrics_open` serves /metrics without a token (on the loopback alone). `hosts` are the host names that are
-    answered, without ports; None is every one. `behind_proxy` takes the client's address from what the proxy adds
-    last to X-Forwarded-For. `secure` says that browsers see https. `own_doors` are path prefixes that ask who is
-    there themselves, as a console with sessions does. `stale_after_ms` is how old a profile's newest run may be
-    before the loop counts as unhealthy. Runs that are asked for wait for one of `background_threads`; when `waiting`
-    of them do, the next is refused.
+    answered, without ports; None is every one. `behind_proxy` takes the client's address from what the proxy adds last
+    to X-Forwarded-For. `secure` says that browsers see https. `own_doors` are path prefixes that ask who is there
+    themselves, as the console does with its sessions, which `session_clock` counts in seconds. `stale_after_ms` is how
+    old a profile's newest run may be before the loop counts as unhealthy, None what DEADMAN_TIMEOUT_SECONDS says.
+    Runs that are asked for wait for one of
+    `background_threads`; when `waiting` of them do, the next is refused.
     """
 
     reconciling: Reconciling = field(default_factory=ServiceReconciling)
@@ -34,4 +36,5 @@ class ApiOptions:
     request_threads: int = 12
     background_threads: int = 3
     waiting: int = 100
-    stale_after_ms: int = 300_000
+    stale_after_ms: int | None = None
+    session_clock: Callable[[], float] = time.monotonic

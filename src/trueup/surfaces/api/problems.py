@@ -5,7 +5,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 from uuid import uuid4
@@ -14,8 +14,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from trueup.core.errors import CannotKnow, Refused, TrueupError, UnknownName
+from trueup.service.events import log
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -26,6 +28,7 @@ _log = logging.getLogger("trueup.api")
 class Kind(Enum):
     """The kinds of problems: status and title."""
 
+    MALFORMED = (400, "The body says something twice")
     UNAUTHENTICATED = (401, "Who asks is not known")
     FORBIDDEN = (403, "The role of this token does not allow it")
     NOT_FOUND = (404, "There is no such thing")
@@ -109,16 +112,28 @@ def problem_of(error: TrueupError) -> ProblemError:
     return ProblemError(Kind.NOT_FOUND if isinstance(error, UnknownName) else Kind.INVALID, error.what, error.do)
 
 
-def unexpected(error: BaseException) -> Response:
+def route_of(scope: Scope) -> str | None:
+    """Return the route that a request is for, as the description has it: /explain/{trade_id}; None for no route."""
+    names = [name for name, _ in _at(scope["app"].routes, scope["path"])]
+    return names[0] if names else None
+
+
+def unexpected(error: BaseException, scope: Scope) -> Response:
     """Log an error that nobody foresaw under a name of its own, and answer with that name alone."""
+    return response_of(*unexpected_name(error, scope))
+
+
+def unexpected_name(error: BaseException, scope: Scope) -> tuple[ProblemError, str]:
+    """Log an error that nobody foresaw under a name of its own, and return it as a problem with that name."""
     name = f"urn:uuid:{uuid4()}"
+    log("api_failed", method=scope["method"], route=route_of(scope), error=f"{type(error).__name__}, {name}")
     _log.error("unexpected error %s", name, exc_info=error)
     problem = ProblemError(
         Kind.UNEXPECTED,
         "trueup failed unexpectedly. Nothing was written that the audit does not show.",
         "Look for the instance in the server's log, and report it.",
     )
-    return response_of(problem, name)
+    return problem, name
 
 
 def install(api: FastAPI) -> None:
@@ -142,9 +157,16 @@ async def _trueup(_: Request, error: Exception) -> Response:
 
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = [FieldError(where=_where(item), what=str(item["msg"])) for item in error.errors()]
+    found = [FieldError(where=_where(item), what=_what(item)) for item in error.errors()]
     detail = "; ".join(f"{item.where}: {item.what}" for item in found[:5]) or "The request cannot be read."
     return response_of(ProblemError(Kind.INVALID, detail, "The description is at /docs.", errors=found))
+
+
+def _what(item: Mapping[str, Any]) -> str:
+    """Say what is wrong with a field; a pattern is no explanation."""
+    if item["type"] == "string_pattern_mismatch" and item["loc"][-1] == "scope":
+        return "A scope is global, account:NAME, profile:ID or symbol:ID:SYMBOL."
+    return str(item["msg"])
 
 
 def _where(item: Mapping[str, Any]) -> str:
@@ -172,15 +194,18 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def methods_at(routes: Iterable[Any], path: str) -> list[str]:
     """Return every method that is answered at a path; the framework itself names those of the first route alone."""
-    found: set[str] = set()
+    return sorted({method for _, methods in _at(routes, path) for method in methods})
+
+
+def _at(routes: Iterable[Any], path: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield the routes of a path, each with its methods."""
     for route in routes:
         inner = getattr(route, "original_router", None)  # FastAPI keeps what was included as it was
         if inner is not None:
-            found.update(methods_at(inner.routes, path))
+            yield from _at(inner.routes, path)
         elif hasattr(route, "path_regex") and route.path_regex.match(path):
-            found.update(route.methods or ())
-    return sorted(found)
+            yield getattr(route, "path_format", route.path), set(getattr(route, "methods", None) or ())
 
 
-async def _unforeseen(_: Request, error: Exception) -> Response:
-    return unexpected(error)
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    return unexpected(error, request.scope)

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from trueup.core.reconcile.records import BreakRecord
-from trueup.core.times import iso
 from trueup.service.app import App
 from trueup.service.breaks import take_over
 from trueup.service.cycle import ReconcileRequest
@@ -123,23 +121,16 @@ class ServiceReconciling:
             account=wanted.account, profile_id=wanted.instance_id, kind=wanted.kind, state=wanted.state,
             page=page, page_size=page_size,
         )  # fmt: skip
-        return total, [_break(record, app.clock.now_ms()) for record in records]
+        return total, [record.as_json(app.clock.now_ms()) for record in records]
 
     def found_break(self, app: App, break_id: str) -> Document | None:
         """Return one break; None where there is none."""
         found = app.breaks.named([break_id])
-        return _break(found[0], app.clock.now_ms()) if found else None
+        return found[0].as_json(app.clock.now_ms()) if found else None
 
     def take_over(self, app: App, break_id: str, reason: str) -> Document:
         """Record that the caller took a break over, and return it."""
-        return _break(take_over(app, break_id, reason), app.clock.now_ms())
-
-
-def _break(record: BreakRecord, now_ms: int) -> Document:
-    """Return a break with the times at which it was seen."""
-    times = {"first_seen": record.first_seen_ms, "last_seen": record.last_seen_ms, "resolved_at": record.resolved_ms}
-    told = {name: iso(at) if at is not None else None for name, at in times.items()}
-    return {**record.as_json(now_ms), **told}
+        return take_over(app, break_id, reason).as_json(app.clock.now_ms())
 
 
 def _request(wanted: Wanted) -> ReconcileRequest:

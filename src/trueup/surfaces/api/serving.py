@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from trueup.core.errors import CannotKnow, ConfigurationError
+from trueup.service.events import log
 
 GRACE_SECONDS = 20
 """How long requests that are being answered may go on after the server was told to stop."""
@@ -120,10 +121,13 @@ def serving(api: FastAPI, place: Place, listener: socket.socket, stop: threading
     thread.start()
     try:
         _await_start(server, thread)
-        yield place.url(listener.getsockname()[1])
+        port = listener.getsockname()[1]
+        log("api_started", host=place.host, port=port)
+        yield place.url(port)
     finally:
         server.should_exit = True
         thread.join()
+        log("api_stopped")
 
 
 def _configuration(api: FastAPI, place: Place) -> uvicorn.Config:

@@ -6,7 +6,7 @@ import typer
 
 from trueup.core.times import iso
 from trueup.surfaces.cli.options import Format, FormatOption, add_command
-from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Piece, print_json, say, working
+from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Piece, print_json, remark, say, working
 from trueup.surfaces.cli.session import open_app
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import count, short_time
@@ -37,7 +37,10 @@ def list_(
 
     Example: trueup alerts list --pending
     """
-    found = open_app(context).outbox.page(limit, pending=pending)
+    app = open_app(context)
+    found = app.outbox.page(limit, pending=pending)
+    if app.notifier() is None:
+        remark("alerts have no target, so that nobody is told of them: set TRUEUP_ALERT_URLS")
     if form is Format.JSON:
         print_json({"alerts": [_document(alert) for alert in found]})
         return
@@ -100,6 +103,8 @@ def deliver(context: typer.Context, form: FormatOption = Format.TEXT) -> int:
 def _delivery(alert: "Alert") -> Piece:
     from trueup.service.alerts import refusals
 
+    if alert.unheard:
+        return ("ended unheard", FAINT)
     if alert.sent_ms is not None:
         return (f"delivered {short_time(iso(alert.sent_ms))}", GOOD)
     failed = "; ".join(f"{name}: {why}" for name, why in refusals(alert).items())
@@ -115,7 +120,8 @@ def _document(alert: "Alert") -> dict[str, object]:
         "seq": alert.seq, "kind": alert.kind, "key": alert.key, "scope": alert.scope, "severity": alert.severity.value,
         "text": alert.text, "count": alert.count, "created_at": iso(alert.created_ms),
         "last_seen_at": iso(alert.last_seen_ms), "escalated_at": _iso(alert.escalated_ms),
-        "sent_at": _iso(alert.sent_ms), "attempts": alert.attempts, "next_attempt_at": _iso(alert.next_attempt_ms),
+        "sent_at": _iso(alert.sent_ms), "ended_unheard": alert.unheard,
+        "attempts": alert.attempts, "next_attempt_at": _iso(alert.next_attempt_ms),
         "taken_by": sorted(have(alert)), "refused_by": dict(refusals(alert)),
     }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The commands about the audit: audit verify, audit export."""
 
+import re
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -48,6 +49,11 @@ def verify(
     """
     from trueup.service.audit import verify_audit
 
+    if expect_head is not None and not re.fullmatch("[0-9a-f]{64}", expect_head):
+        raise ConfigurationError(
+            f"--expect-head {expect_head} is no head: a head has 64 digits from 0 to f.",
+            "Give the one that `trueup audit verify` printed earlier, in full.",
+        )
     app = open_app(context)
     with working("checking the chain") as progress:
         found = verify_audit(app, expect_head, progress)

@@ -96,7 +96,8 @@ def revert(
 ) -> None:
     """Take an applied batch back: its rows become canceled, and nothing is deleted.
 
-    Refused where a trade has changed since.
+    A reconcile's run is a batch, too: with its RUN-… its heals and the exits of ghosts are taken back. Refused where a
+    trade has changed since.
 
     Example: trueup backfill revert BATCH_ID --reason "wrong account"
     """

@@ -146,7 +146,8 @@ def tell(view: "IncidentView", form: Format, *, story: bool = False) -> None:
     step: Piece = (str(incident.step), WARN if incident.is_open else GOOD)
     say((incident.incident_id, STRONG), f"  {incident.scope}  ", step)
     for item in incident.contained:
-        say(f"  contained: {item.scope} in ", (item.mode.name, BAD), "" if item.seq else " (only observed)")
+        ended = " (given back)" if not incident.is_open else "" if item.seq else " (not by this incident)"
+        say(f"  contained: {item.scope} in ", (item.mode.name, BAD if incident.is_open else GOOD), ended)
     if incident.verdict is not None:
         from trueup.core.incidents.steps import signals_of, words_of
 

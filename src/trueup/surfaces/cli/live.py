@@ -1,12 +1,13 @@
 """The demonstration that runs by itself: a careless bot, the worker and the API, for as long as somebody watches."""
 
+import shlex
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trueup.surfaces.cli.serve import answering, working_beside
+from trueup.surfaces.cli.serve import answering, log_in_link, working_beside
 from trueup.surfaces.cli.session import Session
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def run_live(
         say(f"{place.about} It answers at {place.url}.")
         say(f"A careless bot trades on it and keeps its books in {folder}.")
         if made is not None:
-            say(f"trueup answers at {url}; log in, by a link that is shown this once: {url}/docs#token={made.secret}")
+            link = log_in_link(url, made.secret)
+            say(f"trueup answers at {url}; log in, by a link that is shown this once: {link}")
         now("")
         worker = Worker(app, after_cycle=story.looked)
         with working_beside(worker, stop):
@@ -47,7 +49,11 @@ def run_live(
             _settle(place, story)
         if place.trial.problem:
             say(f"The bot broke off: {place.trial.problem}")
-        return story.end(place.trial.truth())
+        code = story.end(place.trial.truth())
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(place.environ.items()))
+        say(f"To look into it: cd {shlex.quote(str(folder))} && export {variables}")
+        say("The exchange has ended with this; `trueup breaks list` and `trueup audit verify` answer without it.")
+        return code
 
 
 def _settle(place: "LivePlace", story: "LiveStory") -> None:

@@ -19,6 +19,7 @@ from trueup.surfaces.cli import (
     canary,
     check,
     explain,
+    gate,
     incident,
     mode,
     reconcile,
@@ -83,8 +84,8 @@ def _program() -> typer.Typer:
     )
     program.callback()(_root)
     for commands in (
-        setup, check, reconcile, backfill, mode, incident, canary, audit, alerts, explain, venue, sim, token, serve,
-        worker,
+        setup, check, reconcile, backfill, mode, gate, incident, canary, audit, alerts, explain, venue, sim, token,
+        serve, worker,
     ):  # fmt: skip
         commands.register(program)
     return program

@@ -1,15 +1,18 @@
 """The commands about safe modes: mode set, mode show."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trueup.surfaces.cli.flatten import exit_of, flatten_now, rehearse_mode, say_flattened
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, ReasonOption, add_command
-from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Piece, print_json, say
+from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Piece, note, print_json, remark, say
 from trueup.surfaces.cli.session import open_app
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import short_time
+
+if TYPE_CHECKING:
+    from trueup.service.switching import Switched
 
 _MODES = "NORMAL, CLOSE_ONLY, SAFE_MODE, FLATTEN or HALT"
 
@@ -42,12 +45,14 @@ def set_(
 
     Example: trueup mode set SAFE_MODE --scope profile:p1 --reason "ghosts in the ledger"
     """
-    from trueup.service.modes import change_json, set_mode
+    from trueup.service.modes import change_json, set_mode, unknown_symbol
 
     app = open_app(context)
     if dry_run:
         raise typer.Exit(rehearse_mode(app, mode, scope, form))
-    change = set_mode(app, mode, scope, reason)
+    change = set_mode(app, mode, scope, reason, _told)
+    if (told := unknown_symbol(app, change.scope)) is not None:
+        remark(told)
     done = flatten_now(app, change)
     if form is Format.JSON:
         more = {"flatten": [each.as_json() for each in done]} if done is not None else {}
@@ -62,8 +67,17 @@ def set_(
     raise typer.Exit(exit_of(done))
 
 
+def _told(switched: "Switched") -> None:
+    """Say how telling a bot went; a bot that goes on is what the person must know first."""
+    what = f"{switched.profile_id} {switched.symbol}".strip()
+    if switched.report.done:
+        remark(f"{what}: the bot says {switched.report.detail}")
+    else:
+        note(("the bot was not switched: ", BAD), f"{what}: {switched.report.detail}")
+
+
 def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
-    """Show the mode of every profile, where it comes from, and the newest changes.
+    """Show the mode of every profile and where it comes from, every scope that is not NORMAL, and the newest changes.
 
     Example: trueup mode show
     """
@@ -81,6 +95,13 @@ def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
         table((Column("profile"), Column("mode"), Column("trading"), Column("because of")), rows, indent=0)
     else:
         say("There is no profile yet: name one in trueup.toml and run `trueup init`.")
+    if view.tightened:
+        say()
+        say("Scopes that are not NORMAL:")
+        table(
+            (Column("scope"), Column("mode")),
+            [[scope, _mode(mode.name, mode.paused)] for scope, mode in sorted(view.tightened.items())],
+        )
     if view.history:
         say()
         say("Newest changes:")

@@ -19,6 +19,7 @@ from trueup.surfaces.cli.options import (
 )
 from trueup.surfaces.cli.output import print_json, remark, say, working
 from trueup.surfaces.cli.session import open_app, session_of
+from trueup.surfaces.cli.words import short_time
 
 _EXIT_CODES_OF_RECONCILE = (
     "Exit codes: 0 all that was found is healed, 1 a break remains, 2 wrong usage or configuration, "
@@ -47,7 +48,10 @@ def reconcile(  # noqa: PLR0913, PLR0917  # each parameter is an option of the c
     everything: AllOption = False,
     symbol: SymbolsOption = None,
     trade: TradesOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be healed, and write nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what would be healed; the run is listed as dry_run, and counted nowhere."),
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Read the whole ledger, whatever changed.")] = False,
     wait: WaitOption = 0.0,
     form: FormatOption = Format.TEXT,
@@ -79,6 +83,8 @@ def reconcile(  # noqa: PLR0913, PLR0917  # each parameter is an option of the c
         reconciliations.show(report, session_of(context).program)
     for name in report.unknown_symbols:
         remark(f"no open trade, position or managed symbol is called {name}")
+    for name in report.unknown_trades:
+        remark(f"neither the ledger nor the venue has a trade {name}")
     return report.exit_code
 
 
@@ -139,7 +145,7 @@ def acknowledge(
 ) -> int:
     """Take a break over: it is yours to decide, and no run counts it as a mismatch any more.
 
-    It stays on the list until no run sees it, and its reason is kept.
+    It stays on the list until no run sees it, and its reason is kept; so is that of whoever had it before.
 
     Example: trueup breaks acknowledge BRK-0123 --reason "manual order, mine"
     """
@@ -150,5 +156,8 @@ def acknowledge(
     if form is Format.JSON:
         print_json(record.as_json(app.clock.now_ms()))
     else:
-        say(f"{record.break_id} is {record.owner}'s: {record.reason}")
+        *earlier, newest = record.history
+        say(f"{record.break_id} is {record.owner}'s: {newest['reason']}")
+        for one in reversed(earlier):
+            say(f"It was {one['owner']}'s before, since {short_time(one['at'])}: {one['reason']}")
     return 0

@@ -1,4 +1,4 @@
-"""The command serve: the HTTP API, until it is told to stop."""
+"""The command serve: the HTTP API and the console, until it is told to stop."""
 
 import sys
 import threading
@@ -47,10 +47,10 @@ def serve(
     ] = False,
     form: FormatOption = Format.TEXT,
 ) -> None:
-    """Serve the HTTP API, described at /docs, until it is told to stop.
+    """Serve the console and the HTTP API, described at /docs, until it is told to stop.
 
-    The first start makes a token and prints a link to log in with; it is shown this once. Beyond this machine it is
-    served with TLS or behind a proxy only, and only after `trueup token create`.
+    The first start makes a token and prints a link that logs in to the console; it is shown this once. Beyond this
+    machine it is served with TLS or behind a proxy only, and only after `trueup token create`.
 
     Example: trueup serve --port 8787
     """
@@ -130,14 +130,20 @@ def working_beside(worker: "Worker", stop: threading.Event) -> Iterator[None]:
         thread.join()
 
 
+def log_in_link(url: str, secret: str) -> str:
+    """Return the link that logs in to the console; behind the # a token reaches no server and no log."""
+    return f"{url}/console/login#token={secret}"
+
+
 def tell_link(url: str, made: "NewToken | None", form: Format) -> None:
-    """Say where it answers, and how to log in; behind the # a token reaches no server and no log."""
-    docs = f"{url}/docs"
-    link = f"{docs}#token={made.secret}" if made is not None else None
+    """Say where it answers, and how to log in."""
+    docs, console = f"{url}/docs", f"{url}/console/"
+    link = log_in_link(url, made.secret) if made is not None else None
     if form is Format.JSON:
-        print_json({"url": url, "docs": docs, "log_in": link, "token": made.secret if made is not None else None})
+        told = {"url": url, "console": console, "docs": docs, "log_in": link}
+        print_json({**told, "token": made.secret if made is not None else None})
     else:
-        say("trueup answers at ", (url, STRONG), f"; its API is described at {docs}")
+        say("trueup answers at ", (url, STRONG), f"; its console is at {console}, its API is described at {docs}")
         if made is not None and link is not None:
             say(f"Token of {made.token.name}, {made.token.role}, shown this once: ", (made.secret, STRONG))
             say("Log in: ", (link, STRONG))

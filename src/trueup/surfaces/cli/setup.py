@@ -86,6 +86,8 @@ def demo(
 
     Example: trueup demo --folder try
     """
+    if seconds is not None and not live:
+        raise ConfigurationError("--seconds is for --live alone.", "Give --live, too, or leave it out.")
     told: list[str] = []
     session = session_of(context)
     say_line = told.append if form is Format.JSON else tell

@@ -52,10 +52,16 @@ def as_of(snapshot: "Snapshot") -> str:
 
 
 def coverage_line(snapshot: "Snapshot") -> list[Piece]:
-    """Say how much of each feed was read; feeds that were not read stand out."""
-    pieces: list[Piece] = []
+    """Say how much of each feed was read; feeds that were not read stand out, those of one reason together."""
+    names: dict[object, list[str]] = {}
+    covers: dict[object, Coverage] = {}
     for feed, cover in snapshot.all_feeds().items():
-        pieces += [", " if pieces else "", _coverage(feed.value, cover)]
+        key: object = feed if cover.complete or not cover.given else (cover.state, cover.since_ms, cover.reason)
+        names.setdefault(key, []).append(feed.value)
+        covers[key] = cover
+    pieces: list[Piece] = []
+    for place, shared in covers.items():
+        pieces += [", " if pieces else "", _coverage(", ".join(names[place]), shared)]
     return pieces
 
 

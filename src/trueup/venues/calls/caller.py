@@ -180,7 +180,8 @@ class Caller:
         return max(asked or 0.0, self._backoff(state))
 
     def _failed(self, kind: Kind, why: str) -> CallFailed:
-        self._count(kind.value)
+        if kind is not Kind.ABSENT:  # "no such order" is an answer to rely on
+            self._count(kind.value)
         failed = CallFailed(kind, why)
         self.failures.append(failed)
         return failed

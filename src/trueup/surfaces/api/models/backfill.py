@@ -160,5 +160,7 @@ class BackfillDocument(Answer):
     """What a run of the backfill did."""
 
     profiles: list[ProfileBackfill]
-    plan_hash: str = Field(description="Give this back to apply exactly this plan.")
+    plan_hash: str | None = Field(
+        description="Give this back to apply exactly this plan; null where the backfill is disabled."
+    )
     summary: BackfillSummary

@@ -118,6 +118,14 @@ class TradeDecision(Answer):
     metadata: dict[str, Any]
 
 
+class TakenBack(Answer):
+    """A row that a repair or a heal wrote and that a person took back: no run writes it again."""
+
+    order_id: str
+    batch_id: str
+    reverted_at: Moment
+
+
 class Explained(Answer):
     """One trade's story."""
 
@@ -133,3 +141,4 @@ class Explained(Answer):
     error: str | None = Field(description="Why the venue could not be read.")
     timeline: list[TimelineEntry]
     decisions: list[TradeDecision]
+    taken_back: list[TakenBack] = Field(default_factory=list)

@@ -37,7 +37,7 @@ class ReconcileAsked(Asked):
         default=None, min_length=1, max_length=200, description="These symbols alone."
     )
     trade_ids: list[Name] | None = Field(default=None, min_length=1, max_length=200, description="These trades alone.")
-    dry_run: bool = Field(default=False, description="Stop before anything is written to the ledger.")
+    dry_run: bool = Field(default=False, description="Write nothing to the ledger; no figure counts the run.")
 
 
 class ReconcileStarted(Answer):
@@ -74,6 +74,14 @@ class Explained(Answer):
     unexplained: Amount | None = None
 
 
+class TakenOver(Answer):
+    """Who took a break over, when and why."""
+
+    at: Moment
+    owner: str
+    reason: str
+
+
 class BreakItem(Answer):
     """Records that should agree and do not."""
 
@@ -93,6 +101,7 @@ class BreakItem(Answer):
     confirmations: int | None = None
     owner: str | None = None
     resolution: str | None = None
+    history: list[TakenOver] = Field(default_factory=list, description="Who took it over, the first one first.")
     first_seen: Moment | None = None
     last_seen: Moment | None = None
     resolved_at: Moment | None = None
@@ -105,6 +114,7 @@ class Counts(Answer):
 
     found: int = 0
     healed: int = 0
+    would_heal: int = Field(default=0, description="Of a dry run: what would be healed.")
     quarantined: int = 0
     waiting: int = 0
     unresolved: int = 0
@@ -164,8 +174,10 @@ class RunResult(Answer):
     parity_max_mismatch_notional_usd: Amount | None = None
     parity_total_mismatch_notional_usd: Amount | None = None
     watchdog_triggered: bool | None = None
+    incident_id: str | None = Field(default=None, description="The incident that is open in the account.")
     resumed: bool | None = Field(default=None, description="Whether the watchdog's pause ended with this run.")
     heals: list[Heal] = Field(default_factory=list)
+    closes: list[dict[str, Any]] = Field(default_factory=list, description="Synthetic exits of ghosts.")
     backfill: RunBackfill | None = None
     unclear: list[UnknownThing] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)

@@ -22,7 +22,9 @@ class Capabilities(Answer):
     status: Literal["ok", "degraded"]
     features: list[str]
     degraded_reason: str | None
-    safe_mode: ModeName = Field(description="The mode of the global scope.")
+    safe_mode: ModeName = Field(
+        description="The mode of the global scope, or the dead-man's where every account is silent."
+    )
     policy: dict[str, str] = Field(description="Every flag with its value.")
     generated_at: Moment
 

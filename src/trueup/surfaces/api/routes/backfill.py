@@ -11,6 +11,7 @@ from trueup.service.app import App
 from trueup.service.audit import batch_json, batch_of, list_batches
 from trueup.service.backfill import BackfillRequest, run_backfill
 from trueup.service.backfill_report import BackfillReport
+from trueup.service.gates import DISABLED
 from trueup.service.gather import choose_profiles
 from trueup.service.tokens import Permission
 from trueup.surfaces.api.doors import Doing, Guarded, KeyedCall, Reading, needs
@@ -88,6 +89,11 @@ def _undo(
 
 
 def _document(report: BackfillReport) -> BackfillDocument:
+    if report.profiles and all(entry.skipped_reason == DISABLED for entry in report.profiles.values()):
+        if not report.dry_run:
+            told = "Nothing was booked: the backfill is disabled."
+            raise ProblemError(Kind.REFUSED, told, "Set ENABLE_RECON_EXIT_BACKFILL=true for the server.")
+        return BackfillDocument.model_validate({**report.as_json(), "plan_hash": None})
     if report.plan_expected is not None:
         raise ProblemError(
             Kind.REFUSED,

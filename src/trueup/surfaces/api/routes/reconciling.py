@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from trueup.core.errors import UnknownName
+from trueup.core.errors import UnknownName, nearest
 from trueup.service.app import App
 from trueup.service.gather import choose_profiles
 from trueup.service.tokens import Permission
@@ -71,6 +71,8 @@ def result(call: Reading, reconcile_id: Annotated[Name, Path()]) -> RunResult:
 def breaks(call: Reading, asked: Annotated[BreaksQuery, Query()]) -> Page[BreakItem]:
     """List the breaks that are not resolved, or those in one state."""
     _require_instance(call.app, asked.instance_id)
+    if asked.account is not None and asked.account not in call.app.accounts:
+        raise UnknownName("There is no such account.", nearest(asked.account, call.app.accounts))
     state = asked.state.value if asked.state is not None else None
     wanted = BreakFilter(asked.instance_id, asked.account, asked.kind, state)
     total, found = call.options.reconciling.breaks(call.app, wanted, asked.page, asked.page_size)

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request, Response
 
 from trueup import __version__
 from trueup.core.errors import TrueupError
-from trueup.core.modes import GLOBAL, Mode
+from trueup.core.modes import GLOBAL
 from trueup.core.times import iso
 from trueup.service.app import App
 from trueup.service.health import Health, health_of
+from trueup.service.posture import stand
 from trueup.service.tokens import Permission
 from trueup.surfaces.api.doors import Call, Guarded, Reading, needs, open_to_all
 from trueup.surfaces.api.front import HEALTHZ, METRICS
@@ -37,7 +38,7 @@ def capabilities(call: Reading) -> Capabilities:
         status="degraded" if reason else "ok",
         features=_features(call),
         degraded_reason=reason,
-        safe_mode=cast(ModeName, app.modes.current().get(GLOBAL, Mode.NORMAL).name),
+        safe_mode=cast(ModeName, stand(app).of(GLOBAL).mode.name),
         policy={name: value for name, value, _ in app.settings if name.isupper()},
         generated_at=iso(app.clock.now_ms()),
     )
@@ -68,7 +69,8 @@ def _health(call: Call) -> Health:
     app = call.app
     enabled = [profile.profile_id for profile in app.ledger.profiles() if profile.enabled]
     newest = call.options.reconciling.newest(app)
-    return health_of(newest, enabled, app.clock.now_ms(), call.options.stale_after_ms)
+    stale_after_ms = call.options.stale_after_ms or app.safety.deadman.timeout_ms
+    return health_of(newest, enabled, app.clock.now_ms(), stale_after_ms)
 
 
 def _features(call: Call) -> list[str]:

@@ -57,6 +57,9 @@ def _verdicts(found: "Explanation") -> None:
     names = (Column("exit"), Column("side"), Column("qty", number=True), Column("price", number=True), Column("time"))
     rows = [_exit(decision, decision.exit) for decision in found.decisions if decision.exit is not None]
     table((*names, Column("proof", below=True), Column("by", below=True)), rows)
+    for one in found.taken_back:
+        say(("taken back ", WARN), f"{one.order_id} of {one.batch_id}, by a person: no run writes it again.", indent=2)
+        say(f"Put it back: trueup backfill reapply {one.batch_id} --reason TEXT", indent=2)
 
 
 def _exit(decision: "Decision", row: "ExitRow") -> list[Piece]:

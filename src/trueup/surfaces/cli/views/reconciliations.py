@@ -7,16 +7,20 @@ from trueup.core.decimals import plain
 from trueup.core.reconcile.records import BreakState
 from trueup.surfaces.cli.output import BAD, FAINT, GOOD, STRONG, WARN, Piece, say
 from trueup.surfaces.cli.tables import Column, table
-from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line
+from trueup.surfaces.cli.words import as_of, command, count, counts, coverage_line, moment, price_of, short_time
 
 if TYPE_CHECKING:
+    from trueup.core.reconcile.changes import Effect
     from trueup.core.reconcile.records import BreakRecord
+    from trueup.core.repair.rows import ExitRow
     from trueup.service.reconcile_report import ReconcileReport, RunReport
 
 _STYLES = {
-    BreakState.HEALED: GOOD, BreakState.RESOLVED: GOOD, BreakState.QUARANTINED: BAD, BreakState.ACKNOWLEDGED: FAINT,
+    BreakState.HEALED: GOOD, BreakState.WOULD_HEAL: GOOD, BreakState.RESOLVED: GOOD,
+    BreakState.QUARANTINED: BAD, BreakState.ACKNOWLEDGED: FAINT,
 }  # fmt: skip
 _LISTED = 20
+_OUTCOMES = ("healed", "would_heal", "acknowledged", "waiting", "quarantined", "unresolved")
 
 
 def show(report: "ReconcileReport", program: Sequence[str]) -> None:
@@ -68,8 +72,19 @@ def records(found: "Sequence[BreakRecord]", now_ms: int) -> None:
 
 def one(record: "BreakRecord", now_ms: int) -> None:
     """Print one break with everything that is known of it."""
-    for name, value in record.as_json(now_ms).items():
-        if isinstance(value, Mapping):
+    document = record.as_json(now_ms)
+    ages = {"first_seen": record.first_seen_ms, "last_seen": record.last_seen_ms, "resolved_at": record.resolved_ms}
+    for name, at_ms in ages.items():
+        document[name] = f"{moment(at_ms)}, {_age(now_ms - at_ms)} ago" if at_ms is not None else None
+    if record.history:
+        document.pop("resolution")
+    for name, value in document.items():
+        if name == "age_ms":
+            continue
+        if isinstance(value, list):
+            for one in value:
+                say(("taken over: ", STRONG), f"{short_time(one['at'])} by {one['owner']}: {one['reason']}")
+        elif isinstance(value, Mapping):
             for key, text in value.items():
                 say(f"{key}: {text}", indent=2)
         elif value is not None and value != "":
@@ -79,10 +94,14 @@ def one(record: "BreakRecord", now_ms: int) -> None:
 def _record(record: "BreakRecord", now_ms: int) -> list[Piece]:
     style = _STYLES.get(record.state, WARN)
     return [
-        (record.kind, BAD), (record.state.value, style), record.symbol or "-", record.ledger_qty or "-",
+        (record.kind, BAD), (_words(record.state.value), style), record.symbol or "-", record.ledger_qty or "-",
         record.venue_qty or "-", record.profile_id or "-", record.trade_id or "-",
         _age((record.resolved_ms or now_ms) - record.first_seen_ms), record.break_id, record.reason,
     ]  # fmt: skip
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")
 
 
 def _age(ms: int) -> str:
@@ -97,9 +116,9 @@ def _heals(run: "RunReport") -> None:
     columns = (Column("healed" if not run.dry_run else "would heal"), Column("trade"), Column("rule"),
                Column("change", below=True))  # fmt: skip
     rows: list[list[Piece]] = [
-        [(effect.order_id, GOOD), effect.trade_id or "-", effect.rule, _changes(effect.before, effect.after)]
-        for effect in run.heals
+        [(effect.order_id, GOOD), effect.trade_id or "-", effect.rule, _told_of(effect)] for effect in run.heals
     ]
+    rows += [[(row.order_id, GOOD), row.trade_id, row.matched_by, _closing(row)] for row in run.closes]
     table(columns, rows)
     if run.parity.closed:
         say(("closed ", GOOD), f"{count(run.parity.closed, 'ghost')} by a synthetic exit", indent=2)
@@ -107,6 +126,33 @@ def _heals(run: "RunReport") -> None:
     if entry is not None and (entry.inserted or (entry.plan is not None and entry.plan.rows)):
         done = f"booked {count(len(entry.inserted), 'exit')}" if entry.inserted else "would book exits (dry run)"
         say("backfill ", (entry.batch_id or "", STRONG), f": {done}", indent=2)
+
+
+def _told_of(effect: "Effect") -> str:
+    """Say what a heal did to its row."""
+    return _changes(effect.before, effect.after) if effect.before else _new_row(effect.after)
+
+
+def _new_row(after: Mapping[str, object]) -> str:
+    """Say in one line what a row that was added books, or what is ordered by it."""
+    from trueup.core.times import read_time
+    from trueup.service.reconcile_report import shown
+
+    said = shown(after)
+    qty = next((said[name] for name in ("qty", "quantity", "order_qty") if said.get(name) is not None), "?")
+    price = f" at {said['price']}" if said.get("price") not in (None, "0") else ""
+    times = [after[name] for name in ("filled_at", "timestamp") if after.get(name) is not None]
+    try:
+        when = f", {moment(read_time(times[0]))}" if times else ""
+    except ValueError:
+        when = f", {times[0]}"
+    status = "" if str(said.get("status")).lower() == "filled" else f" ({said.get('status')})"
+    return f"new row: {str(said.get('side')).lower()} {qty} {said.get('symbol')}{price}{when}{status}"
+
+
+def _closing(row: "ExitRow") -> str:
+    price = f"at {price_of(row)}" if row.price_source != "none" else "at no known price"
+    return f"new row: {row.side.value} {plain(row.qty)} {row.symbol} {price}, {moment(row.filled_ms)}"
 
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> str:
@@ -146,11 +192,11 @@ def _ending(report: "ReconcileReport", program: Sequence[str]) -> None:
     document = report.as_json()["summary"]
     assert isinstance(document, dict)
     style = {"OK": GOOD, "MISMATCH": BAD}.get(report.status, WARN)
-    parts = {name: document.get(name, 0) for name in ("healed", "waiting", "quarantined", "unresolved")}
+    parts = {_words(name): document.get(name, 0) for name in _OUTCOMES}
     shown = counts({name: number for name, number in parts.items() if number})
     say((report.status, style), f": {count(document.get('found', 0), 'break')}" + (f" ({shown})" if shown else ""))
-    if report.dry_run and any(run.heals for run in report.runs):
+    healed = [run.run_id for run in report.runs if run.heals or run.closes]
+    if report.dry_run and healed:
         say("Heal them: ", (command(program, "reconcile"), STRONG))
-    healed = next((run.run_id for run in report.runs if run.heals and not run.dry_run), None)
-    if healed is not None:
-        say("Take a run's heals back: ", (command(program, "backfill", "revert", healed, "--reason", "TEXT"), STRONG))
+    for run_id in healed if not report.dry_run else ():
+        say("Take a run's heals back: ", (command(program, "backfill", "revert", run_id, "--reason", "TEXT"), STRONG))

@@ -1,0 +1,1 @@
+"""Switches: how bots of several kinds are stopped and asked. A bot that asks trueup's own gate needs none."""
