@@ -16,6 +16,7 @@ from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
 from trueup.ledger.breaks_store import SqlBreaks
 from trueup.ledger.figures import SqlFigures
+from trueup.ledger.flattening import SqlFlattenings
 from trueup.ledger.gate import SqlGate
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
@@ -81,7 +82,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     return App(
         backfill=_backfill(settings),
         reconcile=_reconcile(settings),
-        safety=SafetyConfig(settings.safety.deadman, settings.safety.policy),
+        safety=SafetyConfig(settings.safety.deadman, settings.safety.policy, settings.safety.flatten),
         accounts=accounts,
         ledger=SqlLedger(store),
         journal=SqlJournal(store, clock),
@@ -98,6 +99,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         figures=SqlFigures(store, clock),
         outbox=SqlOutbox(store),
         incidents=SqlIncidents(store),
+        flattenings=SqlFlattenings(store),
         switch_marks=SqlSwitchMarks(store),
         clock=clock,
         actor=_actor(),

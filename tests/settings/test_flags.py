@@ -203,6 +203,8 @@ def test_every_default_is_the_documented_one() -> None:
         "TRUEUP_INCIDENT_OBSERVATION_SECONDS": "300",
         "TRUEUP_INCIDENT_CONFIRM_RUNS": "3",
         "TRUEUP_CANARY_RUNS": "3",
+        "FLATTEN_ATTEMPTS": "5",
+        "FLATTEN_TIMEOUT_SECONDS": "120",
     }
 
 

@@ -241,6 +241,30 @@ canary_grants = Table(
     Column("granted_at", BigInteger, nullable=False),
 )
 
+flatten_actions = Table(
+    "flatten_actions",
+    own,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("episode", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("symbol", Text),
+    Column("token", Text),
+    Column("side", Text),
+    Column("qty", ExactDecimal),
+    Column("held", ExactDecimal),
+    Column("client_order_id", Text),
+    Column("order_id", Text),
+    Column("detail", Text, nullable=False),
+    Column("closing", Text),
+    Column("at", BigInteger, nullable=False),
+    Index("uq_flatten_actions_closing", "closing", unique=True),
+    Index("idx_flatten_actions_episode", "episode", "seq"),
+    Index("idx_flatten_actions_account_scope", "account", "scope", "seq"),
+)
+
 leases = Table(
     "leases",
     own,

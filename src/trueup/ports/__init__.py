@@ -14,6 +14,7 @@ from trueup.ports.books import (
 )
 from trueup.ports.control import Clock, GateBook, Heartbeats, Lease, Leases, LeaseState, ModeChange, Modes, Renewal
 from trueup.ports.figures import Figures, VenueMeter
+from trueup.ports.flattening import FlattenBook, NoFlattenBook
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.incidents import Incidents, Kept, Line
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
@@ -26,6 +27,8 @@ from trueup.ports.venues import (
     EVERYTHING,
     ActionReport,
     Check,
+    ClosingAnswer,
+    ClosingOrder,
     OnUpdate,
     OrderAnswer,
     ReadScope,
@@ -45,7 +48,10 @@ __all__ = [
     "Claim",
     "ClaimState",
     "Clock",
+    "ClosingAnswer",
+    "ClosingOrder",
     "Figures",
+    "FlattenBook",
     "GateBook",
     "HealBatch",
     "HealResult",
@@ -62,6 +68,7 @@ __all__ = [
     "Message",
     "ModeChange",
     "Modes",
+    "NoFlattenBook",
     "Notifier",
     "OnUpdate",
     "OrderAnswer",

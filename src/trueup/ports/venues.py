@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
+from trueup.core.orders import Side
 from trueup.core.snapshot import Snapshot, VenueOrder
 
 
@@ -60,8 +62,46 @@ class ActionReport:
     failed: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ClosingOrder:
+    """A market order that only reduces: `side` sells a long leg or buys a short one back; quantity in base units."""
+
+    symbol: str
+    side: Side
+    qty: Decimal
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingAnswer:
+    """What the venue said to a closing order: taken, or refused (nothing came of it); None is not known."""
+
+    taken: bool | None
+    order_id: str | None = None
+    why: str = ""
+
+
 class VenueActions(Protocol):
-    """What trueup may do at a venue where the account allows it: never more than to reduce."""
+    """What trueup may do at a venue where the account allows it: never more than to reduce.
+
+    `names_orders` says that a closing order carries its client order id, so that the venue can be asked for it.
+    """
+
+    @property
+    def names_orders(self) -> bool:
+        """Say whether closing orders carry their client order id."""
+        ...
+
+    def cancel(self, symbol: str, order_id: str) -> ActionReport:
+        """Cancel one working order; one that is no longer there needs no canceling."""
+        ...
+
+    def close(self, order: ClosingOrder) -> ClosingAnswer:
+        """Send one closing order, once, for no more than the venue says is held right before; else nothing is sent.
+
+        On venues without reduce-only orders that reading, or the venue's own way to close a position, is the bound.
+        """
+        ...
 
     def cancel_all(self, symbols: Collection[str] | None = None) -> ActionReport:
         """Cancel the working orders of the symbols, of all without; CannotKnow where the venue cannot be asked."""

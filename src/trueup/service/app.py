@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Protocol
 
 from trueup.core.errors import ConfigurationError, nearest
+from trueup.core.flatten.record import FlattenRules
 from trueup.core.gate import DeadmanRules
 from trueup.core.incidents.policy import IncidentPolicy
 from trueup.core.reconcile.policy import ReconcilePolicy
@@ -18,6 +19,7 @@ from trueup.ports import (
     Check,
     Clock,
     Figures,
+    FlattenBook,
     GateBook,
     Heartbeats,
     Incidents,
@@ -25,6 +27,7 @@ from trueup.ports import (
     Leases,
     Ledger,
     Modes,
+    NoFlattenBook,
     Notifier,
     Outbox,
     Profile,
@@ -65,10 +68,11 @@ class ReconcileConfig:
 
 @dataclass(frozen=True, slots=True)
 class SafetyConfig:
-    """The rules of the dead-man, the gate and incidents, as they are set."""
+    """The rules of the dead-man, the gate, incidents and flattening, as they are set."""
 
     deadman: DeadmanRules = field(default_factory=DeadmanRules)
     policy: IncidentPolicy = field(default_factory=IncidentPolicy)
+    flatten: FlattenRules = field(default_factory=FlattenRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,7 @@ class App:
     acting_token: Callable[[], str | None] = lambda: None
     notifier: Callable[[], Notifier | None] = lambda: None
     meter: VenueMeter = field(default_factory=VenueMeter)
+    flattenings: FlattenBook = field(default_factory=NoFlattenBook)
     flips: Flips = field(default_factory=Flips)
     switches: Mapping[str, Callable[[], Switch]] = field(default_factory=dict)
 

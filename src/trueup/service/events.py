@@ -73,6 +73,34 @@ EVENTS = (
     Event("watchdog_resumed", "info", ("profile_id", "clean_cycles"), "A pause that the watchdog made has ended."),
     Event("mode_changed", "warning", ("scope", "mode", "previous", "source", "actor"), "A safe mode was put in force."),
     Event(
+        "flatten_begun", "warning", ("account", "scope", "episode"),
+        "trueup begins to cancel the orders of a scope and to close its positions.",
+    ),
+    Event(
+        "flatten_canceled", "warning", ("account", "scope", "round", "orders", "failed"),
+        "Working orders were canceled; how many could not be.",
+    ),
+    Event(
+        "flatten_closing", "warning", ("account", "scope", "round", "symbol", "side", "qty", "client_order_id"),
+        "A closing order is on record and is sent next.",
+    ),
+    Event(
+        "flatten_answered", "info", ("account", "client_order_id", "outcome", "reason"),
+        "The venue took or refused a closing order, or did not answer; or it was withheld.",
+    ),
+    Event(
+        "flatten_settled", "info", ("account", "client_order_id", "outcome", "executed"),
+        "A closing order is over, with what it executed, or never came to be.",
+    ),
+    Event(
+        "flatten_waits", "debug", ("account", "scope", "reason"), "A flattening looks again: why it does nothing now.",
+    ),
+    Event("flatten_verified", "info", ("account", "scope", "rounds"), "A scope is flat by two readings in a row."),
+    Event(
+        "flatten_gave_up", "error", ("account", "scope", "reason", "left"),
+        "A flattening reached its bound, or is not allowed: the scope is in HALT, and what is left is named.",
+    ),
+    Event(
         "gate_flipped", "warning", ("profile_id", "symbol", "intent", "allowed", "mode", "because_of", "reason"),
         "The gate answers otherwise than it did before; a first answer is told where it refuses.",
     ),

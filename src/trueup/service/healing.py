@@ -28,6 +28,7 @@ from trueup.core.tags import TagReader
 from trueup.core.times import iso
 from trueup.ports import HealBatch, HealResult, OrderAnswer, Profile, Venue
 from trueup.service.cycle import Cycle
+from trueup.service.flatten_facts import our_closings
 from trueup.service.gather import executed_ids, gather_again
 from trueup.service.runs import told
 
@@ -46,6 +47,13 @@ def compare(cycle: Cycle) -> None:
         cycle.findings = _compared(cycle, snapshot)
     cycle.findings = [_after_counting(cycle, _after_asking(cycle, finding, answers)) for finding in cycle.findings]
     cycle.cleared |= _found_again(cycle)
+
+
+def _is_of_a_flattening(finding: Finding, ours: frozenset[tuple[str, str]]) -> bool:
+    """Say whether an order that no row of the ledger knows is one by which trueup closed a position: no orphan."""
+    chain = finding.pair.chain
+    orphan = finding.rule.kind is BreakKind.ORPHAN_ORDER
+    return orphan and chain is not None and (finding.token, chain.newest_id) in ours
 
 
 def _found_again(cycle: Cycle) -> set[str]:
@@ -106,7 +114,8 @@ def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
         )
     )  # fmt: skip
     sorted_out: dict[bool, list[Finding]] = {True: [], False: []}
-    for finding in found:
+    ours = our_closings(cycle.app, cycle.account, snapshot)
+    for finding in (each for each in found if not _is_of_a_flattening(each, ours)):
         sorted_out[cycle.includes(finding.profile_id, finding.token, finding.trade_id)].append(finding)
     cycle.beyond = tuple(sorted_out[False])
     return sorted_out[True]

@@ -1,9 +1,11 @@
 """Safe modes: putting one in force, and saying which is."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from trueup.core.errors import ConfigurationError, UnknownName
+from trueup.core.errors import ConfigurationError, Refused, UnknownName
+from trueup.core.flatten.record import Entry, What
 from trueup.core.modes import GLOBAL, Mode, path_of, read_mode, read_scope
 from trueup.core.symbols import Symbols
 from trueup.core.times import iso
@@ -24,6 +26,7 @@ class ModeView:
     scopes: dict[str, Mode]
     profiles: dict[str, tuple[Mode, str]]
     history: tuple[ModeChange, ...]
+    flattening: tuple[Entry, ...] = ()
 
     @property
     def tightened(self) -> dict[str, Mode]:
@@ -39,6 +42,7 @@ class ModeView:
                 for profile, (mode, scope) in sorted(self.profiles.items())
             },
             "history": [change_json(change) for change in self.history],
+            "flattening": [flatten_json(entry) for entry in self.flattening],
         }
 
 
@@ -50,6 +54,15 @@ def change_json(change: ModeChange) -> dict[str, object]:
     }  # fmt: skip
 
 
+def flatten_json(entry: Entry) -> dict[str, object]:
+    """Return how far a flattening is, by the newest entry of its record, for printing."""
+    states = {What.FLAT: "flat", What.GAVE_UP: "gave_up"}
+    return {
+        "account": entry.account, "scope": entry.scope, "state": states.get(entry.what, "going_on"),
+        "round": entry.round, "newest": entry.what.value, "detail": entry.detail, "at": iso(entry.at_ms),
+    }  # fmt: skip
+
+
 def set_mode(
     app: App, mode: str, scope: str, reason: str, told: Callable[[Switched], None] = lambda _: None
 ) -> ModeChange:
@@ -58,6 +71,8 @@ def set_mode(
     if not reason.strip():
         raise ConfigurationError("A reason is needed.", "Say why with --reason TEXT; it is kept in the history.")
     require_known(app, where)
+    if wanted is Mode.FLATTEN:
+        require_flatten(app, where)
     change = ModeChange(where, wanted, Mode.NORMAL, "operator", app.actor, reason.strip(), iso(app.clock.now_ms()))
     done = app.modes.set(change, within=path_to(app, where))
     events.log(
@@ -67,6 +82,32 @@ def set_mode(
     for switched in enforce_scope(app, done.scope):
         told(switched)
     return done
+
+
+def accounts_within(app: App, scope: str) -> list[str]:
+    """Return the accounts that a scope is about: all that a profile lives on, for the global one."""
+    kind, _, rest = scope.partition(":")
+    if kind == "account":
+        return [rest]
+    found = set()
+    for profile in app.ledger.profiles():
+        mine = kind == "profile" and profile.profile_id == rest
+        mine = mine or (kind == "symbol" and rest.startswith(f"{profile.profile_id}:"))
+        if mine or kind == GLOBAL:
+            with suppress(ConfigurationError):
+                found.add(app.account_of(profile).name)
+    return sorted(found)
+
+
+def require_flatten(app: App, scope: str) -> None:
+    """Refuse to flatten where an account does not allow it: nothing could be sent."""
+    closed = [name for name in accounts_within(app, scope) if app.accounts[name].venue().actions is None]
+    if closed:
+        names = ", ".join(closed)
+        raise Refused(
+            f"Flattening is not allowed for {'the account' if len(closed) == 1 else 'the accounts'} {names}.",
+            "Set allow_flatten = true in its [[accounts]], with keys that may trade; or set HALT, which sends nothing.",
+        )
 
 
 def require_known(app: App, scope: str) -> None:
@@ -106,7 +147,15 @@ def show_modes(app: App, history: int = 10) -> ModeView:
     found = stand(app)
     held = {name: found.of(f"profile:{name}") for name in found.profiles}
     profiles = {name: (one.mode, one.because_of) for name, one in held.items()}
-    return ModeView(dict(found.scopes), profiles, tuple(app.modes.history(history)))
+    return ModeView(
+        dict(found.scopes), profiles, tuple(app.modes.history(history)), _flattening(app, dict(found.scopes))
+    )
+
+
+def _flattening(app: App, current: dict[str, Mode]) -> tuple[Entry, ...]:
+    """Return the newest word about each flattening whose scope, or account, is in FLATTEN or in HALT."""
+    strict = {scope for scope, mode in current.items() if mode >= Mode.FLATTEN}
+    return tuple(entry for entry in app.flattenings.newest() if {entry.scope, f"account:{entry.account}"} & strict)
 
 
 def profile_path(app: App, profile: Profile) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from trueup.core.modes import GLOBAL, Mode, read_mode, read_scope
 from trueup.core.times import iso
 from trueup.ports import ModeChange
 from trueup.service.app import App
-from trueup.service.modes import require_known, set_mode
+from trueup.service.flattening import wake_for
+from trueup.service.modes import require_flatten, require_known, set_mode
 from trueup.service.posture import stand
 from trueup.service.switching import enforce_scope
 
@@ -52,9 +53,13 @@ def pause(app: App, reason: str, scope: str = GLOBAL, mode: str = Mode.SAFE_MODE
     if not reason.strip():
         raise ConfigurationError("A reason is needed.", "Say why; it is kept in the history.")
     require_known(app, where)
+    if wanted is Mode.FLATTEN:
+        require_flatten(app, where)
     now = iso(app.clock.now_ms())
     app.modes.tighten(ModeChange(where, wanted, Mode.NORMAL, "operator", app.actor, reason.strip(), now))
     enforce_scope(app, where)
+    if wanted is Mode.FLATTEN:
+        wake_for(app, where)
     return trading(app, where)
 
 

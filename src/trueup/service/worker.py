@@ -19,6 +19,7 @@ from trueup.service.app import App
 from trueup.service.cycle import ReconcileRequest
 from trueup.service.deadman import DeadmanWatch
 from trueup.service.events import log
+from trueup.service.flattening import flatten_account
 from trueup.service.listening import listening
 from trueup.service.open_trades import OpenTrades
 from trueup.service.reconcile import AccountReport, reconcile_account
@@ -150,10 +151,13 @@ class Worker:
         try:
             memory = self.memories.setdefault(account, OpenTrades(account))
             request = ReconcileRequest(dry_run=self.options.dry_run)
+            # What is to be flat is made flat before it is compared, and what the comparing demands right after.
+            self._flatten(account, lease)
             report = reconcile_account(self.app, account, request, lease, memory)
             if not self.options.dry_run:
                 enforce_modes(self.app, {run.profile_id for run in report.runs})
             readable = report.readable
+            self._flatten(account, lease)
             self.after_cycle(report)
         except Exception as error:  # noqa: BLE001  # one account's defect stops no other; it is logged and on record
             self.memories.pop(account, None)
@@ -169,6 +173,15 @@ class Worker:
             renewal.drop(lease)
             self.app.leases.release(lease, self.app.clock.now_ms() + self._wait_ms(account))
             self.nudge.set()
+
+    def _flatten(self, account: str, lease: Lease) -> None:
+        """Flatten what is in FLATTEN; where that is broken off, it goes on from its record in the next cycle."""
+        if self.options.dry_run:
+            return
+        try:
+            flatten_account(self.app, account, lease, self.stop.is_set)
+        except TrueupError as error:
+            log("cycle_failed", account=account, error=error.what, retry_ms=self._wait_ms(account))
 
     def _wait_ms(self, account: str) -> int:
         """Return how long to wait until an account is due again: longer after each trouble, and never all at once."""

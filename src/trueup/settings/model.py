@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
+from trueup.core.flatten.record import FlattenRules
 from trueup.core.gate import DeadmanRules
 from trueup.core.incidents.policy import IncidentPolicy
 from trueup.core.reconcile.policy import ReconcilePolicy
@@ -103,10 +104,11 @@ class ReconcileSettings:
 
 @dataclass(frozen=True, slots=True)
 class SafetySettings:
-    """The flags of the dead-man, the gate and incidents."""
+    """The flags of the dead-man, the gate, incidents and flattening."""
 
     deadman: DeadmanRules = field(default_factory=DeadmanRules)
     policy: IncidentPolicy = field(default_factory=IncidentPolicy)
+    flatten: FlattenRules = field(default_factory=FlattenRules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""The flags of the gate, the dead-man and incidents."""
+"""The flags of the gate, the dead-man, incidents and flattening."""
 
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from trueup.core.flatten.record import FlattenRules
 from trueup.core.gate import DeadmanRules
 from trueup.core.incidents.policy import IncidentPolicy
 from trueup.core.modes import Mode
@@ -54,15 +55,27 @@ ROWS = (
         "TRUEUP_CANARY_RUNS", "canary_runs", "3", _COUNT,
         "How many runs in a row must be without a break in each stage of a canary.",
     ),
+    Row(
+        "FLATTEN_ATTEMPTS", "attempts", "5",
+        Rule(integer_between(1, 100), "a whole number from 1 to 100"),
+        "After how many rounds of canceling and closing a flattening that is not flat ends in HALT.",
+    ),
+    Row(
+        "FLATTEN_TIMEOUT_SECONDS", "limit_ms", "120",
+        Rule(milliseconds(SECOND_MS, 1, 3600), "seconds, more than 0 and up to 3600"),
+        "After how long a flattening that is not flat, or cannot be verified, ends in HALT.", SECOND_MS,
+    ),
 )  # fmt: skip
 
 _DEADMAN = frozenset(field.name for field in fields(DeadmanRules))
+_FLATTEN = frozenset(field.name for field in fields(FlattenRules))
 
 
 def _made(values: Mapping[str, Any]) -> SafetySettings:
     deadman = DeadmanRules(**{name: value for name, value in values.items() if name in _DEADMAN})
-    policy = IncidentPolicy(**{name: value for name, value in values.items() if name not in _DEADMAN})
-    return SafetySettings(deadman, policy)
+    flatten = FlattenRules(**{name: value for name, value in values.items() if name in _FLATTEN})
+    policy = IncidentPolicy(**{name: value for name, value in values.items() if name not in _DEADMAN | _FLATTEN})
+    return SafetySettings(deadman, policy, flatten)
 
 
 SAFETY: Section[SafetySettings] = Section("safety", ROWS, _made)

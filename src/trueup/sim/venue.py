@@ -8,33 +8,35 @@ from trueup.core.snapshot import NOT_GIVEN, Coverage, Feed, FeedState, Leg, Snap
 from trueup.core.snapshot import Fill as VenueFill
 from trueup.core.symbols import Symbols
 from trueup.ports import EVERYTHING, Check, OnUpdate, OrderAnswer, ReadScope, VenueActions, VenueStream
+from trueup.sim.acting import SimActions, spelt
 from trueup.sim.documents import document_of
 from trueup.sim.exchange import Account, Exchange, Fill, Kind, Market, NotAllowed, Order
 
-
-def spelt(market: Market) -> str:
-    """Return a market's symbol as bots spell it: AAPL, BTC/USD, or BTC/USDT:USDT for a contract."""
-    if market.kind is Kind.EQUITY:
-        return market.symbol
-    pair = f"{market.base}/{market.quote}"
-    return f"{pair}:{market.settles_in}" if market.is_swap else pair
+__all__ = ["SimVenue", "spelt"]
 
 
 class SimVenue:
     """One account of an Exchange; `memory_ms` is how far back it remembers orders and fills (None is all).
 
     `coins_are_positions` lists coins among the positions, as Alpaca does; otherwise they are balances alone, unless
-    there are positions of something else: beside these nobody looks at a balance.
+    there are positions of something else: beside these nobody looks at a balance. `allow_flatten` lets it be acted on.
     """
 
     def __init__(
-        self, exchange: Exchange, account: str, *, memory_ms: int | None = None, coins_are_positions: bool | None = None
+        self,
+        exchange: Exchange,
+        account: str,
+        *,
+        memory_ms: int | None = None,
+        coins_are_positions: bool | None = None,
+        allow_flatten: bool = False,
     ) -> None:
         self.exchange = exchange
         self.account = account
         self.memory_ms = memory_ms
         uuids = exchange.names.ids == "uuid"
         self.coins_are_positions = uuids if coins_are_positions is None else coins_are_positions
+        self.allow_flatten = allow_flatten
         self.symbols = Symbols()
 
     def read(self, scope: ReadScope = EVERYTHING) -> Snapshot:  # noqa: ARG002  # the truth is at hand, all of it
@@ -51,8 +53,8 @@ class SimVenue:
 
     @property
     def actions(self) -> VenueActions | None:
-        """Return None: whoever holds the exchange acts on it directly."""
-        return None
+        """Return what may be done, None where it is not allowed."""
+        return SimActions(self.exchange, self.account, self.symbols) if self.allow_flatten else None
 
     def export(self, scope: ReadScope = EVERYTHING) -> Mapping[str, object]:
         """Return what `read` says, as one document in the file format."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trueup.surfaces.cli.flatten import exit_of, flatten_now, rehearse_mode, say_flattened
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, ReasonOption, add_command
 from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Piece, note, print_json, remark, say
 from trueup.surfaces.cli.session import open_app
@@ -32,27 +33,38 @@ def set_(
         typer.Option("--scope", metavar="SCOPE", help="global, account:NAME, profile:ID or symbol:ID:SYMBOL."),
     ],
     reason: ReasonOption,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With FLATTEN: show what would be canceled and closed, and do nothing.")
+    ] = False,
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Put a mode in force for a scope, and keep who, when and why.
 
-    Trading is paused from SAFE_MODE upwards; the strictest mode on the way from global to the symbol holds.
+    Trading is paused from SAFE_MODE upwards; the strictest mode on the way from global to the symbol holds. FLATTEN
+    cancels the scope's orders and closes its positions at once; exit 1 or 3 where it ended in HALT.
 
     Example: trueup mode set SAFE_MODE --scope profile:p1 --reason "ghosts in the ledger"
     """
     from trueup.service.modes import change_json, set_mode, unknown_symbol
 
     app = open_app(context)
+    if dry_run:
+        raise typer.Exit(rehearse_mode(app, mode, scope, form))
     change = set_mode(app, mode, scope, reason, _told)
     if (told := unknown_symbol(app, change.scope)) is not None:
         remark(told)
+    done = flatten_now(app, change)
     if form is Format.JSON:
-        print_json(change_json(change))
-        return
+        more = {"flatten": [each.as_json() for each in done]} if done is not None else {}
+        print_json({**change_json(change), **more})
+        raise typer.Exit(exit_of(done))
     say(
         (change.scope, STRONG), f": {change.previous.name} -> ", _mode(change.mode.name, change.mode.paused),
         f", by {change.actor}, {short_time(change.at)}: {change.reason}",
     )  # fmt: skip
+    for each in done or ():
+        say_flattened(each)
+    raise typer.Exit(exit_of(done))
 
 
 def _told(switched: "Switched") -> None:
@@ -94,6 +106,10 @@ def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
         say()
         say("Newest changes:")
         _history([[short_time(c.at), c.scope, c.previous.name, c.mode.name, c.actor, c.reason] for c in view.history])
+
+    for entry in view.as_json()["flattening"]:  # type: ignore[attr-defined]  # a list, by its form
+        say()
+        say(f"Flattening of {entry['scope']} at {entry['account']}: ", (entry["state"], STRONG), f", {entry['detail']}")
 
 
 def _history(rows: list[list[Piece]]) -> None:

@@ -5,14 +5,16 @@ again after a lost answer it refuses or finds nothing, so that trying again neve
 """
 
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 
+from trueup.core.decimals import exactly, plain, read_decimal
 from trueup.core.errors import CannotKnow
-from trueup.ports import ActionReport
+from trueup.ports import ActionReport, ClosingAnswer, ClosingOrder
 from trueup.venues.alpaca.connection import Connection, part
 from trueup.venues.alpaca.orders import read_orders
 from trueup.venues.alpaca.pages import id_of
 from trueup.venues.calls.account import LiveAccount
-from trueup.venues.calls.verdicts import CallFailed, Kind
+from trueup.venues.calls.verdicts import REFUSALS, CallFailed, Kind
 from trueup.venues.rows.fields import Row, printable, shown
 
 _DO = "Look at the account at Alpaca itself, and run `trueup doctor`."
@@ -60,6 +62,44 @@ class AlpacaActions:
         if answer.get("side") != ("buy" if str(held.get("side")).lower() == "short" else "sell"):
             return ActionReport(failed=(f"close {symbol}: Alpaca's order does not reduce: {_named(answer)}",))
         return ActionReport(done=(f"closing {symbol}: {_named(answer)}, {printable(str(answer.get('status')))}",))
+
+    @property
+    def names_orders(self) -> bool:
+        """Say no: Alpaca names the order that closes a position."""
+        return False
+
+    def cancel(self, symbol: str, order_id: str) -> ActionReport:
+        """Cancel one working order; one that is no longer there needs no canceling."""
+        name = f"{symbol}, order {printable(order_id)}"
+        problem = self._cancel({"id": order_id})
+        return ActionReport(failed=(problem,)) if problem else ActionReport(done=(f"canceled {name}",))
+
+    @exactly
+    def close(self, order: ClosingOrder) -> ClosingAnswer:
+        """Close a part of a position, once, by Alpaca's own way, which never closes more than is held."""
+        held = self._held(order.symbol)
+        if held is None or ("buy" if str(held.get("side")).lower() == "short" else "sell") != order.side:
+            return ClosingAnswer(False, why=f"{order.symbol}: there is nothing to {order.side}")
+        try:
+            name = part(str(held.get("asset_id") or held.get("symbol") or ""))
+            qty = min(order.qty, abs(read_decimal(held.get("qty"))) - self._external(order.symbol))
+        except (CallFailed, ValueError) as error:
+            return ClosingAnswer(False, why=f"{order.symbol}: its position cannot be read: {error}")
+        if qty <= 0:
+            return ClosingAnswer(False, why=f"{order.symbol}: what is held is declared as external")
+        try:
+            answer = self._connection.delete_once(f"close {order.symbol}", f"/positions/{name}", {"qty": plain(qty)})
+        except CallFailed as failed:
+            return ClosingAnswer(False if failed.kind in REFUSALS else None, why=failed.why)
+        if not isinstance(answer, Mapping) or id_of(answer) is None:
+            return ClosingAnswer(None, why=f"close {order.symbol}: Alpaca named no order ({shown(answer)})")
+        return ClosingAnswer(True, id_of(answer))
+
+    def _external(self, symbol: str) -> Decimal:
+        """Return how much of a coin is declared as not the bot's."""
+        symbols = self._account.symbols
+        base, declared = symbols.base_asset(symbol), self._account.external_assets.items()
+        return sum((qty for name, qty in declared if symbols.asset(name) == base), Decimal(0))
 
     def _held(self, symbol: str) -> Row | None:
         """Return the position of a symbol, None where there is none."""

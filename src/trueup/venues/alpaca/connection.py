@@ -8,7 +8,7 @@ an empty list.
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from weakref import finalize
 
 from alpaca.trading.client import TradingClient
@@ -122,6 +122,11 @@ class Connection:
     def delete(self, what: str, path: str) -> object:
         """Ask to cancel or close; the answer as it is, None where it has no body."""
         return self.caller.ask(what, lambda: self._client.delete(path))
+
+    def delete_once(self, what: str, path: str, params: Params) -> object:
+        """Ask to close, and never again by itself: a part that is closed twice is closed twice."""
+        query = f"{path}?{urlencode(params)}"
+        return self.caller.once().ask(what, lambda: self._client.delete(query))
 
     def _get(self, what: str, path: str, params: Params | None, check: Callable[[object], T]) -> T:
         return self.caller.ask(what, lambda: check(self._client.get(path, dict(params or {}))))

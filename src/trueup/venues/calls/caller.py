@@ -96,6 +96,13 @@ class Caller:
             raise self._failed(error.verdict.kind, f"{what}: {error.verdict.why}") from None
         return answer
 
+    def once(self) -> "Caller":
+        """Return a caller that asks as this one does, and never a second time by itself."""
+        return Caller(
+            self._judge, self.limit, self._secrets, patience=replace(self.patience, attempts=1), circuit=self.circuit,
+            sleep=self._sleep, count=self._count,
+        )  # fmt: skip
+
     def all(self, calls: Sequence[Callable[[], T]]) -> list[T | CallFailed]:
         """Run calls side by side; return their answers in order, a CallFailed where one gave none."""
 

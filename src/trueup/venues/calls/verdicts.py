@@ -39,6 +39,10 @@ class Verdict:
     timed_out: bool = False
 
 
+REFUSALS = frozenset({Kind.THROTTLE, Kind.CLOCK, Kind.AUTH, Kind.ABSENT, Kind.FAIL})
+"""Where the venue answered, and did not do what it was asked to; any other error leaves that open."""
+
+
 class CallFailed(Exception):
     """A call that gave no answer to rely on; `why` names the call and holds no secret."""
 

@@ -8,11 +8,12 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from trueup.core.decimals import exactly, plain, read_decimal
+from trueup.core.decimals import EXACT, exactly, plain, read_decimal
 from trueup.core.errors import CannotKnow
-from trueup.ports import ActionReport
+from trueup.core.orders import Side
+from trueup.ports import ActionReport, ClosingAnswer, ClosingOrder
 from trueup.venues.calls.caller import Caller
-from trueup.venues.calls.verdicts import CallFailed
+from trueup.venues.calls.verdicts import REFUSALS, CallFailed
 from trueup.venues.ccxt.export import Row, is_something
 from trueup.venues.ccxt.feeds import FeedRead, Feeds, balances_of
 from trueup.venues.ccxt.listing import Listed
@@ -71,6 +72,60 @@ class CcxtActions:
         failed += [f"{market}: {row.get('contracts')} contracts {row.get('side')} are left" for row in left]
         return ActionReport(tuple(done), tuple(failed))
 
+    @property
+    def names_orders(self) -> bool:
+        """Say yes: an order is sent with its client order id."""
+        return True
+
+    def cancel(self, symbol: str, order_id: str) -> ActionReport:
+        """Cancel one working order; one that is no longer there needs no canceling."""
+        listed = self.reader.markets()
+        rows = self._working(listed, set(listed.resolve(symbol).markets))
+        row = next((row for row in rows if str(row.get("id")) == order_id), None)
+        if row is None:
+            return ActionReport(done=(f"{symbol} {order_id}: it works no more",))
+        try:
+            self._cancel(row)
+        except CallFailed as error:
+            return ActionReport(failed=(f"{_name(row)}: {error.why}",))
+        return ActionReport(done=(_name(row),))
+
+    @exactly
+    def close(self, order: ClosingOrder) -> ClosingAnswer:
+        """Send one market order that only reduces, for no more than is held right before; on spot markets it sells."""
+        listed = self.reader.markets()
+        market = listed.resolve(order.symbol).market
+        if market is None:
+            return ClosingAnswer(False, why=f"{order.symbol}: it is no one market of {self.reader.exchange}")
+        params: dict[str, object] = {"clientOrderId": order.client_order_id}
+        if listed.is_contract(market):
+            legs = [row for row in self._positions(market) if is_something(row.get("contracts"))]
+            leg = next((row for row in legs if _closes(row) == order.side), None)
+            try:
+                size = read_decimal(listed.markets[market].get("contractSize"))
+                held = abs(read_decimal(leg.get("contracts"))) if leg is not None else Decimal(0)
+            except ValueError as error:
+                return ClosingAnswer(False, why=f"{market}: its position cannot be read: {error}")
+            amount = min(EXACT.divide(order.qty, size), held)
+            hedged = leg is not None and (len(legs) > 1 or leg.get("hedged") is True)
+            params |= {"reduceOnly": True, **({"hedged": True} if hedged else {})}
+        else:
+            free, external = self._free(str(listed.markets[market].get("base")), listed)
+            amount = min(order.qty, free) if order.side is Side.SELL else Decimal(0)
+            if amount <= 0 and external:
+                return ClosingAnswer(False, why=f"{market}: {plain(external)} are declared as external and not sold")
+        if amount <= 0:
+            return ClosingAnswer(False, why=f"{market}: there is nothing to {order.side}")
+        return self._ask_to_close(market, order.side, plain(amount), params)
+
+    def _ask_to_close(self, market: str, side: str, amount: str, params: Mapping[str, object]) -> ClosingAnswer:
+        try:
+            row = self._send(market, side, amount, params)
+        except CallFailed as failed:
+            return ClosingAnswer(False if failed.kind in REFUSALS else None, why=failed.why)
+        name = row.get("id") if isinstance(row, Mapping) else None
+        return ClosingAnswer(True, str(name)) if name is not None else ClosingAnswer(None, why="no order was named")
+
     def _feeds(self) -> Feeds:
         account = self.reader.account
         return Feeds(self.reader.caller, self.reader.client, account.now_ms(), account.page_limit, account.max_pages)
@@ -101,15 +156,15 @@ class CcxtActions:
         return isinstance(info, Mapping) and any(name in info for name in ("algoId", "stopOrderId"))
 
     def _reduce(self, market: str, leg: Row, *, hedged: bool) -> None:
-        side = {"long": "sell", "short": "buy"}.get(str(leg.get("side")))
+        side = _closes(leg)
         if side is None:
             raise ValueError("its side is not known")
         params: dict[str, object] = {"reduceOnly": True, **({"hedged": True} if hedged else {})}
         self._send(market, side, str(leg.get("contracts")), params)
 
-    def _send(self, market: str, side: str, amount: str, params: Mapping[str, object]) -> None:
+    def _send(self, market: str, side: str, amount: str, params: Mapping[str, object]) -> object:
         call = partial(self.reader.client.call, "create_order", market, "market", side, amount, None, dict(params))
-        self.once.ask(f"create_order {market} {side} {amount}", call, weight=0)
+        return self.once.ask(f"create_order {market} {side} {amount}", call, weight=0).value
 
     @exactly
     def _sell(self, market: str, listed: Listed) -> ActionReport:
@@ -145,6 +200,10 @@ class CcxtActions:
         except (CallFailed, ValueError) as error:
             raise CannotKnow(f"The balance of {base} is not known: {_why(error)}.", "Look at the venue.") from None
         return min(free, total - external), external
+
+
+def _closes(leg: Row) -> str | None:
+    return {"long": "sell", "short": "buy"}.get(str(leg.get("side")))
 
 
 def _name(row: Row) -> str:

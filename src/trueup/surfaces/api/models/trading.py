@@ -74,6 +74,59 @@ class ModeAsked(Asked):
     mode: ModeName
     scope: Scope
     reason: Reason
+    dry_run: bool = Field(
+        default=False, description="With FLATTEN: answer what would be canceled and closed, and do nothing."
+    )
+
+
+class WouldCancel(Answer):
+    """A working order that FLATTEN would cancel."""
+
+    symbol: str
+    order_id: str
+    client_order_id: str | None = None
+    side: Literal["buy", "sell"]
+
+
+class WouldClose(Answer):
+    """A position that FLATTEN would close: how much of what is held, in base units."""
+
+    symbol: str
+    side: Literal["buy", "sell"]
+    qty: str
+    held: str
+
+
+class Rehearsed(Answer):
+    """What FLATTEN would do in one account, and what stands in its way."""
+
+    account: str
+    scope: str
+    allowed: bool
+    cancels: list[WouldCancel]
+    closes: list[WouldClose]
+    in_the_way: list[str]
+    of_others: list[str]
+
+
+class ModeRehearsed(Answer):
+    """A rehearsal: nothing was sent, and no mode was changed."""
+
+    dry_run: Literal[True] = True
+    mode: ModeName
+    accounts: list[Rehearsed]
+
+
+class FlattenState(Answer):
+    """How far a flattening is, by the newest entry of its record."""
+
+    account: str
+    scope: str
+    state: Literal["going_on", "flat", "gave_up"]
+    round: int
+    newest: str
+    detail: str
+    at: Moment
 
 
 class ModeChanged(Answer):
@@ -102,3 +155,6 @@ class ModesView(Answer):
     scopes: dict[str, ModeName]
     profiles: dict[str, ProfileMode]
     history: list[ModeChanged]
+    flattening: list[FlattenState] = Field(
+        default_factory=list, description="The newest word about each scope that is, or was, being flattened."
+    )
