@@ -193,7 +193,7 @@ class TestDocs:
         assert schema["openapi"].startswith("3.1")
         for path, methods in schema["paths"].items():
             for method, operation in methods.items():
-                assert operation["x-permission"] in ("none", "read", "act"), path
+                assert operation["x-permission"] in ("none", "read", "act", "sign"), path
                 assert (operation["security"] == []) is (path == "/healthz")
                 failures = {status for status in operation["responses"] if status >= "400"}
                 assert failures >= ({"500"} if path == "/healthz" else {"401", "403", "422", "429", "500", "503"})

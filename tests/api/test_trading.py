@@ -13,6 +13,7 @@ from trueup.core.times import iso
 from trueup.ports import ModeChange
 from trueup.service import trading
 from trueup.service.app import App
+from trueup.service.modes import path_to
 
 STATUS, PAUSE, RESUME = "/internal/trading/status", "/internal/trading/pause", "/internal/trading/resume"
 
@@ -80,7 +81,7 @@ class TestService:
     def test_the_symbol_of_a_profile_with_a_colon_in_its_id_is_found(self, sqlite_bot: Bot) -> None:
         sqlite_bot.profiles = [{"id": "a"}, {"id": "a:b"}]
         app = sqlite_bot.init()
-        assert trading.path_to(app, "symbol:a:b:BTC/USD")[2] == "profile:a:b"
+        assert path_to(app, "symbol:a:b:BTC/USD")[2] == "profile:a:b"
 
 
 def test_pause_and_resume_over_http_keep_who_when_and_why(api: Api) -> None:

@@ -90,9 +90,9 @@ class Runner:
     def _learn(self, command: str, said: str) -> None:
         if command.startswith("trueup reconcile"):
             self.names["RUN_ID"] = re.findall(r"RUN-\w+-\w+", said)[0]
-        for name, pattern in (("TOKEN", r"(trueup_[\w-]{20,})"), ("INCIDENT_ID", r"(INC-\w+-\w+)")):
+        for name, pattern in (("APPROVER_TOKEN", r"(trueup_[\w-]{20,})"), ("INCIDENT_ID", r"(INC-\w+-\w+)")):
             found = re.search(pattern, said)
-            if found and ("token create" in command or name != "TOKEN"):
+            if found and ("token create" in command or name != "APPROVER_TOKEN"):
                 self.names[name] = found[1]
         orphan = re.search(r"orphan_order.*?(BRK-[0-9a-f]{32})", said, re.DOTALL)
         if command.startswith("trueup breaks list") and orphan is not None:

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from trueup.core.times import iso
 from trueup.service.app import App
 from trueup.service.backfill import BackfillRequest, run_backfill
 from trueup.service.cycle import ReconcileRequest
+from trueup.service.gate import ask
 from trueup.service.leading import (
     as_markdown,
     propose_canary,
@@ -186,6 +188,30 @@ def test_drill(drill: Drill, injected: Callable[[Drill], Callable[[], None]]) ->
         assert f"| {step.value} |" in ticket or (step is Step.REPAIRING and injected is delay), step
     assert ticket.count("signed off") >= 2
     assert [line for line in ticket.splitlines() if line.startswith("- [ ]")] == []
+
+
+def test_the_gate_enforces_the_canarys_limit_and_nothing_else_trades(drill: Drill) -> None:
+    repair = delay(drill)
+    drill.run()
+    assert not ask(drill.app, "p1", "BTC/USD", "open", Decimal(1)).allowed
+    assert ask(drill.app, "p1", "ETH/USD", "open", Decimal(1)).allowed, "only the symbol is contained"
+    repair()
+    for _ in range(2):
+        drill.run()
+    ann, ben = (replace(drill.app, actor=name) for name in ("ann", "ben"))
+    propose_canary(ann, None, ["p1:BTC/USD:500:30"], "the books agree")
+    assert not ask(drill.app, "p1", "BTC/USD", "open", Decimal(1)).allowed, "a proposal lets nobody trade"
+    sign_off(ben, None, "read it")
+    assert not ask(drill.app, "p1", "BTC/USD", "open", None).allowed, "a limit needs a notional"
+    assert not ask(drill.app, "p1", "BTC/USD", "open", Decimal("400.01"), "o-1").allowed, "100 are held already"
+    assert ask(drill.app, "p1", "BTC/USD", "open", Decimal(300), "o-2").allowed
+    assert ask(drill.app, "p1", "BTC/USD", "open", Decimal(300), "o-2").allowed, "the same order again"
+    assert not ask(drill.app, "p1", "BTC/USD", "open", Decimal(101), "o-3").allowed
+    assert ask(drill.app, "p1", "BTC/USD", "open", Decimal(100), "o-4").allowed
+    assert ask(drill.app, "p1", "BTC/USD", "reduce", Decimal(9999)).allowed
+    drill.held("3")
+    drill.run()
+    assert not ask(drill.app, "p1", "BTC/USD", "open", Decimal(1), "o-5").allowed, "the mismatch ended it"
 
 
 @pytest.mark.parametrize("trouble", ["mismatch", "alert", "exposure"])

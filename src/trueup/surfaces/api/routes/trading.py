@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from trueup.core.errors import ConfigurationError
+from trueup.core.errors import Refused
 from trueup.core.modes import Mode, read_mode
 from trueup.service.flattening import flatten_scope, wake_for
 from trueup.service.modes import change_json, set_mode, show_modes
@@ -81,6 +81,6 @@ def _flatten(call: Call, scope: str) -> None:
 
 def _rehearsed(call: Call, asked: ModeAsked) -> ModeRehearsed:
     if read_mode(asked.mode) is not Mode.FLATTEN:
-        raise ConfigurationError(f"{asked.mode} sends nothing: there is nothing to rehearse.", "Leave dry_run out.")
+        raise Refused(f"{asked.mode} sends nothing: there is nothing to rehearse.", "Leave dry_run out.")
     accounts = [each.as_json() for each in rehearse(call.app, asked.scope)]
     return ModeRehearsed.model_validate({"mode": asked.mode, "accounts": accounts})
