@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from tests.ledger.bot import Bot, at
 
+from trueup.core.errors import Refused
 from trueup.core.modes import Mode
 from trueup.core.reconcile.watchdog import SOURCE
 from trueup.core.times import iso
@@ -15,6 +16,7 @@ from trueup.ports import Lease, ModeChange, RunEnd, RunStart
 from trueup.service.app import App
 from trueup.service.cycle import Cycle, ReconcileRequest
 from trueup.service.gather import gather
+from trueup.service.modes import set_mode
 from trueup.service.reconcile_report import ParityCounts, RunReport
 from trueup.service.watching import watch
 
@@ -269,3 +271,28 @@ def test_without_allocated_capital_it_says_that_it_cannot_weigh(app: App) -> Non
         looked.members = tuple(replace(profile, allocated_capital=None) for profile in looked.members)
     assert mode(app) is Mode.NORMAL
     assert looked.runs["p1"].notes == ["no allocated capital is known, so that the watchdog cannot weigh the mismatch"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "resumes"),
+    [("symbol:p1:BTC/USD", True), ("symbol:p2:BTC/USD", True), (SCOPE, False), ("account:main", False)],
+)
+def test_an_incident_at_or_above_the_profile_keeps_its_pause(
+    app: App, clock: Hand, sqlite_bot: Bot, scope: str, resumes: bool
+) -> None:
+    """What an incident contains inside of the profile stays contained on its own; no command loosens either."""
+    paused(app, clock)
+    values = {"scope": scope, "at": iso(clock.now)}
+    sqlite_bot.db.run(
+        "INSERT INTO incidents (incident_id, scope, status, opened_at, account, version)"
+        " VALUES ('INC-1', :scope, 'classified', :at, 'main', 1)", values,
+    )  # fmt: skip
+    ran(app, clock)
+    assert watched(app).resumed is resumes
+    assert mode(app) is (Mode.NORMAL if resumes else Mode.SAFE_MODE)
+    by_a_person(app, clock, Mode.HALT)
+    if scope != "symbol:p2:BTC/USD":
+        with pytest.raises(Refused, match="INC-1"):
+            set_mode(app, "NORMAL", SCOPE, "in a hurry")
+    else:
+        set_mode(app, "NORMAL", SCOPE, "another profile's incident")

@@ -42,7 +42,8 @@ class SqlModes:
                 raise Refused(
                     f"{change.scope} stays as it is: its mode was changed meanwhile.", "See `trueup mode show`."
                 )
-            incident = open_incident(connection, change.scope, within) if change.mode < previous else None
+            loosens = change.mode < previous
+            incident = open_incident(connection, change.scope, within, inside=after is None) if loosens else None
             if incident is not None:
                 raise Refused(
                     f"{change.scope} stays in {previous.name}: incident {incident} is open in it.",
@@ -80,16 +81,16 @@ class SqlModes:
             return _newest(connection, limit)
 
 
-def open_incident(connection: Connection, scope: str, within: Sequence[str]) -> str | None:
-    """Return an incident that is open in a scope: at it, inside of it, or in one of the scopes that it is within."""
+def open_incident(connection: Connection, scope: str, within: Sequence[str], *, inside: bool) -> str | None:
+    """Return an incident that is open in a scope: at it, in one of the scopes that it is within, or `inside` of it."""
     table = schema.incidents
     kind, _, rest = scope.partition(":")
     here: ColumnElement[bool] = table.c.scope.in_([scope, *within])
-    if kind == GLOBAL:
+    if inside and kind == GLOBAL:
         here = table.c.scope.is_not(None)
-    elif kind == "account":
+    elif inside and kind == "account":
         here |= table.c.account == rest
-    elif kind == "profile":
+    elif inside and kind == "profile":
         here |= table.c.scope.startswith(f"symbol:{rest}:", autoescape=True)
     found = connection.scalar(select(table.c.incident_id).where(table.c.closed_at.is_(None), here).limit(1))
     return str(found) if found is not None else None

@@ -165,9 +165,10 @@ class Modes(Protocol):
     ) -> ModeChange:
         """Put a mode in force and return the recorded change; `within` are the wider scopes that hold its scope.
 
-        Refused where it would loosen a scope in which an incident is open, where `after` is not the scope's newest
-        change any more (somebody else decided meanwhile), and where the `lease` that the decision was made under was
-        lost.
+        Refused where it would loosen a scope in which an incident is open (inside of the scope only without `after`:
+        what takes its own change back leaves what is contained on its own as it is), where `after` is not the
+        scope's newest change any more (somebody else decided meanwhile), and where the `lease` that the decision was
+        made under was lost.
         """
         ...
 
