@@ -37,6 +37,8 @@ _HOUR = 3_600_000
 class StillVenue:
     """A venue that always says the same, as of now."""
 
+    actions = None
+
     def __init__(self, account: str, orders: tuple[VenueOrder, ...], legs: tuple[Leg, ...], now_ms: Any) -> None:
         complete = Coverage(FeedState.COMPLETE)
         self._now_ms = now_ms

@@ -182,7 +182,7 @@ def live_trial(folder: Path, seed: int) -> Iterator[LivePlace]:
         with in_use(folder):
             app = build(folder / "trueup.toml", world.environ)
             try:
-                yield LivePlace(made, app, world.about, made.url, world.environ)
+                yield LivePlace(made, app, world.about, made.url)
             finally:
                 made.stop()
                 app.close()

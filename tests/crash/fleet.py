@@ -48,6 +48,8 @@ class FilledVenue:
     account: str
     profiles: tuple[str, ...]
 
+    actions = None
+
     def read(self, scope: ReadScope = EVERYTHING) -> Snapshot:
         now_ms = time.time_ns() // 1_000_000
         orders = tuple(

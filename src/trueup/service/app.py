@@ -118,13 +118,12 @@ class LiveTrial(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LivePlace:
-    """A bot to be reconciled live: the exchange with the bot, the App of the bot's folder, and its variables."""
+    """A bot to be reconciled live: the exchange with the bot, and the App of the bot's folder."""
 
     trial: LiveTrial
     app: "App"
     about: str
     url: str
-    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 class Flips:

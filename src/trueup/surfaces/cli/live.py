@@ -50,8 +50,7 @@ def run_live(
         if place.trial.problem:
             say(f"The bot broke off: {place.trial.problem}")
         code = story.end(place.trial.truth())
-        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(place.environ.items()))
-        say(f"To look into it: cd {shlex.quote(str(folder))} && export {variables}")
+        say(f"To look into it: cd {shlex.quote(str(folder))}")
         say("The exchange has ended with this; `trueup breaks list` and `trueup audit verify` answer without it.")
         return code
 
