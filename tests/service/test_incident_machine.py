@@ -84,7 +84,10 @@ class Restoring(RuleBasedStateMachine):
         known = self.app.incidents.open_in("main")
         risk = Decimal(exposure) if exposure is not None else None
         alerts = ("venue_unreadable",) if loud else ()
-        look = Look("main", self.clock.now, (self.app.clock.new_id("RUN"),), tuple(left), (), whole, risk, alerts)
+        look = Look(
+            "main", self.clock.now, (self.app.clock.new_id("RUN"),), tuple(left), complete=whole, exposure=risk,
+            alerts=alerts,
+        )  # fmt: skip
         if crash is not None:
             self.crashing(crash, lambda: lead(self.app, "main", lambda _: look))
             return
@@ -168,7 +171,7 @@ class Restoring(RuleBasedStateMachine):
     def wait(self, minutes: int) -> None:
         self.clock.now += minutes * MINUTE
 
-    @rule(scope=st.sampled_from(SCOPES), mode=st.sampled_from([mode.name for mode in Mode]))
+    @rule(scope=st.sampled_from(SCOPES), mode=st.sampled_from([mode.name for mode in Mode if mode is not Mode.FLATTEN]))
     def somebody_sets_a_mode(self, scope: str, mode: str) -> None:
         kept = self.app.incidents.open_in("main")
         looser = Mode[mode] < self.app.modes.current().get(scope, Mode.NORMAL)
