@@ -38,6 +38,7 @@ bench: setup ## measure speed against the bare engine
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.loop
 	@$(BIN)/python -m bench.gate
+	@$(BIN)/python -m bench.integrity 1000000
 
 scenarios: setup ## play ten thousand seeded mixtures of faults at simulated venues (about half an hour)
 	@$(BIN)/python -m tests.scenarios $(or $(COUNT),10000)

@@ -39,8 +39,10 @@ class StillVenue:
 
     actions = None
 
-    def __init__(self, account: str, orders: tuple[VenueOrder, ...], legs: tuple[Leg, ...], now_ms: Any) -> None:
-        complete = Coverage(FeedState.COMPLETE)
+    def __init__(
+        self, account: str, orders: tuple[VenueOrder, ...], legs: tuple[Leg, ...], now_ms: Any, since_ms: int | None
+    ) -> None:
+        complete = Coverage(FeedState.COMPLETE, since_ms=since_ms)
         self._now_ms = now_ms
         self._snapshot = Snapshot(
             account, 0, coverage=dict.fromkeys((Feed.POSITIONS, Feed.OPEN_ORDERS, Feed.CLOSED_ORDERS), complete),
@@ -72,18 +74,19 @@ def _iso(ms: int) -> str:
 def past(orders: int, profile: str, now_ms: int) -> Iterator[tuple[object, ...]]:
     """Yield a ledger's rows: the open and the recent trades, and closed ones of the last year up to so many orders."""
     for number in range(OPEN):
-        yield _row("open", number, profile, now_ms - 60 * _HOUR + number * 60_000, "ENTRY")
+        yield a_row("open", number, profile, now_ms - 60 * _HOUR + number * 60_000, "ENTRY")
     for number in range(RECENT):
         at = now_ms - 50 * _HOUR + number * 60_000
-        yield _row("recent", number, profile, at, "ENTRY")
-        yield _row("recent", number, profile, at + 30_000, "EXIT")
+        yield a_row("recent", number, profile, at, "ENTRY")
+        yield a_row("recent", number, profile, at + 30_000, "EXIT")
     for number in range((orders - OPEN - 2 * RECENT) // 2):
         at = now_ms - 100 * _HOUR - number * 30_000
-        yield _row("past", number, profile, at, "ENTRY")
-        yield _row("past", number, profile, at + 15_000, "EXIT")
+        yield a_row("past", number, profile, at, "ENTRY")
+        yield a_row("past", number, profile, at + 15_000, "EXIT")
 
 
-def _row(kind: str, number: int, profile: str, at: int, action: str) -> tuple[object, ...]:
+def a_row(kind: str, number: int, profile: str, at: int, action: str) -> tuple[object, ...]:
+    """Return a row of the ledger, with the fields of ORDER_FIELDS."""
     trade, moment = f"TRD-{profile}-{kind}-{number:07d}", _iso(at)
     name = f"{trade}-{action.lower()}"
     return (
@@ -92,8 +95,8 @@ def _row(kind: str, number: int, profile: str, at: int, action: str) -> tuple[ob
     )  # fmt: skip
 
 
-def venue_of(rows: Sequence[tuple[object, ...]], account: str, now_ms: Any) -> StillVenue:
-    """Return the venue that agrees with rows of open and recent trades."""
+def venue_of(rows: Sequence[tuple[object, ...]], account: str, now_ms: Any, since_ms: int | None = None) -> StillVenue:
+    """Return the venue that agrees with rows of open and recent trades, and remembers orders from `since_ms` on."""
     found = [dict(zip(ORDER_FIELDS, row, strict=True)) for row in rows]
     held: dict[str, Decimal] = {}
     orders: list[VenueOrder] = []
@@ -108,7 +111,7 @@ def venue_of(rows: Sequence[tuple[object, ...]], account: str, now_ms: Any) -> S
             )
         )  # fmt: skip
     legs = tuple(Leg(symbol, qty, mark_price=Decimal(100)) for symbol, qty in held.items() if qty)
-    return StillVenue(account, tuple(orders), legs, now_ms)
+    return StillVenue(account, tuple(orders), legs, now_ms, since_ms)
 
 
 def fill_past(store: Store, orders: int, profile: str, now_ms: int) -> None:
@@ -209,7 +212,7 @@ def a_fleet(profiles: int, accounts: int, now_ms: int) -> tuple[Fleet, list[tupl
     rows: list[tuple[object, ...]] = []
     for profile, account in names.items():
         for number, coin in enumerate(COINS):
-            row = _row("open", number, profile, now_ms - _HOUR, "ENTRY")
+            row = a_row("open", number, profile, now_ms - _HOUR, "ENTRY")
             request = OrderRequest(
                 symbol=f"{coin}/USD", side=SimSide.BUY, qty=Decimal("0.5"), client_order_id=str(row[12]),
             )  # fmt: skip

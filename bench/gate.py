@@ -84,9 +84,8 @@ def measured(folder: Path, url: str, name: str, count: int) -> None:
         with trueup.Gate("p7", config=folder / "trueup.toml", environ={}) as gate:
             assert gate.allows("BTC/USD")
             told(f"{name} cached", lambda _: gate.allows("BTC/USD"), count * 10)
-        with app.gate._state.glancing() as connection:  # noqa: SLF001  # the bare engine, for the ratio
-            cursor = connection.connection.cursor()
-            bare = told(f"{name}, bare driver, one mode", lambda _: cursor.execute(_ONE_MODE).fetchone(), count)
+        state = app.gate._state  # noqa: SLF001  # the bare engine, for the ratio
+        bare = state.glance(lambda read: told(f"{name}, bare driver, one mode", lambda _: read(_ONE_MODE, {}), count))
         ours = told(f"{name} uncached", lambda number: ask(app, f"p{number % PROFILES}", "BTC/USD"), count)
         print(f"gate, {name}: an uncached decision costs {ours / bare:.1f} bare readings of one mode")
     finally:

@@ -11,6 +11,8 @@ from pathlib import Path
 from http_routes import http_api
 
 from trueup.core.incidents.classes import FOLLOWING, TELLINGS
+from trueup.core.integrity.kinds import KINDS
+from trueup.core.integrity.naming import MEANS
 from trueup.core.orders import KNOWN_STATUSES, SIDES, Action, Side, StatusClass
 from trueup.core.reconcile.table import TABLE
 from trueup.core.repair.decisions import REMAINDER_CASES, TRADE_CASES, Case
@@ -42,6 +44,8 @@ what is still open. A proposed row can end in these ways:
 | new | `DRY_RUN` | `PENDING_APPLY`, then `APPLIED` | `eligible`, then `inserted` |
 | in the ledger already, by its id | `DRY_RUN` | `PENDING_APPLY`, then `SKIP_EXISTING` | `already_exists` |
 | one that an operator took back | `NO_GO` | `NO_GO` | `reverted_by_operator` |
+| one that a rule of lifecycle integrity would refuse, by its trade's id | `NO_GO` | `NO_GO` | \
+`refused_by_rule:RULE` |
 | one with the id of another row of the plan: one trade id, two symbols | `NO_GO` | `NO_GO` | `row_id_not_unique` |
 | planned, but the trade changed before the transaction | | `PENDING_APPLY`, then `NO_GO` | `slice_changed` |
 | planned, but the run was killed before the transaction | | `PENDING_APPLY`, then `INTERRUPTED` by the next run | \
@@ -137,9 +141,48 @@ unclear, which is missing together with out_of_order and never a milder class.
 | high | several profiles, or what nobody owns | the account in SAFE_MODE |
 | high | seen in five runs | the next wider scope in SAFE_MODE |
 
-An incident that comes back twice after a repair, that grows in three runs in a row, or whose audit is broken is not
+An incident that comes back twice after a repair, that grows in three runs in a row, or in whose runs the audit's new
+rows (since the head that the run before recorded) turn out to be no chain, is not
 trusted: its scope is in FLATTEN, or in HALT where the account does not allow that.
 `TRUEUP_INCIDENT_CONTAINMENT=false` only observes.
+"""
+
+BEFORE_KINDS = """\
+# The kinds of lifecycle anomalies
+
+`trueup integrity report` walks orders, positions and history against each other, and names what it finds by these
+kinds. Quantities are exact decimals, and equal within 1e-8; symbols compare by token, so that BTC/USD and btcusd are
+one. One mistake may show as several findings: an exit that lost its trade id leaves its trade open, with no position.
+
+"""
+
+AFTER_KINDS = """
+What a history row does not say of symbol or side is not held against it; a closed trade's row has to say both of its
+quantities. A row with both quantities zero and no time of closing tells of nothing: so trueup leaves the history of a
+trade whose rows were all taken back. A trade with some entries still open needs no history row.
+
+A row that cannot be read (an unknown status, a quantity that is no number, no symbol) is no anomaly but unknown: it is
+named, nothing is said about the position of its symbol, and the exit code is 3. Rows without a trade id that somebody
+entered by hand (their `source` is set, and is not BOT) belong to no lifecycle. A filled row without a trade id of which
+nothing says whose it is (no `source`, and no tag of its profile) is unknown too, until a person decides. Tables that
+the ledger lacks are left out, and every answer says so.
+
+## Rows without a trade id
+
+`trueup integrity backfill` gives a row of the bot its trade id by its tags: a client order id names the trade whole; a
+sub-tag that may be cut is followed only where exactly one trade of the profile and symbol fits, and only where the row
+brings that trade nearer to closed. Rows without a tag are paired by their lifecycle: from flat to flat, by profile,
+symbol and side, in canonical time, and only where no trade of that symbol and side that has an id stands in the same
+time: the rows could be its own. The id is then `TRD-` and the md5 of `profile:SYMBOL:order id of the first entry`.
+Blank ids become NULL.
+
+It changes trade ids, and tells the history of a closed trade that had none; positions are the report's to compare. What
+could be read in two ways is left, with one of these reasons; a person decides with `--assign ORDER_ID=TRADE_ID` or
+`--manual ORDER_ID`, which write at once: `--dry-run` shows beforehand what they would do, and what `--revert BATCH_ID`
+would take back. Rows that are missing in the ledger altogether can mislead any pairing: of an entry and an exit of one
+quantity that were both never written nothing in the ledger tells. So reconcile with the venue first. Only profiles that
+trueup knows are looked at: name yours in `trueup.toml`, and run `trueup init`.
+
 """
 
 BEFORE_SAFETY_FLAGS = """
@@ -394,6 +437,22 @@ def operations() -> str:
     return GENERATED.format(source="trueup.surfaces.metrics.METRICS") + BEFORE_METRICS + table + AFTER_METRICS
 
 
+def integrity_kinds() -> str:
+    """Return the page of the kinds of lifecycle anomalies, and of why a row is left without a trade id."""
+    kinds = [
+        (f"`{row.kind}`", row.when, row.why, f"{row.resolves}{f': `{row.command}`' if row.command else ''}")
+        for row in KINDS
+    ]
+    reasons = [(f"`{why}`", words) for why, words in MEANS.items()]
+    return "".join(
+        (
+            GENERATED.format(source="trueup.core.integrity.kinds and trueup.core.integrity.naming"), BEFORE_KINDS,
+            _table(("kind", "when", "why it matters", "what resolves it"), kinds), AFTER_KINDS,
+            _table(("reason", "what it means"), reasons),
+        )
+    )  # fmt: skip
+
+
 def ledger_rows() -> str:
     """Return the page of what a ledger row may say."""
     meanings = {
@@ -441,8 +500,8 @@ def _rows(lines: Iterable[Sequence[str]]) -> str:
 
 PAGES = {
     "decision-table.md": decision_table, "events.md": events, "flags.md": flags, "http-api.md": http_api,
-    "incident-classes.md": incident_classes, "ledger-rows.md": ledger_rows, "operations.md": operations,
-    "reconciliation-table.md": reconciliation_table,
+    "incident-classes.md": incident_classes, "integrity-kinds.md": integrity_kinds, "ledger-rows.md": ledger_rows,
+    "operations.md": operations, "reconciliation-table.md": reconciliation_table,
 }  # fmt: skip
 
 

@@ -1,16 +1,18 @@
 """Building the App: the only place where adapters are chosen."""
 
-import getpass
 import os
+import pwd
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trueup.core.errors import ConfigurationError, nearest
+from trueup.core.forward import Forward
 from trueup.core.symbols import COMMON_ALIASES, Symbols
 from trueup.core.times import iso
 from trueup.ledger.attach import OrdersMap
@@ -21,6 +23,8 @@ from trueup.ledger.gate import SqlGate
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.incidents import SqlIncidents
+from trueup.ledger.integrity.book import SqlIntegrity
+from trueup.ledger.integrity.lifecycle import SqlLifecycle
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
@@ -54,11 +58,14 @@ if TYPE_CHECKING:
 
 
 class SystemClock:
-    """The Clock port: this machine's clock."""
+    """The Clock port: this machine's clock, which goes on where it is set back by a little."""
+
+    def __init__(self) -> None:
+        self._forward = Forward()
 
     def now_ms(self) -> int:
         """Return epoch milliseconds."""
-        return time.time_ns() // 1_000_000
+        return self._forward.time(time.time_ns(), time.monotonic_ns()) // 1_000_000
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -78,7 +85,7 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
     only = settings.profiles[0].id if len(settings.profiles) == 1 else None
     store = open_store(ledger.url, OrdersMap(ledger.orders_table, ledger.columns or None, only), ledger.state_url)
     meter = VenueMeter()
-    accounts = {account.name: _account(account, settings, environ, meter) for account in settings.accounts}
+    accounts = {account.name: _account(account, settings, environ, meter, clock) for account in settings.accounts}
     return App(
         backfill=_backfill(settings),
         reconcile=_reconcile(settings),
@@ -101,6 +108,8 @@ def build(config: Path | None = None, environ: Mapping[str, str] | None = None) 
         incidents=SqlIncidents(store),
         flattenings=SqlFlattenings(store),
         switch_marks=SqlSwitchMarks(store),
+        integrity=SqlIntegrity(store, clock),
+        lifecycle=SqlLifecycle(store, clock),
         clock=clock,
         actor=_actor(),
         configured=tuple(_profile(profile) for profile in settings.profiles),
@@ -255,14 +264,18 @@ def _profile(given: ProfileSettings) -> Profile:
 
 
 def _account(
-    given: AccountSettings, settings: Settings, environ: Mapping[str, str] | None, meter: VenueMeter
+    given: AccountSettings, settings: Settings, environ: Mapping[str, str] | None, meter: VenueMeter, clock: SystemClock
 ) -> Account:
     symbols = Symbols({**COMMON_ALIASES, **given.symbol_aliases})
     kind, _, rest = given.venue.partition(":")
+
+    def live() -> LiveAccount:
+        return replace(_live(given, settings, symbols, environ), meter=meter, now_ms=clock.now_ms)
+
     venues: dict[str, Callable[[], Venue]] = {
         "file": lambda: FileVenue(given.name, settings.folder / rest, symbols),
-        "alpaca": lambda: _alpaca(_live(given, settings, symbols, environ, meter)),
-        "ccxt": lambda: _ccxt(_live(given, settings, symbols, environ, meter), rest.strip().lower()),
+        "alpaca": lambda: _alpaca(live()),
+        "ccxt": lambda: _ccxt(live(), rest.strip().lower()),
     }
     if kind.lower() not in venues or bool(rest.strip()) is (kind.lower() == "alpaca"):
         raise ConfigurationError(
@@ -273,7 +286,7 @@ def _account(
 
 
 def _live(
-    given: AccountSettings, settings: Settings, symbols: Symbols, environ: Mapping[str, str] | None, meter: VenueMeter
+    given: AccountSettings, settings: Settings, symbols: Symbols, environ: Mapping[str, str] | None
 ) -> LiveAccount:
     return LiveAccount(
         name=given.name,
@@ -288,7 +301,6 @@ def _live(
         allow_flatten=given.allow_flatten,
         page_limit=settings.backfill.fetch_limit_per_page,
         max_pages=settings.backfill.max_fetch_pages,
-        meter=meter,
     )
 
 
@@ -318,8 +330,11 @@ def _extra(name: str, what: str | None = None) -> Iterator[None]:
 
 
 def _actor() -> str:
-    """Return who acts, for the audit: TRUEUP has no log-in on the command line, so it is the system's user."""
+    """Return who acts, for the audit and for four eyes: the system's user, by the uid of the process.
+
+    No variable of the environment is asked: LOGNAME and USER say whatever their owner likes.
+    """
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return f"uid {os.getuid()}"

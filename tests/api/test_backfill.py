@@ -1,11 +1,14 @@
 """The EXIT backfill over HTTP: dry run, apply of exactly that plan, revert, reapply; audit, check and explanation."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.api.server import Api, FakeLoop, an_api, ended
 from tests.ledger.bot import Bot, row, sold
 
+from trueup.core.errors import Refused
+from trueup.service import approvals
 from trueup.service.check import run_check
 from trueup.service.explain import explain
 from trueup.service.health import health_of
@@ -78,6 +81,21 @@ def test_another_plan_than_the_reviewed_one_is_refused_and_books_nothing(served:
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:trueup:problem:refused")
     assert "the plan is" in answer.json()["do"]
     assert not [r for r in bot.db.table("orders") if str(r["order_id"]).startswith("BFILL-")]
+
+
+def test_a_plan_that_waits_in_the_console_is_applied_nowhere_else(served: Api, bot: Bot) -> None:
+    operator, approver = (replace(bot.app(), actor=name) for name in ("olga", "anna"))
+    asked = {"apply": True, "plan": approvals.propose(operator, None).plan_hash}
+    with pytest.raises(Refused, match="somebody else"):
+        approvals.approve(replace(operator, actor="api:Olga"), str(asked["plan"]))
+    for decided in (lambda: None, lambda: approvals.decline(approver, asked["plan"], "not yet")):
+        decided()
+        answer = served.client().post(RUN, json=asked)
+        assert (answer.status_code, "not approved" in answer.json()["detail"]) == (409, True)
+    approvals.propose(operator, None)
+    approvals.approve(approver, str(asked["plan"]))
+    assert dry_run(served, **asked)["summary"]["inserted_rows"] == 1
+    assert approvals.plan_of(operator, str(asked["plan"])).state == approvals.APPLIED, "the approval is used up"
 
 
 def test_an_apply_with_a_key_is_done_once(served: Api) -> None:
@@ -198,7 +216,8 @@ class TestHealth:
         assert (found["service"], found["status"], found["safe_mode"]) == ("trueup", "degraded", "SAFE_MODE")
         assert found["degraded_reason"] == "p1: no run of it has ended yet"
         assert set(found["features"]) == {
-            "audit", "backfill", "backfill_apply", "check", "explain", "modes", "reconcile",
+            "audit", "backfill", "backfill_apply", "canary", "check", "explain", "gate", "incidents",
+            "modes", "reconcile",
         }  # fmt: skip
         assert found["policy"]["RECON_EXIT_BACKFILL_LOOKBACK_HOURS"] == "72"
         assert not [name for name in found["policy"] if "url" in name.lower()]

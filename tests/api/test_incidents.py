@@ -10,11 +10,19 @@ from tests.api.server import Api, an_api
 from tests.incidents.world import STAGES, SURPRISE, World, a_world
 from tests.ledger.bot import Bot
 
+from trueup.core.incidents.written import plan_hash
 from trueup.core.modes import Mode
 from trueup.surfaces.api.models.incidents import IncidentDocument
 from trueup.surfaces.api.reconciling import ServiceReconciling
 
 WHY = {"reason": "because"}
+
+
+def signs(world: World) -> dict[str, Any]:
+    """Return the body of a sign-off of what is proposed now."""
+    plan = world.incident.plan
+    assert plan is not None
+    return {**WHY, "plan_hash": plan_hash(world.name, plan)}
 
 
 @pytest.fixture
@@ -74,10 +82,10 @@ def test_the_whole_way_is_gone_over_http(served: Api, world: World) -> None:
     assert [stage["limit"] for stage in document["plan"]["stages"]] == ["500", "1000"]
     assert document["plan"]["proposed_by"].startswith("api:operator-")
     for number in (1, 2):
-        document = post(approver, "/canary/approve", **WHY)
+        document = post(approver, "/canary/approve", plan_hash=document["plan"]["plan_hash"], stage=number, **WHY)
         assert (document["step"], document["stage"], document["canary"]["passed"]) == ("canary", number, False)
         world.look()
-    document = post(approver, "/canary/approve", **WHY)
+    document = post(approver, "/canary/approve", plan_hash=document["plan"]["plan_hash"], stage=3, **WHY)
     assert (document["step"], document["closed_at"] is not None, document["canary"]) == ("restored", True, None)
     assert world.app.modes.current()["account:main"] is Mode.NORMAL
     text = viewer.get(f"{place}/export")
@@ -90,7 +98,8 @@ def test_the_whole_way_is_gone_over_http(served: Api, world: World) -> None:
 def test_a_mismatch_ends_the_canary_and_the_document_says_so(served: Api, world: World) -> None:
     world.proposed()
     approver = served.client("approver")
-    assert approver.post(f"/incidents/{world.name}/canary/approve", json=WHY).status_code == 200
+    assert approver.post(f"/incidents/{world.name}/canary/approve", json=WHY).status_code == 409
+    assert approver.post(f"/incidents/{world.name}/canary/approve", json=signs(world)).status_code == 200
     world.look(SURPRISE)
     found = served.client("viewer").get(f"/incidents/{world.name}").json()
     assert (found["step"], found["plan"], found["canary"], found["returns"]) == ("classified", None, None, 1)
@@ -155,8 +164,11 @@ def test_what_a_step_does_not_allow_is_refused_in_words(quick: Api, sqlite_world
 def test_a_stage_that_has_not_passed_is_not_signed_off(quick: Api, sqlite_world: World) -> None:
     sqlite_world.proposed()
     approver, place = quick.client("approver"), f"/incidents/{sqlite_world.name}/canary/approve"
-    assert approver.post(place, json=WHY).status_code == 200
-    told(approver.post(place, json=WHY), 409, "refused", "has not passed")
+    told(approver.post(place, json=WHY), 409, "refused", "names no plan")
+    told(approver.post(place, json={**WHY, "plan_hash": "0" * 64}), 409, "refused", "is not proposed any more")
+    told(approver.post(place, json={**signs(sqlite_world), "stage": 2}), 409, "refused", "does not wait")
+    assert approver.post(place, json=signs(sqlite_world)).status_code == 200
+    told(approver.post(place, json=signs(sqlite_world)), 409, "refused", "has not passed")
 
 
 def test_nobody_signs_their_own_proposal_off(quick: Api, sqlite_world: World) -> None:

@@ -28,6 +28,7 @@ class Later(SystemClock):
     """A clock that is ahead."""
 
     def __init__(self, ms: int) -> None:
+        super().__init__()
         self.ms = ms
 
     def now_ms(self) -> int:

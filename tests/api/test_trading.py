@@ -119,7 +119,8 @@ def test_modes_are_set_and_shown(api: Api) -> None:
     assert (made["mode"], made["previous_mode"], made["scope"]) == ("CLOSE_ONLY", "NORMAL", "symbol:p1:BTC/USD")
     view = api.client("viewer").get("/modes").json()
     assert view["scopes"] == {"global": "SAFE_MODE", "symbol:p1:BTC/USD": "CLOSE_ONLY"}
-    assert view["profiles"]["p1"] == {"mode": "SAFE_MODE", "because_of": "global", "status": "PAUSED"}
+    held = {"mode": "SAFE_MODE", "because_of": "global", "status": "PAUSED", "reason": None}
+    assert view["profiles"]["p1"] == held
     assert view["history"][0] == made
 
 

@@ -53,8 +53,12 @@ def test_a_bot_beats_and_is_missed(program: Program, bot: Bot) -> None:
     assert missed.code == 1
     assert "no healthy heartbeat of bot:p1 for 1" in missed.out
     shown = program("mode", "show", "--format", "json").json
+    reason = shown["profiles"]["p1"].pop("reason")
+    assert reason.startswith("no healthy heartbeat of bot:p1 for 1")
     assert shown["profiles"]["p1"] == {"mode": "SAFE_MODE", "from": "bot:p1", "status": "PAUSED"}
     assert "came back: 1 of 3" in program("heartbeat", "p1").out
+    told = "p1, as the gate says it: bot:p1 came back: 1 of 3 healthy heartbeats."
+    assert told in program("mode", "show").out
     assert program("gate", "p1", "BTC/USD").code == 1
     for _ in range(2):
         assert program("heartbeat", "p1").code == 0

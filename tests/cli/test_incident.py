@@ -1,5 +1,7 @@
 """The commands incident and canary: what they print, how they end, and what they refuse."""
 
+import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,9 @@ from tests.cli.program import Answer, Program
 from tests.incidents.world import STAGES, SURPRISE, World, a_world
 from tests.ledger.bot import Bot
 
+from trueup.bootstrap import build
+from trueup.core.incidents.written import plan_hash
+from trueup.service.leading import propose_canary
 from trueup.service.tokens import create_token, revoke_token
 
 WHY = ("--reason", "because")
@@ -28,6 +33,13 @@ def world(bot: Bot) -> World:
 def trueup(world: World) -> Program:
     """Give the program on its folder."""
     return Program(world.bot)
+
+
+def approve(world: World, *more: str) -> tuple[str, ...]:
+    """Return the command that signs off what is proposed now."""
+    plan = world.incident.plan
+    assert plan is not None
+    return ("canary", "approve", "--plan", plan_hash(world.name, plan), *WHY, *more)
 
 
 def refused(answer: Answer, code: int, words: str) -> None:
@@ -69,18 +81,25 @@ def test_the_whole_way_is_gone_by_commands(trueup: Program, world: World, tmp_pa
     refused(trueup("canary", "approve", *WHY), 1, "proposed this canary and cannot sign it off")
     as_token(world, "approver")
     for number in (1, 2):
-        document = trueup("canary", "approve", *WHY, "--format", "json").json
+        document = trueup(*approve(world, "--format", "json")).json
         assert (document["step"], document["stage"]) == ("canary", number)
-        refused(trueup("canary", "approve", *WHY), 1, f"Stage {number} of {world.name} has not passed")
+        refused(trueup(*approve(world)), 1, f"Stage {number} of {world.name} has not passed")
         world.look()
-    answer = trueup("canary", "approve", *WHY)
+    answer = trueup(*approve(world))
     assert (answer.code, "Next: Nothing: trading is restored." in answer.out) == (0, True)
     assert trueup("incident", "list").out == "No incident is open.\n"
     assert world.name in trueup("incident", "list", "--all").out
     out = tmp_path / "incident.md"
     answer = trueup("incident", "export", world.name, "--out", str(out))
     assert (answer.code, answer.out) == (0, "")
-    assert out.read_text().count("| api:approver-1 |") == 3
+    assert f"{world.name} is written to" in " ".join(answer.err.split())
+    as_json = trueup("incident", "export", world.name, "--out", str(out), "--format", "json")
+    assert as_json.json == {"incident_id": world.name, "out": str(out)}
+    trueup("incident", "export", world.name, "--out", str(out))
+    text = out.read_text()
+    assert text.count("| api:approver-1 |") == 3
+    assert "| ghost_position | p1 BTC/USD | 1 | 0 |" in text
+    assert "four eyes were off" not in text
     assert trueup("incident", "export", world.name).out == out.read_text()
 
 
@@ -90,7 +109,9 @@ def test_every_answer_is_there_as_json(trueup: Program, world: World) -> None:
     shown = trueup("incident", "show", "--format", "json").json
     assert trueup("incident", "show", world.name, "--format", "json").json == shown
     assert trueup("incident", "next", "--format", "json").json == shown["next"]
-    assert trueup("incident", "export", "--format", "json").json == shown
+    exported = trueup("incident", "export", "--format", "json").json
+    assert exported == {**shown, "repairs": [], "modes": exported["modes"]}
+    assert [(mode["mode"], mode["before"]) for mode in exported["modes"]] == [("SAFE_MODE", "NORMAL")]
     assert trueup("canary", "show", "--format", "json").json == {
         "incident_id": world.name, "step": "classified", "plan": None, "canary": None, "next": shown["next"],
     }  # fmt: skip
@@ -195,9 +216,51 @@ class TestTokens:
     def test_an_approver_signs_in_their_name(self, trueup: Program, world: World) -> None:
         world.proposed()
         as_token(world, "approver")
-        assert trueup("canary", "approve", *WHY).code == 0
+        assert trueup(*approve(world)).code == 0
         line = world.app.incidents.story(world.name)[-1]
         assert (line.what, line.actor) == ("stage 1 of 2 signed off", "api:approver-1")
+
+    @pytest.mark.parametrize("name", ["LOGNAME", "USER", "LNAME", "USERNAME"])
+    def test_a_name_in_the_environment_is_nobody(
+        self, trueup: Program, world: World, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(name, "mallory")
+        app = build(world.bot.config, world.bot.environ)
+        assert app.actor == pwd.getpwuid(os.getuid()).pw_name
+        world.proposed(app)
+        refused(trueup("canary", "approve", *WHY), 1, "proposed this canary and cannot sign it off")
+        assert world.incident.running is None
+
+    def test_four_eyes_ask_for_a_token_even_of_another_user(self, trueup: Program, world: World) -> None:
+        world.proposed(replace(world.app, actor="ann"))
+        refused(trueup("canary", "approve", *WHY), 1, "needs an approver's token")
+        assert world.incident.running is None
+        world.bot.environ["TRUEUP_FOUR_EYES"] = "false"
+        assert trueup("canary", "approve", *WHY).code == 0
+
+    def test_a_user_and_the_token_of_their_name_are_one_person(self, trueup: Program, world: World) -> None:
+        world.proposed(replace(world.app, actor="approver-1"))
+        as_token(world, "approver")
+        refused(trueup("canary", "approve", *WHY), 1, "api:approver-1 proposed this canary and cannot sign it off")
+
+    def test_what_a_token_does_is_booked_in_its_name(self, trueup: Program, world: World) -> None:
+        name = as_token(world, "operator")
+        assert trueup("incident", "repair", *WHY).code == 0
+        assert trueup("incident", "note", "--text", "n").code == 0
+        world.repaired_rows()
+        assert trueup(*PROPOSE).code == 0
+        plan = world.incident.plan
+        assert plan is not None
+        assert plan.proposed_by == f"api:{name}"
+        assert trueup("canary", "abort", *WHY).code == 0
+        mine = [line.what for line in world.app.incidents.story(world.name) if line.actor == f"api:{name}"]
+        assert mine == ["repair started", "note", "canary proposed", "canary aborted"]
+
+    @pytest.mark.parametrize("words", [("incident", "repair", *WHY), ("incident", "note", "--text", "x"), PROPOSE,
+                                       ("canary", "abort", *WHY)], ids=lambda words: " ".join(words[:2]))  # fmt: skip
+    def test_an_approver_only_signs(self, trueup: Program, world: World, words: tuple[str, ...]) -> None:
+        as_token(world, "approver")
+        refused(trueup(*words), 1, "The role approver may not act")
 
     def test_no_secret_is_printed(self, trueup: Program, world: World) -> None:
         world.proposed()
@@ -209,9 +272,12 @@ class TestTokens:
 def test_a_canary_that_runs_is_shown_and_aborted(trueup: Program, world: World) -> None:
     world.proposed()
     as_token(world, "approver")
-    trueup("canary", "approve", *WHY)
+    trueup(*approve(world))
+    del world.bot.environ["TRUEUP_TOKEN"]
     shown = trueup("canary", "show").out
     assert "500 for 30 min  runs" in shown
+    assert "exposure within 500: 0 at risk" in shown
+    assert "1 run in a row without a break or an alert: 0 of 1" in shown
     assert "Next: Wait: stage 1 of 2 runs." in shown
     document = trueup("canary", "abort", *WHY, "--format", "json").json
     assert (document["step"], document["plan"], document["canary"]) == ("classified", None, None)
@@ -221,7 +287,7 @@ def test_a_canary_that_runs_is_shown_and_aborted(trueup: Program, world: World) 
 def test_a_mismatch_ends_it_and_the_commands_say_so(trueup: Program, world: World) -> None:
     world.proposed()
     as_token(world, "approver")
-    trueup("canary", "approve", *WHY)
+    trueup(*approve(world))
     world.look(SURPRISE)
     assert trueup("canary", "show").out.startswith("No canary is proposed.\n")
     assert "canary ended" in trueup("incident", "show").out
@@ -246,3 +312,34 @@ def test_what_somebody_wrote_cannot_turn_the_page_or_the_terminal(trueup: Progra
     assert "a\\|b \\\\\\| c" in line
     assert line.replace("\\\\", "").replace("\\|", "").count("|") == 7
     assert "<b>" not in line
+
+
+def test_a_sign_off_is_of_the_plan_that_was_read(trueup: Program, world: World) -> None:
+    world.proposed(replace(world.app, actor="ann"))
+    read = approve(world)
+    assert read[3] in trueup("canary", "show").out
+    assert f"--plan {read[3]} --stage 1" in trueup("incident", "next").out
+    assert trueup("incident", "show", "--format", "json").json["plan"]["plan_hash"] == read[3]
+    answer = trueup("canary", "propose", "--stage", "p1:*:1000000:600", *WHY)
+    assert (answer.code, "takes the place of another one" in answer.err) == (0, True)
+    line = world.app.incidents.story(world.name)[-1]
+    assert line.what == f"canary proposed, replacing the proposal {read[3][:12]} of ann"
+    propose_canary(replace(world.app, actor="mallory"), None, ["p1:*:2000000:600"], "quick")
+    as_token(world, "approver")
+    for words in (read, ("canary", "approve", *WHY)):
+        answer = trueup(*words)
+        refused(answer, 1, "Nothing was signed off. Proposed is plan")
+        told = "".join(answer.err.split())
+        assert approve(world)[3] in told
+        assert "p1:allsymbolsupto" in told
+    refused(trueup(*approve(world, "--stage", "2")), 1, "Stage 2 does not wait for a sign-off, but stage 1")
+    assert world.incident.running is None
+    assert trueup(*approve(world, "--stage", "1")).code == 0
+
+
+def test_without_four_eyes_no_plan_has_to_be_named_but_a_wrong_one_is_refused(trueup: Program, world: World) -> None:
+    world.bot.environ["TRUEUP_FOUR_EYES"] = "false"
+    world.proposed()
+    refused(trueup("canary", "approve", "--plan", "0" * 64, *WHY), 1, "is not proposed any more")
+    assert trueup("canary", "approve", *WHY).code == 0
+    assert world.app.incidents.story(world.name)[-1].reason.endswith("because (four eyes were off)")

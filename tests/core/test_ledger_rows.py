@@ -295,3 +295,8 @@ def test_a_filled_row_has_paid_its_price_and_does_not_ask_for_it() -> None:
     assert asked == (Side.SELL, Action.EXIT, None, START)
     bad = read(**{**SAYS, "qty": "x"})
     assert (bad.order_side, bad.order_action, bad.order_price, bad.order_ms) == asked
+
+
+@pytest.mark.parametrize(("written", "profile"), [("p1", "p1"), (0, "0"), (7, "7"), (None, ""), ("None", "None")])
+def test_a_row_of_no_profile_is_of_no_profile_called_none(written: object, profile: str) -> None:
+    assert read(profile_id=written).profile_id == profile

@@ -7,7 +7,7 @@ import pytest
 from tests.core.world import START
 
 from trueup.core import times
-from trueup.core.times import iso, of_datetime, read_time, to_datetime
+from trueup.core.times import for_how_long, iso, of_datetime, read_time, to_datetime
 
 MS = START + 123
 
@@ -80,3 +80,15 @@ def test_iso_text_has_milliseconds_and_z(ms: int, text: str) -> None:
 def test_the_minutes_that_are_remembered_are_written_rightly_at_first() -> None:
     times._minute.cache_clear()
     assert iso(1_767_323_045_678) == "2026-01-02T03:04:05.678Z"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"), (59, "59 s"), (60, "1 min"), (330, "5 min 30 s"), (3600, "1 h"), (3_659, "1 h"),
+        (7_260, "2 h 1 min"),
+        (604_588, "6 d 23 h"), (86_401, "1 d"),
+    ],
+)  # fmt: skip
+def test_durations_are_told_in_their_two_largest_units(seconds: int, said: str) -> None:
+    assert for_how_long(seconds * 1000 + 999) == said

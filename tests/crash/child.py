@@ -20,12 +20,15 @@ from tests.ledger.healing import heal_run
 
 from trueup.bootstrap import SystemClock, build
 from trueup.core.errors import TrueupError
+from trueup.service import integrity, trade_ids
 from trueup.service.app import App
 from trueup.service.backfill import BackfillRequest, run_backfill
 from trueup.service.undo import reapply, revert
 
 NOW_MS = 1_767_400_000_000
 """When everything happens: a clock that stands still, so that two runs write the same rows."""
+
+INTEGRITY = {"apply": integrity.apply, "validate": integrity.validate, "rollback": integrity.rollback}
 
 ENABLED = {"ENABLE_RECON_EXIT_BACKFILL": "true"}
 
@@ -43,6 +46,14 @@ def act(app: App, request: dict[str, Any]) -> None:
                 raise entry.error
     elif request["what"] == "heal":
         heal_run(app, request["run"])
+    elif request["what"] == "integrity":
+        INTEGRITY[request["phase"]](app, wait_s=20.0, dry_run=False)
+    elif request["what"] == "trade_ids":
+        trade_ids.ROWS_AT_ONCE = 2
+        if request.get("revert"):
+            trade_ids.revert(app, request["revert"], "crash test")
+        else:
+            trade_ids.backfill(app, trade_ids.IdRequest(apply=True))
     else:
         {"revert": revert, "reapply": reapply}[request["what"]](app, request["batch"], "crash test")
 

@@ -94,10 +94,12 @@ class Runner:
             found = re.search(pattern, said)
             if found and ("token create" in command or name != "APPROVER_TOKEN"):
                 self.names[name] = found[1]
+        if command.startswith("trueup canary propose") and (found := re.search(r"--plan ([0-9a-f]{64})", said)):
+            self.names["CANARY_HASH"] = found[1]
         orphan = re.search(r"orphan_order.*?(BRK-[0-9a-f]{32})", said, re.DOTALL)
         if command.startswith("trueup breaks list") and orphan is not None:
             self.names["BREAK_ID"] = orphan[1]
-        if "backfill run" not in command:
+        if not re.search(r"backfill run|integrity backfill", command):
             return
         for name, pattern in placeholders(command).items():
             found = re.search(pattern, said)
@@ -108,7 +110,7 @@ class Runner:
 def placeholders(command: str) -> Mapping[str, str]:
     """Return the placeholders that a run of the backfill fills, and where its output names them."""
     batch = "BATCH_ID" if "--apply" in command else "DRY_BATCH_ID"
-    return {batch: r"(BATCH-\w+-\w+)", "PLAN_HASH": r"plan hash ([0-9a-f]{64})"}
+    return {batch: r"(BATCH-\w+-\w+)", "PLAN_HASH": r"(?:plan hash|--plan) ([0-9a-f]{64})"}
 
 
 def read_console(text: str) -> list[tuple[str, list[str], int]]:

@@ -32,4 +32,4 @@ def test_every_command_of_the_incident_runbook_does_what_it_shows(tmp_path: Path
     exported = (folder / "incident.md").read_text()
     assert "- step: restored" in exported
     assert exported.count("canary ended") == 1
-    assert exported.count("api:bea") == 4
+    assert exported.count("api:bea") == 5

@@ -15,7 +15,8 @@ from trueup.ports import ClosingAnswer
 from trueup.service.app import SafetyConfig
 from trueup.service.events import listening
 from trueup.service.rehearsing import rehearse
-from trueup.sim.exchange import Kind, Leg
+from trueup.sim.exchange import Kind, Leg, Market
+from trueup.sim.venue import spelt
 
 KINDS = [(Kind.SPOT, False), (Kind.LINEAR, False), (Kind.LINEAR, True), (Kind.EQUITY, False)]
 
@@ -247,6 +248,95 @@ def test_a_lost_answer_on_a_shared_symbol_is_never_sent_twice() -> None:
     assert (done.state, len(closings(world))) == ("halted", 1)
     assert "not known" in done.left[0]
     assert world.qty("BTC") == 6
+
+
+@pytest.mark.parametrize("first", ["profile:p1", "symbol:p1:BTC/USDT:USDT", "account:main"])
+def test_what_an_earlier_flattening_closed_is_not_closed_once_more(first: str) -> None:
+    """The ledger says it is open until it is booked; what is held since then is the other profile's."""
+    world = World(profiles=("p1", "p2"))
+    world.hold("p1", "BTC", "1")
+    world.tick(120_000)
+    if first != "account:main":
+        world.hold("p2", "BTC", "1")
+    world.demand(first)
+    assert [done.state for done in world.flatten()] == ["flat"]
+    world.tick(120_000)
+    world.demand(first, Mode.NORMAL)
+    if first == "account:main":
+        world.hold("p2", "BTC", "1")
+    world.demand("profile:p1")
+    [done] = world.flatten()
+    assert (done.state, len(closings(world)), world.qty("BTC")) == ("flat", 1, 1)
+    world.hold("p1", "BTC", "0.5")
+    world.tick(120_000)
+    world.demand("profile:p1")
+    [done] = world.flatten()
+    assert (done.state, closings(world)[1:], world.qty("BTC")) == ("flat", [("BTC/USDT:USDT", "sell", "0.5")], 1)
+
+
+def test_where_it_is_not_known_what_an_earlier_flattening_closed_a_person_looks() -> None:
+    world = World(profiles=("p1", "p2"), names_orders=False, troubles=Troubles(not_sent=1.0))
+    world.hold("p1", "BTC", "1")
+    world.hold("p2", "BTC", "1")
+    world.demand("profile:p1")
+    assert [done.state for done in world.flatten()] == ["halted"]
+    world.troubles.not_sent = 0
+    world.demand("profile:p1", Mode.NORMAL)
+    world.tick(120_000)
+    world.demand("profile:p1")
+    [done] = world.flatten()
+    assert (done.state, len(closings(world)), world.qty("BTC")) == ("halted", 1, 2)
+    assert "not known" in done.left[0]
+
+
+def test_what_another_profile_had_closed_is_no_bound() -> None:
+    world = World(profiles=("p1", "p2"))
+    world.hold("p1", "BTC", "1")
+    world.hold("p2", "BTC", "1")
+    world.demand("profile:p2")
+    assert [done.state for done in world.flatten()] == ["flat"]
+    world.demand("profile:p2", Mode.NORMAL)
+    world.demand("profile:p1")
+    assert [done.state for done in world.flatten()] == ["flat"]
+    assert (len(closings(world)), world.left(), world.wrong) == (2, [], [])
+
+
+def two_quotes() -> World:
+    """One balance of 3 BTC: p1 has one by BTC/USDT and one by BTC/USDC, p2 has one."""
+    world = World(kind=Kind.SPOT, profiles=("p1", "p2"))
+    market = Market(symbol="BTCUSDC", base="BTC", quote="USDC", kind=Kind.SPOT, lot=Decimal("0.001"))
+    world.exchange.list_market(market, "100")
+    world.exchange.deposit("main", "USDC", "100000", margin=False)
+    world.hold("p1", "BTC", "1")
+    world.hold("p2", "BTC", "1")
+    world.submit("BTC", Side.BUY, Decimal(1))
+    row = {**world.books.rows()["row-1"], "order_id": "row-9", "trade_id": "TRD-9", "symbol": spelt(market)}
+    world.books.write({**row, "client_order_id": None, "exchange_order_id": "x9"})
+    world.tick(120_000)
+    return world
+
+
+@pytest.mark.parametrize(("scope", "left"), [("profile:p1", 1), ("symbol:p1:BTC/USDC", 2), ("symbol:p1:BTC/USDT", 2)])
+def test_a_coin_of_two_symbols_is_closed_up_to_the_share_alone(scope: str, left: int) -> None:
+    world = two_quotes()
+    world.demand(scope)
+    [done] = world.flatten()
+    assert (done.state, world.qty("BTC"), len(closings(world))) == ("flat", left, 1)
+    world.demand(scope, Mode.NORMAL)
+    world.demand("profile:p1")
+    [done] = world.flatten()
+    assert (done.state, world.qty("BTC")) == ("flat", 1)
+
+
+def test_a_coin_that_a_halted_profile_holds_by_another_symbol_is_left_to_it() -> None:
+    world = two_quotes()
+    row = world.books.rows()["row-2"]
+    world.books.write({**row, "symbol": "BTC/USDC"})
+    world.books.write({**world.books.rows()["row-9"], "symbol": "BTC/USDT"})
+    world.demand("profile:p2", Mode.HALT)
+    world.demand("account:main")
+    [done] = world.flatten()
+    assert (done.state, world.qty("BTC")) == ("flat", 1)
 
 
 def test_a_halted_profile_of_a_flattened_account_is_left_alone() -> None:

@@ -1,6 +1,5 @@
 """Drills, one for each class: injected, detected, contained, classified, repaired, canaried, restored; and exported."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,117 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.incidents.drill import Drill
 
-from trueup.bootstrap import build
 from trueup.core.errors import Refused
 from trueup.core.incidents.incident import Step
 from trueup.core.modes import Mode
-from trueup.core.times import iso
-from trueup.service.app import App
 from trueup.service.backfill import BackfillRequest, run_backfill
 from trueup.service.cycle import ReconcileRequest
 from trueup.service.gate import ask
-from trueup.service.leading import (
-    as_markdown,
-    propose_canary,
-    show_incident,
-    sign_off,
-    start_repair,
-)
+from trueup.service.leading import propose_canary, show_incident, sign_off, start_repair
 from trueup.service.reconcile import run_reconcile
-from trueup.service.reconcile_report import ReconcileReport
-from trueup.service.setup import initialise
-
-START = 1_767_340_800_000
-MINUTE = 60_000
-SETTINGS = """
-[ledger]
-url = "sqlite:///ledger.db"
-[[accounts]]
-name = "main"
-venue = "file:venue.json"
-[[profiles]]
-id = "p1"
-account = "main"
-allocated_capital = "10000"
-[backfill]
-enable_recon_exit_backfill = true
-[reconcile]
-recon_settle_window_seconds = 0
-[safety]
-trueup_incident_observation_seconds = 0
-trueup_incident_confirm_runs = 2
-trueup_canary_runs = 1
-"""
-
-
-class Drill:
-    """One bot, its ledger and its venue's export; each reading of the venue is a minute later."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "trueup.toml").write_text(SETTINGS)
-        self.minute = 120
-        self.said: dict[str, Any] = {"positions": [], "open_orders": [], "closed_orders": [], "fills": []}
-        self.app: App = build(folder / "trueup.toml", {})
-        initialise(self.app)
-
-    def row(self, name: str, side: str, qty: str, *, minute: int, price: str = "100", order: str | None = None) -> None:
-        action = "ENTRY" if side == "buy" else "EXIT"
-        with sqlite3.connect(self.folder / "ledger.db") as ledger:
-            ledger.execute(
-                "INSERT INTO orders (order_id, profile_id, symbol, side, qty, quantity, price, status, timestamp,"
-                " trade_id, action, client_order_id, exchange_order_id)"
-                " VALUES (?, 'p1', 'BTC/USD', ?, ?, ?, ?, 'filled', ?, 'TRD-1', ?, ?, ?)",
-                (name, side, qty, qty, price, START + minute * MINUTE, action,
-                 f"bytelyst-p1-TRD-1-{action.lower()}" if order else None, order),
-            )  # fmt: skip
-
-    def write(self, statement: str) -> None:
-        with sqlite3.connect(self.folder / "ledger.db") as ledger:
-            assert ledger.execute(statement).rowcount == 1
-
-    def order(self, name: str, side: str, qty: str, *, minute: int, **more: str) -> None:
-        action = "entry" if side == "buy" else "exit"
-        self.said["closed_orders"].append(
-            {
-                "id": name, "symbol": "BTC/USD", "side": side, "status": "filled", "filled_qty": qty,
-                "filled_avg_price": "100", "filled_at": iso(START + minute * MINUTE),
-                **(more or {"client_order_id": f"bytelyst-p1-TRD-1-{action}"}),
-            }
-        )  # fmt: skip
-
-    def held(self, qty: str | None) -> None:
-        leg = {"symbol": "BTC/USD", "qty": qty, "side": "long", "mark_price": "100"}
-        self.said["positions"] = [leg] if qty is not None else []
-
-    def run(self) -> ReconcileReport:
-        self.minute += 1
-        document = {"as_of": iso(START + self.minute * MINUTE), **self.said}
-        (self.folder / "venue.json").write_text(json.dumps(document))
-        return run_reconcile(self.app, ReconcileRequest())
-
-    def mode(self) -> Mode:
-        return max(self.app.modes.current().values(), default=Mode.NORMAL)
-
-    def way_back(self) -> str:
-        """Confirm, propose, sign off by another, one stage, restored; return the ticket."""
-        ann, ben = (replace(self.app, actor=name) for name in ("ann", "ben"))
-        for _ in range(2):
-            assert self.run().status == "OK"
-        propose_canary(ann, None, ["p1:BTC/USD:500:30"], "the books agree")
-        with pytest.raises(Refused, match="cannot sign it off"):
-            sign_off(ann, None, "my own")
-        incident = sign_off(ben, None, "read it").incident
-        assert incident.step is Step.CANARY
-        assert self.mode() > Mode.NORMAL, "the posture stays strict while the canary runs"
-        with pytest.raises(Refused, match="has not passed"):
-            sign_off(ben, None, "at once")
-        assert self.run().status == "OK"
-        view = sign_off(ben, None, "stage 1 was clean")
-        assert view.incident.step is Step.RESTORED
-        assert self.mode() is Mode.NORMAL
-        return as_markdown(show_incident(self.app, view.incident.incident_id))
 
 
 @pytest.fixture
@@ -187,6 +85,10 @@ def test_drill(drill: Drill, injected: Callable[[Drill], Callable[[], None]]) ->
     for step in Step:
         assert f"| {step.value} |" in ticket or (step is Step.REPAIRING and injected is delay), step
     assert ticket.count("signed off") >= 2
+    assert ("## Repairs meanwhile" in ticket) is (injected is missing)
+    assert injected is not missing or "| p1 | root | 1 APPLIED |" in ticket.replace(drill.app.actor, "root")
+    assert "## Modes meanwhile" in ticket
+    assert "| NORMAL |" in ticket, "a mode was tightened, and loosened"
     assert [line for line in ticket.splitlines() if line.startswith("- [ ]")] == []
 
 
@@ -242,3 +144,31 @@ def test_trouble_in_a_canary_is_the_prior_posture_at_once(drill: Drill, trouble:
     with sqlite3.connect(drill.folder / "ledger.db") as ledger:
         ended = ledger.execute("SELECT ended_at IS NOT NULL FROM canaries").fetchall()
     assert ended == [(1,)]
+
+
+def test_a_canary_of_a_disabled_profile_is_refused(drill: Drill) -> None:
+    repair = delay(drill)
+    drill.run()
+    repair()
+    for _ in range(2):
+        drill.run()
+    drill.write("UPDATE profiles SET enabled = 0 WHERE profile_id = 'p1'")
+    with pytest.raises(Refused, match="p1 is disabled"):
+        propose_canary(drill.app, None, ["p1:BTC/USD:150:30"], "the books agree")
+
+
+@pytest.mark.parametrize(
+    ("asked", "beats"),
+    [
+        ({}, True), ({"profiles": ("p1",)}, True), ({"symbols": ("BTC/USD",)}, False), ({"trade_ids": ("T",)}, False),
+        ({"dry_run": True}, False),
+    ],
+)  # fmt: skip
+def test_what_looks_at_a_part_of_an_account_keeps_no_heartbeat_alive(
+    drill: Drill, asked: dict[str, Any], beats: bool
+) -> None:
+    delay(drill)
+    drill.run()
+    drill.write("UPDATE heartbeats SET beat_at = 1, healthy_at = 1")
+    run_reconcile(drill.app, ReconcileRequest(**asked))
+    assert (drill.app.heartbeats.beats()["account:main"].healthy_ms > 1) is beats

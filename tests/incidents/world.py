@@ -55,6 +55,15 @@ class World:
     def repaired(self) -> None:
         """Start the repair, and let the venue's exit be booked."""
         start_repair(self.app, self.name, "sold by hand")
+        self._book()
+
+    def repaired_rows(self) -> None:
+        """Let the venue's exit be booked in a repair that somebody started, and look until the books are confirmed."""
+        self._book()
+        for _ in range(2):
+            self.look()
+
+    def _book(self) -> None:
         exit_ = row("TRD-1", order_id="o2", action="EXIT", side="sell", price="110", exchange_order_id="x2", minute=60)
         self.bot.db.orders(exit_)
 

@@ -258,3 +258,20 @@ def test_breaks_are_listed_newest_first_by_account_profile_and_state(breaks: Sql
     assert listed(profile_id="p1") == (2, ["BRK-3", "BRK-1"])
     assert listed(state="quarantined") == (1, ["BRK-3"])
     assert listed(state="resolved") == (1, ["BRK-4"])
+
+
+@pytest.mark.parametrize("back_ms", [0, 1, 2_000, 60_000])
+def test_a_run_begins_after_those_before_it_whatever_the_clock_says(runs: SqlRuns, watch: Watch, back_ms: int) -> None:
+    for number in (2, 1):
+        runs.begin([start(number)])
+        runs.end([RunEnd(f"RUN-{number:03}", "OK", {"status": "OK"})])
+        watch.now = NOW - back_ms
+    assert [run["reconcile_id"] for run in runs.page()[1]] == ["RUN-001", "RUN-002"]
+    assert [run["reconcile_id"] for run in runs.newest(["p1"])] in ([], ["RUN-001"])
+
+
+def test_a_clock_that_was_wrong_by_much_is_put_right(runs: SqlRuns, watch: Watch) -> None:
+    runs.begin([start(1)])
+    watch.now = NOW - 60_001
+    runs.begin([start(2)])
+    assert runs.page()[1][1]["started_at"] == iso(NOW - 60_001)

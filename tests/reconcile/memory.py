@@ -3,7 +3,7 @@
 `test_histories.py` plays the same histories on both and compares every row, audit and break.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -11,8 +11,9 @@ from typing import Any
 
 from trueup.core.audit import DONE, WROTE, AuditDecision, AuditDraft, settled
 from trueup.core.decimals import cut_quantity, exactly, round_price
-from trueup.core.gate import DeadmanRules
+from trueup.core.gate import Beat, DeadmanRules
 from trueup.core.incidents.incident import Move
+from trueup.core.integrity.rules import RulesInForce
 from trueup.core.modes import Mode
 from trueup.core.orders import LedgerOrder, StatusClass, read_order, status_class
 from trueup.core.reconcile.audited import announced, healed
@@ -344,6 +345,9 @@ class MemoryRuns:
             fact = RunFact(self._now_ms(), end.status, int(counts["found"]))
             self._ended.setdefault(self._profiles[end.run_id], []).append(fact)
 
+    def last_head(self, profile_id: str) -> str | None:
+        return None
+
     def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
         return {name: [f for f in self._ended.get(name, []) if f.ended_ms > since_ms] for name in profile_ids}
 
@@ -357,7 +361,13 @@ class MemoryModes:
     def current(self) -> dict[str, Mode]:
         return {change.scope: change.mode for change in self.changes}
 
-    def set(self, change: ModeChange, after: ModeChange | None = None, lease: Lease | None = None) -> ModeChange:
+    def set(
+        self,
+        change: ModeChange,
+        after: ModeChange | None = None,
+        lease: Lease | None = None,
+        within: Sequence[str] = (),
+    ) -> ModeChange:
         made = replace(change, previous=self.current().get(change.scope, Mode.NORMAL))
         self.changes.append(made)
         return made
@@ -374,6 +384,16 @@ class MemoryBeats:
 
     def beat(self, scope: str, at_ms: int, *, healthy: bool, rules: DeadmanRules) -> None:
         return
+
+    def beats(self, scopes: Collection[str] | None = None) -> dict[str, Beat]:
+        return {}
+
+
+class MemoryRules:
+    """The part of the Integrity port that a reconciliation calls: a ledger that binds no rule."""
+
+    def in_force(self) -> RulesInForce:
+        return RulesInForce()
 
 
 class MemoryOutbox:

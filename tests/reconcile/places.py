@@ -24,6 +24,7 @@ from tests.reconcile.memory import (
     MemoryLeases,
     MemoryModes,
     MemoryOutbox,
+    MemoryRules,
     MemoryRuns,
 )
 
@@ -38,6 +39,8 @@ from trueup.ledger.gate import SqlGate
 from trueup.ledger.heartbeats import SqlHeartbeats
 from trueup.ledger.idempotency import SqlRequests
 from trueup.ledger.incidents import SqlIncidents
+from trueup.ledger.integrity.book import SqlIntegrity
+from trueup.ledger.integrity.lifecycle import SqlLifecycle
 from trueup.ledger.journal import SqlJournal
 from trueup.ledger.leases import SqlLeases
 from trueup.ledger.modes import SqlModes
@@ -159,7 +162,8 @@ class SqlBooks:
             breaks=SqlBreaks(store), leases=self.leases, setup=SqlSetup(store), tokens=SqlTokens(store),
             requests=SqlRequests(store, clock), sign_offs=SqlSignOffs(store), figures=SqlFigures(store, clock),
             heartbeats=SqlHeartbeats(store), gate=SqlGate(store, clock), outbox=SqlOutbox(store),
-            switch_marks=SqlSwitchMarks(store), incidents=SqlIncidents(store), clock=clock,
+            switch_marks=SqlSwitchMarks(store), incidents=SqlIncidents(store),
+            integrity=SqlIntegrity(store, clock), lifecycle=SqlLifecycle(store, clock), clock=clock,
             actor="tester", close=store.close,
         )  # fmt: skip
 
@@ -233,7 +237,7 @@ class QuickBooks:
             "ledger": self.ledger, "journal": self.journal, "breaks": self.found, "modes": MemoryModes(),
             "runs": MemoryRuns(time), "leases": MemoryLeases(), "setup": None, "tokens": None, "requests": None,
             "sign_offs": None, "figures": None, "heartbeats": MemoryBeats(), "gate": None, "outbox": MemoryOutbox(),
-            "switch_marks": None, "incidents": MemoryIncidents(),
+            "switch_marks": None, "incidents": MemoryIncidents(), "integrity": MemoryRules(), "lifecycle": None,
         }  # fmt: skip
         self.app = App(
             backfill=rules.config, reconcile=ReconcileConfig(rules.loop), accounts=accounts_of(venues),

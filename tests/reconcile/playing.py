@@ -15,7 +15,9 @@ from trueup.service.reconcile_report import ReconcileReport
 from trueup.service.undo import revert
 
 SETTLED_AFTER = 5
-"""Confirmations and two."""
+"""Confirmations and two; ghosts of one symbol are confirmed one after the other."""
+
+LONGEST = 3 * SETTLED_AFTER
 
 
 @dataclass
@@ -45,7 +47,9 @@ def play(seed: int, books: Books, *, take_back: bool = False) -> Outcome:
         _cycle(history, judge, outcome)
     history.calm()
     unclear = judge.unclear_keys(books.rows())
-    for _ in range(SETTLED_AFTER):
+    for number in range(LONGEST):
+        if number >= SETTLED_AFTER and "waiting" not in _states(books).values():
+            break
         history.wait()
         report = _cycle(history, judge, outcome)
     judge.at_rest(books.rows(), unclear, report)

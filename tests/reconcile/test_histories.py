@@ -39,6 +39,15 @@ FOUND = {
     22131: "an exit that leads away from a venue that liquidated, refused by the loop and booked by its backfill",
     23283: "a second row of an order under its client order id, while the venue lists fills alone",
     61741: "an exit under the client order id of an entry that never was: the heal is right",
+    200072: "an exit whose row has its position's side, of a trade whose entry was never booked: nobody can tell",
+    1002493: "two ghosts of one symbol, which are confirmed one after the other",
+    1008284: "a bot that names no actions, whose entry still works in its books while its exit lacks a part",
+    1016031: "a working order without a row of a bot that names nothing",
+    1029602: "an entry that came after its trade's dust was written off, and has no row",
+    1035021: "an exit whose row has its position's side, of a trade whose entry another row overwrote",
+    1053724: "replaced orders of which one is not told, beside a doubled row that makes up for it",
+    1126742: "a profile that the watchdog resumes",
+    405887: "an entry whose row another one overwrote: it is older than the exit that is left, and books no exit",
 }
 """Histories that once went wrong."""
 

@@ -206,9 +206,29 @@ class Judge:
         unclear = {(account, self._token(symbol)) for account, symbol in self.history.murky}
         about = {id(real.intent): found for real, found in self.by_real(rows).items() if real and real.intent}
         for real in self.reals():
-            if real.intent is not None and not self._healable(real, about.get(id(real.intent), [])):
+            found = about.get(id(real.intent), [])
+            if real.intent is None:
+                continue
+            proven = self._healable(real, found) and not self._closed_without(real, found, rows)
+            if self._side_untold(found, rows) or not proven:
                 unclear.add((real.account, real.token))
         return unclear
+
+    def _closed_without(self, real: Real, found: list[LedgerOrder], rows: Rows) -> bool:
+        """Say whether an order has no row, and its trade is closed in the ledger: nothing may be added to that."""
+        assert real.intent is not None
+        trade = real.intent.trade
+        piece = self.positions(rows)[1].get((trade.profile, trade.trade_id, real.token))
+        return not found and piece is not None and not piece.is_open
+
+    def _side_untold(self, found: list[LedgerOrder], rows: Rows) -> bool:
+        """Say whether an order's row is an exit that has its position's side, and no entry tells which that is."""
+        told = {(row.profile_id, row.trade_id) for row in map(read_order, rows.values()) if row.order_action == "ENTRY"}
+        long_exits = {bot.profile for bot in self.history.bots if bot.habits.long_exits}
+        return any(
+            row.order_action == "EXIT" and row.profile_id in long_exits and (row.profile_id, row.trade_id) not in told
+            for row in found
+        )
 
     def _healable(self, real: Real, rows: list[LedgerOrder]) -> bool:
         """Say whether proof heals an order, and nothing about it is ambiguous."""
@@ -222,7 +242,7 @@ class Judge:
             return False
         habits = next(bot.habits for bot in self.history.bots if bot.profile == real.intent.trade.profile)
         if habits.silent or not self._told(real):
-            return _agrees(real, rows)
+            return _agrees(real, rows) and (bool(rows) or real.over)
         if not rows:
             return habits.tags in ("full", "both") or (real.executed <= NOTHING and real.over)
         return _one_follows(real, rows) if booked(rows) <= real.executed + NOTHING else _twins(real, rows)
@@ -251,7 +271,7 @@ class Judge:
             agrees = _agrees(real, found)
             if not agrees and (real.account, real.token) not in unclear:
                 self.left.append(f"{self._name(real)}: executed {real.executed}, booked {_shown(found)}")
-            elif not agrees and not self._said(real, found, breaks):
+            elif not agrees and not self._said(real, found, breaks) and not self._made_up_for(real, breaks):
                 self.left.append(f"unsaid: {self._name(real)}: executed {real.executed}, booked {_shown(found)}")
         for key, symbol in self.keys():
             gap = abs(ledger[key] - self.held(key, symbol))
@@ -261,8 +281,15 @@ class Judge:
             if gap > DUST and not mine and not self._not_compared(key, report, rows):
                 self.left.append(f"unsaid: {key}: the ledger has {ledger[key]}, the venue {self.held(key, symbol)}")
             if key not in unclear:
-                self.left += [f"still {b['kind']} {b['state']}: {b['reason']}" for b in mine if gap > self.fees(key)]
+                self.left += [
+                    f"still {b['kind']} {b['state']}: {b['reason']}" for b in mine if gap > DUST + self.fees(key)
+                ]
         self.left += [f"no reason: {b}" for b in breaks if not b["reason"] or b["state"] == "open"]
+
+    def _made_up_for(self, real: Real, breaks: list[dict[str, Any]]) -> bool:
+        """Say whether the venue does not tell what an order executed, and another break of its symbol hides it."""
+        tokens = {self.symbols.token(each["symbol"] or "") for each in breaks if each["account"] == real.account}
+        return not self._told(real) and real.token in tokens
 
     def _not_compared(self, key: Key, report: ReconcileReport, rows: Rows) -> bool:
         """Say whether every profile that holds some of a symbol was told that its position could not be compared."""

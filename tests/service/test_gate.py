@@ -102,6 +102,15 @@ def test_a_profile_that_moves_to_another_account_is_bound_by_that_one(bot: Bot) 
     assert "no account" in refused.reason
 
 
+def test_a_profile_of_an_account_that_nobody_looks_after_is_refused(bot: Bot) -> None:
+    app = bot.init()
+    bot.db.run("UPDATE profiles SET account = 'mian'")
+    for intent in Intent:
+        refused = ask(app, "p1", "BTC/USD", intent)
+        assert (refused.allowed, refused.because_of) == (False, "profile:p1")
+        assert "nothing watches it" in refused.reason
+
+
 def test_a_profile_that_names_no_account_has_the_only_one(bot: Bot) -> None:
     app = bot.init()
     bot.db.run("UPDATE profiles SET account = NULL")

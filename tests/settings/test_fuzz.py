@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.settings.files import attempt, document
 
@@ -81,6 +81,7 @@ def test_any_text_in_the_environment(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("name", VARIABLES)
+@settings(max_examples=25)
 @given(text=ANYTHING)
 def test_any_text_in_each_variable(name: str, text: str) -> None:
     check(None, {name: text})

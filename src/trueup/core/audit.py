@@ -40,6 +40,10 @@ class AuditDecision(StrEnum):
     REAPPLIED = "REAPPLIED"
     PENDING_HEAL = "PENDING_HEAL"
     HEALED = "HEALED"
+    TRADE_ID_SET = "TRADE_ID_SET"
+    TRADE_ID_REVERTED = "TRADE_ID_REVERTED"
+    HISTORY_ADDED = "HISTORY_ADDED"
+    HISTORY_REMOVED = "HISTORY_REMOVED"
 
 
 PENDING = frozenset({AuditDecision.PENDING_APPLY, AuditDecision.PENDING_HEAL})
@@ -48,8 +52,16 @@ PENDING = frozenset({AuditDecision.PENDING_APPLY, AuditDecision.PENDING_HEAL})
 DONE = frozenset({AuditDecision.APPLIED, AuditDecision.HEALED})
 """What was written to the ledger, and can be taken back."""
 
+TAKES_BACK = frozenset({AuditDecision.REVERTED, AuditDecision.TRADE_ID_REVERTED, AuditDecision.HISTORY_REMOVED})
+"""What takes back what an earlier row of the audit did, which that row then tells by its `reverted_at`."""
+
+_SWITCHES = TAKES_BACK | {AuditDecision.REAPPLIED}
+
 WROTE = DONE | {AuditDecision.REVERTED, AuditDecision.REAPPLIED}
-"""What changed the ledger."""
+"""What changed the ledger's bookings."""
+
+CHANGES = WROTE | TAKES_BACK | {AuditDecision.TRADE_ID_SET, AuditDecision.HISTORY_ADDED}
+"""What changed the ledger in any way."""
 
 ENDED = DONE | {AuditDecision.SKIP_EXISTING, AuditDecision.INTERRUPTED, AuditDecision.NO_GO}
 """How what was announced can end."""
@@ -150,13 +162,15 @@ class Verification:
         return not self.reason
 
 
-def verify(rows: Iterable[AuditRow], expect_head: str | None = None) -> Verification:
-    """Check the chain in the order of `seq` and name the first row that is broken.
+def verify(
+    rows: Iterable[AuditRow], expect_head: str | None = None, after: tuple[int, str] = (0, GENESIS)
+) -> Verification:
+    """Check the chain in the order of `seq` and name the first row that is broken; `after` is where the rows begin.
 
-    A changed `reverted_at` is found by what the REVERTED and REAPPLIED rows say it must be. A cut-off tail is found
-    only by `expect_head`, the head that an earlier run recorded.
+    A changed `reverted_at` is found by what the rows that take back and put in force again say it must be. A cut-off
+    tail is found only by `expect_head`, the head that an earlier run recorded.
     """
-    head, count, seen = GENESIS, 0, False
+    (count, head), seen = after, False
     expected: dict[int, str | None] = {}
     actual: dict[int, str | bool | None] = {}
     for row in rows:
@@ -167,8 +181,8 @@ def verify(rows: Iterable[AuditRow], expect_head: str | None = None) -> Verifica
         head = str(row["hash"])
         seen = seen or head == expect_head
         actual[row.seq] = row["reverted_at"]
-        if row["decision"] in (AuditDecision.REVERTED, AuditDecision.REAPPLIED):
-            reverted = row["created_at"] if row["decision"] == AuditDecision.REVERTED else None
+        if row["decision"] in _SWITCHES:
+            reverted = row["created_at"] if row["decision"] in TAKES_BACK else None
             expected[_links_to(row)] = str(reverted) if reverted is not None else None
     for seq in sorted(actual):
         if actual[seq] != expected.get(seq):

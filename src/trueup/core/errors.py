@@ -5,6 +5,7 @@ TrueupError                 every error that a user may see; carries what to do 
 │   └── UnknownName         a name that means nothing here: a profile, a batch, a trade
 ├── CannotKnow              a feed or the ledger could not be read: exit 3
 └── Refused                 a rule forbids it: exit 1
+    └── ChangedMeanwhile    what was decided on is not so any more: decide anew
 
 Findings (breaks, malformed rows, unresolved trades) are values and never exceptions.
 """
@@ -47,6 +48,10 @@ class Refused(TrueupError):
     """A rule forbids the request in the present state of the books."""
 
     exit_code = 1
+
+
+class ChangedMeanwhile(Refused):
+    """Somebody else changed what the decision rests on: read again, and decide anew."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -166,7 +166,7 @@ def posture(
 ) -> Posture:
     """Return the mode that holds for a path: the strictest on it, or the dead-man's where a heartbeat is overdue."""
     mode, origin = _strictest(modes, path)
-    dead = _dead(beats, now_ms, rules)
+    dead = silence(beats, now_ms, rules)
     if dead is not None and rules.action >= mode:
         return Posture(rules.action, *dead, dead=True)
     return Posture(mode, origin, _words(mode, origin), dead=dead is not None)
@@ -212,7 +212,7 @@ def _strictest(modes: Mapping[str, StandingMode], path: Iterable[str]) -> tuple[
     return strictest, origin
 
 
-def _dead(beats: Iterable[Beat], now_ms: int, rules: DeadmanRules) -> tuple[str, str] | None:
+def silence(beats: Iterable[Beat], now_ms: int, rules: DeadmanRules) -> tuple[str, str] | None:
     """Return what is dead and why; None where everything that was ever heard is heard still."""
     for beat in beats:
         silent_ms = now_ms - beat.healthy_ms

@@ -162,7 +162,9 @@ class LedgerOrder:
 
     `word` is the status in lower case with underscores. What begins with `order_` is what a row of any status says of
     its order, None where that cannot be read: `order_qty` is what was ordered (a working row may say it in its
-    quantity), `order_price` the price that a working or dead row asks for, `order_ms` the row's time.
+    quantity), `order_price` the price that a working or dead row asks for, `order_ms` the row's time. `written` is when
+    the row was written last, as the table has it, None where it does not say. `unread` names which of `trade_id` and
+    `action` hold something that says none.
     """
 
     order_id: str
@@ -190,6 +192,8 @@ class LedgerOrder:
     order_action: Action | None = None
     order_price: Decimal | None = None
     order_ms: int | None = None
+    written: object = field(default=None, compare=False)
+    unread: tuple[str, ...] = field(default=(), compare=False)
 
 
 def read_order(raw: Mapping[str, object]) -> LedgerOrder:
@@ -224,13 +228,15 @@ class _Identity(TypedDict):
     sub_tag: str | None
     source: str | None
     word: str
+    written: object
+    unread: tuple[str, ...]
 
 
 def _identity(raw: Mapping[str, object], status: StatusClass, name: str) -> _Identity:
-    trade_id = raw.get("trade_id")
+    trade_id, profile_id = raw.get("trade_id"), raw.get("profile_id")
     return {
         "order_id": text_or_none(raw.get("order_id")) or "",
-        "profile_id": str(raw.get("profile_id")),
+        "profile_id": str(profile_id) if profile_id is not None else "",
         "trade_id": str(trade_id) if text_or_none(trade_id) else None,
         "symbol": text_or_none(raw.get("symbol")),
         "status": status,
@@ -240,7 +246,15 @@ def _identity(raw: Mapping[str, object], status: StatusClass, name: str) -> _Ide
         "sub_tag": text_or_none(raw.get("sub_tag")),
         "source": text_or_none(raw.get("source")),
         "word": name,
+        "written": raw.get("updated_at"),
+        "unread": _unread(raw),
     }
+
+
+def _unread(raw: Mapping[str, object]) -> tuple[str, ...]:
+    trade_id, action = raw.get("trade_id"), raw.get("action")
+    blank = ("trade_id",) if trade_id is not None and text_or_none(trade_id) is None else ()
+    return (*blank, "action") if action is not None and _readable(_action, action) is None else blank
 
 
 def _unbooked(raw: Mapping[str, object], status: StatusClass, name: str) -> LedgerOrder:
@@ -327,10 +341,9 @@ def _action(value: object) -> Action | None:
     text = text_or_none(value)
     if text is None:
         return None
-    try:
+    if text.isascii() and text.upper() in Action.__members__:
         return Action(text.upper())
-    except ValueError:
-        raise ValueError(f"action {value!r} is neither ENTRY nor EXIT") from None
+    raise ValueError(f"action {value!r} is neither ENTRY nor EXIT")
 
 
 def _price(value: object) -> Decimal | None:
@@ -342,8 +355,17 @@ def _price(value: object) -> Decimal | None:
     return price if price is not None and price > 0 else None
 
 
+TIME_COLUMNS = ("timestamp", "filled_at", "created_at")
+"""Where a row says its time: the first of them that says anything."""
+
+
+def time_of(raw: Mapping[str, object]) -> int | None:
+    """Return a raw row's time in epoch milliseconds, None where it cannot be read."""
+    return _readable(_time, raw)
+
+
 def _time(raw: Mapping[str, object]) -> int:
-    for name in ("timestamp", "filled_at", "created_at"):
+    for name in TIME_COLUMNS:
         if raw.get(name) is not None and str(raw[name]).strip():
             return read_time(raw[name])
     raise ValueError("timestamp, filled_at and created_at are all empty")

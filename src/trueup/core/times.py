@@ -75,3 +75,16 @@ def iso(ms: int) -> str:
 @lru_cache(maxsize=4096)
 def _minute(minutes: int) -> str:
     return (_EPOCH + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")
+
+
+def for_how_long(ms: int) -> str:
+    """Return a duration in its two largest units, as 6 d 23 h, 5 min 30 s or 0 s; what is smaller is cut off."""
+    parts: list[str] = []
+    rest = ms // 1000
+    for size, name in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        number, rest = divmod(rest, size)
+        if number or (name == "s" and not parts):
+            parts.append(f"{number} {name}")
+        elif parts:
+            break
+    return " ".join(parts[:2])

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, insert, not_, or_, select, update
 from trueup.core.audit import DONE, AuditDecision
 from trueup.core.books import ExitFacts, TradeRecord, capital_of, fee_in_quote, positions_of, record_of
 from trueup.core.decimals import LIMIT, cut_quantity, read_decimal, round_price
-from trueup.core.orders import StatusClass, status_class
+from trueup.core.integrity.rules import is_blank
+from trueup.core.orders import LedgerOrder, StatusClass, status_class
 from trueup.core.repair.rows import ExitRow
 from trueup.core.repair.slices import Slice, slices_of
 from trueup.core.symbols import Symbols
@@ -53,7 +54,7 @@ def rematerialise(
     if fits(connection, schema.positions):
         _positions(connection, profile, slices, tokens, symbols, now)
     if fits(connection, schema.trade_history):
-        facts = {**_exit_facts(connection, profile, sorted(rows), symbols), **new_facts}
+        facts = {**_exit_facts(connection, profile.profile_id, sorted(rows), symbols), **new_facts}
         for piece in changed:
             _history(connection, profile, record_of(piece, rows[piece.trade_id], facts))
         for trade_id in sorted(rows.keys() - {piece.trade_id for piece in changed}):
@@ -99,7 +100,14 @@ def _history(connection: Connection, profile: Profile, record: TradeRecord) -> N
     found = list(connection.scalars(select(table.c.id).where(mine).limit(2)))
     if len(found) > 1:
         return
-    values = {
+    if found:
+        connection.execute(update(table).where(table.c.id == found[0]).values(_told(record)))
+    else:
+        connection.execute(insert(table).values({**_key(profile.profile_id, record), **_told(record)}))
+
+
+def _told(record: TradeRecord) -> dict[str, object]:
+    return {
         "symbol": record.symbol, "side": "long" if record.side == "buy" else "short",
         "user_id": record.user_id, "entry_qty": _cut(record.entry_qty),
         "exit_qty": _cut(record.exit_qty), "entry_price": _rounded(record.entry_price),
@@ -107,12 +115,77 @@ def _history(connection: Connection, profile: Profile, record: TradeRecord) -> N
         "realized_pnl": _rounded(record.realized_pnl), "price_source": record.price_source,
         "opened_at": iso(record.opened_ms), "closed_at": iso(record.closed_ms) if record.closed_ms else None,
     }  # fmt: skip
-    if found:
-        connection.execute(update(table).where(table.c.id == found[0]).values(values))
+
+
+_OURS = "TH-"
+"""What the ids of history rows begin with that trueup wrote."""
+
+
+def _key(profile_id: str, record: TradeRecord) -> dict[str, object]:
+    name = md5(f"{profile_id}:{record.trade_id}:{record.symbol}".encode(), usedforsecurity=False).hexdigest()
+    return {"id": f"{_OURS}{name}", "profile_id": profile_id, "trade_id": record.trade_id}
+
+
+def history_values(
+    connection: Connection, profile: Profile, told: Mapping[str, tuple[Slice, Sequence[LedgerOrder]]], symbols: Symbols
+) -> dict[str, dict[str, object]]:
+    """Return the history rows that trades of one profile would have, by trade id, from their orders and our audit."""
+    facts = _exit_facts(connection, profile.profile_id, sorted(told), symbols)
+    records = {name: record_of(piece, rows, facts) for name, (piece, rows) in sorted(told.items())}
+    return {name: {**_key(profile.profile_id, record), **_told(record)} for name, record in records.items()}
+
+
+def tell_renamed(
+    connection: Connection, table: OrdersTable, profile: Profile, trade_ids: Iterable[str], symbols: Symbols
+) -> None:
+    """Make the history of trades follow whose rows just got their trade id, or lost it again.
+
+    A closed trade's history row that is missing is added, and one that trueup wrote is kept up; what the bot wrote
+    stays as it is. An open trade gets none: its history is the bot's to write when it closes, and would be doubled.
+    Neither does a trade of a symbol of which there is a history row without an id: that may tell of it already.
+    """
+    if not fits(connection, schema.trade_history):
         return
-    name = md5(f"{profile.profile_id}:{record.trade_id}:{record.symbol}".encode(), usedforsecurity=False).hexdigest()
-    key = {"id": f"TH-{name}", "profile_id": profile.profile_id, "trade_id": record.trade_id}
-    connection.execute(insert(table).values({**key, **values}))
+    rows = trade_rows(connection, table, profile.profile_id, trade_ids)
+    facts = _exit_facts(connection, profile.profile_id, sorted(rows), symbols)
+    told = _told_by(connection, profile.profile_id, sorted(rows))
+    without_id = {symbols.token(symbol or "") for symbol in told_of_none(connection, [profile.profile_id])}
+    added: list[dict[str, object]] = []
+    for trade_id, mine in sorted(rows.items()):
+        pieces = slices_of(mine, symbols)
+        if any(not name.startswith(_OURS) for name in told[trade_id]):
+            continue
+        if told[trade_id] and not any(piece.entry_qty > 0 or piece.defect for piece in pieces):
+            _no_history(connection, profile, trade_id)
+        if len(pieces) != 1 or pieces[0].defect is not None or pieces[0].entry_qty <= 0:
+            continue
+        record = record_of(pieces[0], mine, facts)
+        if told[trade_id]:
+            _history(connection, profile, record)
+        elif not pieces[0].holds_something and not without_id & {pieces[0].token, ""}:
+            added.append({**_key(profile.profile_id, record), **_told(record)})
+    if added:
+        connection.execute(insert(schema.trade_history), added)
+
+
+def _told_by(connection: Connection, profile_id: str, trade_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the ids of the history rows of trades, by trade id."""
+    table, found = schema.trade_history, {trade_id: list[str]() for trade_id in trade_ids}
+    for part in chunks(trade_ids):
+        query = select(table.c.trade_id, table.c.id)
+        for row in connection.execute(query.where(table.c.profile_id == profile_id, table.c.trade_id.in_(part))):
+            found[row.trade_id].append(str(row.id))
+    return found
+
+
+def told_of_none(connection: Connection, profiles: Sequence[str] | None) -> list[str | None]:
+    """Return the symbols of the history rows of profiles (None: of anybody) that name no trade, as they are spelt."""
+    table = schema.trade_history
+    nameless = or_(table.c.trade_id.is_(None), not_(table.c.trade_id.like("%-%")))
+    query = select(table.c.symbol, table.c.trade_id).where(nameless).distinct()
+    if profiles is not None:
+        query = query.where(table.c.profile_id.in_(profiles))
+    return [symbol for symbol, name in connection.execute(query) if name is None or is_blank(name)]
 
 
 def _no_history(connection: Connection, profile: Profile, trade_id: str) -> None:
@@ -133,14 +206,14 @@ def facts_of(rows: Iterable[ExitRow], symbols: Symbols) -> dict[str, ExitFacts]:
 
 
 def _exit_facts(
-    connection: Connection, profile: Profile, trade_ids: Sequence[str], symbols: Symbols
+    connection: Connection, profile_id: str, trade_ids: Sequence[str], symbols: Symbols
 ) -> Mapping[str, ExitFacts]:
     """Return what the audit knows of the price and fee of rows that we wrote, by order id: the newest word counts."""
     table = schema.audit
     facts: dict[str, ExitFacts] = {}
     for part in chunks(trade_ids):
         query = select(table).where(
-            table.c.profile_id == profile.profile_id,
+            table.c.profile_id == profile_id,
             table.c.trade_id.in_(part),
             table.c.decision.in_(sorted(DONE)),
             or_(table.c.decision == AuditDecision.APPLIED.value, table.c.reverted_at.is_(None)),

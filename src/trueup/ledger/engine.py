@@ -2,14 +2,16 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
+    DBAPIError,
     IntegrityError,
     NoSuchTableError,
     OperationalError,
@@ -17,10 +19,18 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from trueup.core.errors import CannotKnow, ConfigurationError, TrueupError
+from trueup.core.errors import CannotKnow, ConfigurationError, Refused, TrueupError
+from trueup.core.integrity.rules import Rule, rule_named
+
+T = TypeVar("T")
+Ask = Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]
+"""What asks one statement in the driver's own words, with its values by name, and returns all rows."""
 
 BUSY_SECONDS = 5
 """How long a statement waits for a lock before the program gives up and names the lock."""
+
+_POOLED = 15
+"""So many connections a pool has at most."""
 
 FROZEN_SECONDS = 10
 """For so long a transaction that writes may say nothing; then Postgres ends it.
@@ -38,6 +48,7 @@ class Database:
         self._setting = setting
         self.name = self.url.render_as_string(hide_password=True)
         self._engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+        self._glances = None if self.is_sqlite else _glances(self.url)
 
     @property
     def is_sqlite(self) -> bool:
@@ -61,13 +72,32 @@ class Database:
             with reader.begin():
                 yield reader
 
+    def glance(self, look: Callable[[Ask], T]) -> T:
+        """Let something ask single statements, each of which sees one moment by itself: no transaction is begun.
+
+        On Postgres this has connections of its own, which are neither asked whether they live nor rolled back: the
+        driver forgets its prepared statements with every ROLLBACK. Where the server closed one meanwhile, it is put
+        away and everything is asked once more by the next one; so `look` must change nothing.
+        """
+        self._require_file()
+        with self._told():
+            if self._glances is None:
+                with self._engine.connect() as connection:
+                    return look(asking(connection.execution_options(trueup_glances=True)))
+            for _ in range(_POOLED):
+                try:
+                    return _asked(self._glances, look)
+                except DBAPIError as error:
+                    if not error.connection_invalidated:
+                        raise
+            return _asked(self._glances, look)
+
     @contextmanager
-    def glancing(self) -> Iterator[Connection]:
-        """Open a connection for one statement, which sees one moment by itself: no transaction is begun or ended."""
+    def outside(self) -> Iterator[Connection]:
+        """Open a connection on which each statement is a transaction by itself: for what Postgres runs in none."""
         self._require_file()
         with self._told(), self._engine.connect() as connection:
-            how = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-            yield connection.execution_options(trueup_glances=True, **how)
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -114,6 +144,8 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+        if self._glances is not None:
+            self._glances.dispose()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -160,9 +192,10 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _postgres(url: URL) -> Engine:
+def _postgres(url: URL, **more: Any) -> Engine:
     options = f"-c lock_timeout={BUSY_SECONDS}s -c timezone=UTC"
-    engine = create_engine(url, connect_args={"connect_timeout": 10, "options": options}, pool_pre_ping=True)
+    how = {"pool_pre_ping": True, **more}
+    engine = create_engine(url, connect_args={"connect_timeout": 10, "options": options}, **how)
 
     @event.listens_for(engine, "connect")
     def refuse_lossy(connection: object, _: object) -> None:
@@ -180,12 +213,53 @@ def _postgres(url: URL) -> Engine:
     return engine
 
 
+def _glances(url: URL) -> Engine:
+    return _postgres(url, pool_pre_ping=False, pool_reset_on_return=None, isolation_level="AUTOCOMMIT")
+
+
+def asking(connection: Connection) -> Ask:
+    """Return what asks a connection statements in the driver's own words."""
+
+    def ask(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        found = connection.exec_driver_sql(statement, dict(values)) if values else connection.exec_driver_sql(statement)
+        return [tuple(row) for row in found]
+
+    return ask
+
+
+def _asked(engine: Engine, look: Callable[[Ask], T]) -> T:
+    """Look by the bare driver: what SQLAlchemy does around a statement costs as much as the statement."""
+    driver_error = engine.dialect.loaded_dbapi.Error
+    try:
+        pooled = engine.raw_connection()
+    except driver_error as error:
+        raise DBAPIError.instance(None, None, error, driver_error) from error
+    try:
+        cursor = pooled.cursor()
+
+        def ask(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+            cursor.execute(statement, values or None)
+            return list(cursor.fetchall())
+
+        return look(ask)
+    except driver_error as error:
+        gone = pooled.driver_connection is None or bool(pooled.driver_connection.closed)
+        if gone:
+            pooled.invalidate(error)
+        raise DBAPIError.instance(None, None, error, driver_error, connection_invalidated=gone) from error
+    finally:
+        pooled.close()
+
+
 def told(error: SQLAlchemyError, name: str) -> TrueupError:
     """Return a database error as a sentence on what is wrong and one on what to do."""
     reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     for signs, kind, what, do in _TELLTALE:
         if any(sign in reason.lower() for sign in signs):
             return kind(f"The database {name} {what} ({reason}).", do)
+    rule = rule_named(reason) if isinstance(error, IntegrityError) else None
+    if rule is not None:
+        return _against(rule, error)
     if isinstance(error, IntegrityError):
         what, do = "refused a row", "Nothing was written. See the column or constraint that it names."
         return ConfigurationError(f"The database {name} {what} ({reason}).", do)
@@ -195,6 +269,19 @@ def told(error: SQLAlchemyError, name: str) -> TrueupError:
         )
     return CannotKnow(f"The database {name} cannot be used ({reason}).", "Check that it runs and can be reached.")
 
+
+def _against(rule: Rule, error: SQLAlchemyError) -> Refused:
+    """Return what a rule of lifecycle integrity said, with the row that it refused where the database tells it."""
+    row = getattr(getattr(getattr(error, "orig", None), "diag", None), "message_detail", None)
+    told_row = f" {str(row)[:_ROW_SHOWN]}" if row else ""
+    return Refused(
+        f"The ledger's rule {rule.name} refused a row: {rule.words}.{told_row}",
+        "Nothing was written. `trueup integrity report` lists the rows whose ids break a rule; correct the trade's id,"
+        " or take the rules back with `trueup integrity rollback`.",
+    )
+
+
+_ROW_SHOWN = 200
 
 _TELLTALE: tuple[tuple[tuple[str, ...], type[TrueupError], str, str], ...] = (
     (

@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select, text, update
+from sqlalchemy import Connection, and_, insert, select, update
 
 from trueup.core.decimals import exactly, read_decimal
 from trueup.core.errors import UnknownName
@@ -23,14 +23,15 @@ from trueup.core.gate import Beat, CanaryLimit, GateAnswer, GateFacts, Question,
 from trueup.core.modes import Mode, path_of
 from trueup.core.symbols import Symbols
 from trueup.ledger import schema
+from trueup.ledger.engine import Ask, asking
 from trueup.ledger.tables import Store
 from trueup.ports import Clock
 
 _SPELLINGS_S = 60.0
 """For so many seconds spellings are kept before all are read again: a database may be put back to an earlier day."""
 
-_SPELT = text("SELECT DISTINCT scope FROM safety_modes WHERE scope LIKE 'symbol:%'")
-_NEWEST = text("SELECT coalesce(max(seq), 0) FROM safety_modes")
+_SPELT = "SELECT DISTINCT scope FROM safety_modes WHERE substr(scope, 1, 7) = 'symbol:'"
+_NEWEST = "SELECT coalesce(max(seq), 0) FROM safety_modes"
 _FACTS = (
     "SELECT 'who' AS what, account AS name, CASE WHEN enabled THEN 'yes' END AS a, '' AS b"
     " FROM profiles WHERE profile_id = :profile"
@@ -52,9 +53,6 @@ The limit is also what lets Postgres keep one plan for all: without it, it expec
 _NEWEST_OF = "(SELECT max(seq) FROM safety_modes WHERE scope = :scope)"
 _BEATS = frozenset({"beat", "back"})
 _COMMON = Symbols()
-
-_Found = tuple[str, Any, Any, Any]
-"""One row of the statement: what it is, whose, and two words about it."""
 
 
 @cache
@@ -79,15 +77,15 @@ class _Spellings:
         """Say whether every spelling is to be read again."""
         return self.known < 0 or time.monotonic() - self.read_s > _SPELLINGS_S
 
-    def start(self, connection: Connection) -> None:
+    def start(self, ask: Ask) -> None:
         """Read every spelling that there is."""
-        newest = int(connection.execute(_NEWEST).scalar_one())
-        found = list(connection.execute(_SPELT).scalars())
+        [(newest,)] = ask(_NEWEST, {})
+        found = [str(scope) for (scope,) in ask(_SPELT, {})]
         with self.lock:
             self.scopes.clear()
             self.by_profile.clear()
             self._add(found)
-            self.known, self.read_s = newest, time.monotonic()
+            self.known, self.read_s = int(newest), time.monotonic()
 
     def add(self, found: Iterable[str], newest: int) -> bool:
         """Take in what changed up to a change of the modes; say whether a spelling of it was new."""
@@ -122,8 +120,7 @@ class SqlGate:
 
     def read(self, question: Question, symbols: Mapping[str, Symbols]) -> tuple[Question, GateFacts]:
         """Read what the answer rests on; UnknownName where there is no such profile."""
-        with self._state.glancing() as connection:
-            asked, facts, canaries = self._read(connection, question, symbols)
+        asked, facts, canaries = self._state.glance(lambda ask: self._read(ask, question, symbols))
         if not canaries:
             return asked, facts
         with self._state.reading() as connection:
@@ -160,28 +157,28 @@ class SqlGate:
         self, connection: Connection, question: Question, symbols: Mapping[str, Symbols]
     ) -> tuple[Question, GateFacts]:
         """Read all, the canary's limit and grants included, in several statements of one transaction."""
-        asked, facts, canaries = self._read(connection, question, symbols)
+        asked, facts, canaries = self._read(asking(connection), question, symbols)
         house = symbols_of(symbols, facts.path[1].removeprefix("account:"))
         return asked, replace(facts, canary=_canary(connection, canaries, asked, house) if canaries else None)
 
     def _read(
-        self, connection: Connection, question: Question, symbols: Mapping[str, Symbols]
+        self, ask: Ask, question: Question, symbols: Mapping[str, Symbols]
     ) -> tuple[Question, GateFacts, Sequence[str]]:
         """Read all but canaries, which are named, in one statement: by what is known of the profile's account and of
         spellings; once more, where that is no longer true.
         """
         now_ms = self._clock.now_ms()
         if self._spellings.is_old():
-            self._spellings.start(connection)
+            self._spellings.start(ask)
         only = next(iter(symbols)) if len(symbols) == 1 else None
         account = self._accounts.get(question.profile_id, only)
         while True:
-            asked, path, rows = self._rows(connection, question, account, symbols, now_ms)
+            asked, path, rows = self._rows(ask, question, account, symbols, now_ms)
             who = next((row for row in rows if row[0] == "who"), None)
             if who is None:
                 raise _unknown(question.profile_id)
             home = str(who[1]) if who[1] is not None else only
-            if not self._learned(connection, rows) and home == account:
+            if not self._learned(ask, rows) and home == account:
                 break
             account = self._accounts[question.profile_id] = home
         modes = {row[1]: StandingMode(Mode[row[2]], int(row[3])) for row in rows if row[0] == "mode"}
@@ -190,17 +187,18 @@ class SqlGate:
         ]
         beats.sort(key=lambda beat: beat.scope != path[1])
         canaries = [row[1] for row in rows if row[0] == "canary"]
-        barred = _barred(asked, account, enabled=bool(who[2]))
+        known = account if account is not None and account in symbols else None
+        barred = _barred(asked, known, enabled=bool(who[2]))
         return asked, GateFacts(path, modes, tuple(beats), None, now_ms, barred), canaries
 
     def _rows(
         self,
-        connection: Connection,
+        ask: Ask,
         question: Question,
         account: str | None,
         symbols: Mapping[str, Symbols],
         now_ms: int,
-    ) -> tuple[Question, tuple[str, ...], list[_Found]]:
+    ) -> tuple[Question, tuple[str, ...], list[tuple[Any, ...]]]:
         """Read what is to know of a profile, if it lives on that account and the spellings are all that there are."""
         profile_id, house = question.profile_id, symbols_of(symbols, account)
         spelt = scopes_of_symbol(self._spellings.of(profile_id), profile_id, question.symbol, house)
@@ -210,16 +208,15 @@ class SqlGate:
             "account": path[1], "bot": f"bot:{profile_id}", "profile": profile_id, "now": now_ms,
             "known": self._spellings.known,
         }  # fmt: skip
-        found = connection.exec_driver_sql(facts_statement(len(path), connection.dialect.name), values)
-        rows = [(row.what, row.name, row.a, row.b) for row in found]
+        rows = ask(facts_statement(len(path), "sqlite" if self._state.is_sqlite else "postgresql"), values)
         return replace(question, token=house.token(question.symbol)), path, rows
 
-    def _learned(self, connection: Connection, rows: Sequence[_Found]) -> bool:
+    def _learned(self, ask: Ask, rows: Sequence[tuple[Any, ...]]) -> bool:
         """Take in the spellings that are new, and say whether there were any."""
         newest = next(int(row[2]) for row in rows if row[0] == "newest")
         news = [row[1] for row in rows if row[0] == "new"]
         if newest < self._spellings.known or len(news) == _NEWS:
-            self._spellings.start(connection)
+            self._spellings.start(ask)
             return True
         return self._spellings.add(news, newest)
 
@@ -245,25 +242,29 @@ def symbols_of(symbols: Mapping[str, Symbols], account: str | None) -> Symbols:
 def _canary(connection: Connection, names: Sequence[str], question: Question, house: Symbols) -> CanaryLimit | None:
     """Return the newest active canary, with what is used by others than the order that is asked for.
 
-    One that cannot be read lifts nothing.
+    A grant counts until a reading has its order, whatever became of it: so those of earlier canaries of the profile
+    count too. One that cannot be read lifts nothing.
     """
     table, grants = schema.canaries, schema.canary_grants
     newest = select(table).where(table.c.canary_id.in_(names)).order_by(table.c.started_at.desc(), table.c.canary_id)
     row = connection.execute(newest.limit(1)).one()
-    since = and_(grants.c.canary_id == row.canary_id, grants.c.granted_at >= row.measured_at)
-    used = Decimal(0)
+    theirs = select(table.c.canary_id).where(table.c.profile_id == row.profile_id)
+    since = and_(grants.c.canary_id.in_(theirs), grants.c.granted_at >= row.measured_at)
+    used: dict[tuple[str, str], Decimal] = {}
     try:
-        for grant in connection.execute(select(grants.c.order_ref, grants.c.symbol, grants.c.notional).where(since)):
-            if (grant.order_ref, house.token(grant.symbol)) != (question.order_ref, question.token):
-                used += read_decimal(grant.notional)
         named = json.loads(row.symbols) if row.symbols is not None else None
+        tokens = frozenset(house.token(str(name)) for name in named) if named is not None else None
+        for grant in connection.execute(select(grants.c.order_ref, grants.c.symbol, grants.c.notional).where(since)):
+            order = grant.order_ref, house.token(grant.symbol)
+            if order != (question.order_ref, question.token) and (tokens is None or order[1] in tokens):
+                used[order] = max(used.get(order, Decimal(0)), read_decimal(grant.notional))
         return CanaryLimit(
             canary_id=row.canary_id,
             incident_id=row.incident_id,
             profile_id=question.profile_id,
-            tokens=frozenset(house.token(str(name)) for name in named) if named is not None else None,
+            tokens=tokens,
             limit=read_decimal(row.exposure_limit),
-            used=used + read_decimal(row.measured),
+            used=sum(used.values(), read_decimal(row.measured)),
             until_ms=row.until_at,
             lifts={str(scope): int(seq) for scope, seq in json.loads(row.lifts).items()},
         )

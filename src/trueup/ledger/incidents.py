@@ -12,10 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from trueup.core.errors import Refused
+from trueup.core.errors import ChangedMeanwhile
 from trueup.core.incidents.incident import (
     Act,
-    Contained,
     EndCanary,
     Incident,
     Loosen,
@@ -27,6 +26,7 @@ from trueup.core.incidents.incident import (
 from trueup.core.incidents.written import detail_of, incident_of
 from trueup.core.times import iso, read_time
 from trueup.ledger import schema
+from trueup.ledger.containment import held_by_others
 from trueup.ledger.guards import fenced
 from trueup.ledger.modes import newest_seq, record, standing
 from trueup.ledger.tables import Store, has_table
@@ -103,13 +103,13 @@ def _save(connection: Connection, incident: Incident, version: int | None) -> Ke
         try:
             connection.execute(insert(table).values({"incident_id": incident.incident_id, "version": 1, **values}))
         except IntegrityError:
-            raise Refused(
+            raise ChangedMeanwhile(
                 f"Another incident was opened in {incident.account} meanwhile.", "See `trueup incident list`."
             ) from None
         return Kept(incident, 1)
     mine = and_(table.c.incident_id == incident.incident_id, table.c.version == version)
     if connection.execute(update(table).where(mine).values({**values, "version": version + 1})).rowcount != 1:
-        raise Refused(
+        raise ChangedMeanwhile(
             f"{incident.incident_id} was changed meanwhile; nothing was done.",
             f"See `trueup incident show {incident.incident_id}`.",
         )
@@ -125,11 +125,11 @@ def _act(connection: Connection, incident: Incident, acts: Iterable[Act], at: st
             case StartCanary():
                 _start(connection, incident, act, at)
             case MeasureCanary():
-                _of_canary(connection, act.canary_id, {"measured": act.exposure, "measured_at": act.at_ms})
+                _of_canary(connection, act.canary_id, {"measured": act.exposure, "measured_at": act.covered_ms})
             case EndCanary():
                 _of_canary(connection, act.canary_id, {"ended_at": at, "outcome": act.outcome})
             case Loosen():
-                _loosen(connection, act, at)
+                _loosen(connection, act, incident.incident_id, at)
     return incident
 
 
@@ -137,11 +137,14 @@ def _tighten(connection: Connection, incident: Incident, act: Tighten, at: str) 
     previous = standing(connection, act.scope)
     if act.mode <= previous:
         return incident
+    mine = next((item for item in reversed(incident.contained) if item.scope == act.scope and item.seq), None)
+    own = mine is not None and newest_seq(connection, act.scope) == mine.seq
+    before = mine.before if mine is not None and own else previous
     change = ModeChange(act.scope, act.mode, previous, SOURCE, incident.incident_id, act.why, at)
     record(connection, change, previous)
     seq = newest_seq(connection, act.scope)
     contained = tuple(
-        replace(item, before=previous, seq=seq) if (item.scope, item.mode) == (act.scope, act.mode) else item
+        replace(item, before=before, seq=seq) if (item.scope, item.mode) == (act.scope, act.mode) else item
         for item in incident.contained
     )
     return replace(incident, contained=contained)
@@ -152,11 +155,23 @@ def _start(connection: Connection, incident: Incident, act: StartCanary, at: str
     values = {
         "canary_id": running.canary_id, "incident_id": incident.incident_id, "stage": running.stage,
         "profile_id": stage.profile_id, "symbols": list(stage.symbols) if stage.symbols is not None else None,
-        "exposure_limit": stage.limit, "measured": running.exposure, "measured_at": running.since_ms,
-        "lifts": {item.scope: item.seq for item in incident.contained if item.seq}, "until_at": running.until_ms,
+        "exposure_limit": stage.limit, "measured": running.exposure,
+        "measured_at": _covered_ms(connection, incident, act),
+        "lifts": incident.lifts, "until_at": running.until_ms,
         "started_at": at,
     }  # fmt: skip
     connection.execute(insert(schema.canaries).values(values))
+
+
+def _covered_ms(connection: Connection, incident: Incident, act: StartCanary) -> int:
+    """Return since when grants come on top of what is at risk in a stage.
+
+    What the gate granted in an earlier stage, and no run has measured yet, is on its way still.
+    """
+    table = schema.canaries
+    earlier = and_(table.c.incident_id == incident.incident_id, table.c.profile_id == act.stage.profile_id)
+    measured = connection.scalar(select(func.max(table.c.measured_at)).where(earlier))
+    return min(act.covered_ms, int(measured)) if measured is not None else act.covered_ms
 
 
 def _of_canary(connection: Connection, canary_id: str, values: dict[str, object]) -> None:
@@ -165,17 +180,15 @@ def _of_canary(connection: Connection, canary_id: str, values: dict[str, object]
     connection.execute(update(table).where(running).values(values))
 
 
-def _loosen(connection: Connection, act: Loosen, at: str) -> None:
-    """Give back what was in force before, scope by scope; one that somebody changed since stays as it is."""
-    first: dict[str, Contained] = {}
-    last: dict[str, Contained] = {}
-    for item in act.contained:
-        if item.seq:
-            first.setdefault(item.scope, item)
-            last[item.scope] = item
+def _loosen(connection: Connection, act: Loosen, incident_id: str, at: str) -> None:
+    """Give back what was in force before, scope by scope; one that somebody changed since stays as it is.
+
+    What another open incident demands of a scope is kept: a profile that was moved takes its scope to another account.
+    """
+    last = {item.scope: item for item in act.contained if item.seq}
     for scope, item in last.items():
         now = standing(connection, scope)
-        before = first[scope].before
+        before = max(item.before, held_by_others(connection, scope, incident_id))
         if newest_seq(connection, scope) == item.seq and before < now:
             record(connection, ModeChange(scope, before, now, SOURCE, SOURCE, act.why, at), now)
 

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
-from trueup.core.audit import DONE, ENDED, PENDING, WROTE, AuditDecision, AuditDraft, AuditRow
+from trueup.core.audit import CHANGES, DONE, ENDED, GENESIS, PENDING, WROTE, AuditDecision, AuditDraft, AuditRow
 from trueup.core.decimals import read_decimal
+from trueup.core.integrity.rules import BLANK_TO_NULL
 from trueup.core.reconcile.audited import rule_of
 from trueup.core.repair.booked import Applied
 from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
 from trueup.ledger.guards import applied_repairs
 from trueup.ledger.leases import is_gone, this_process
+from trueup.ledger.reading import chunks
 from trueup.ledger.tables import Store, has_table
 from trueup.ports import BatchSummary, Clock, UnendedRun
 
@@ -51,6 +53,18 @@ class SqlJournal:
         """Return the audit rows whose seq is from `first` to `last`, in that order."""
         with self._state.reading() as connection:
             return list(chain.read(connection, schema.audit.c.seq.between(first, last)))
+
+    def audit_after(self, head: str) -> tuple[int, list[AuditRow]] | None:
+        """Return the place of the row with a hash, and all rows that follow it; None where there is no such row."""
+        with self._state.reading() as connection:
+            newest, newest_head = chain.newest(connection)
+            if newest_head == head:
+                return newest, []
+            place = connection.scalar(select(schema.audit.c.seq).where(schema.audit.c.hash == head))
+            if place is None and head != GENESIS:
+                return None
+            after = int(place or 0)
+            return after, list(chain.read(connection, schema.audit.c.seq > after))
 
     def audit_of_trade(self, profile_id: str, trade_id: str) -> list[AuditRow]:
         """Return one trade's audit rows in the order of seq."""
@@ -151,6 +165,21 @@ class SqlJournal:
                 groups.setdefault(str(row["batch_id"]), []).append(row)
         return [_summary(rows) for rows in reversed(groups.values())]
 
+    def wrote(self, profile_ids: Sequence[str], since: str, until: str) -> list[BatchSummary]:
+        """Return what batches wrote to profiles from one time to another, oldest first."""
+        table = schema.audit
+        groups: dict[tuple[str, str], list[AuditRow]] = {}
+        with self._state.reading() as connection:
+            for part in chunks(profile_ids) if has_table(connection, table) else ():
+                mine = and_(
+                    table.c.profile_id.in_(part), table.c.decision.in_(sorted(CHANGES)),
+                    table.c.created_at.between(since, until),
+                )  # fmt: skip
+                for row in chain.read(connection, mine):
+                    groups.setdefault((str(row["batch_id"]), str(row["profile_id"])), []).append(row)
+        found = [_summary(rows) for rows in groups.values()]
+        return sorted(found, key=lambda batch: (batch.created_at, batch.batch_id))
+
     def begin_run(self, run_id: str, kind: str, scope: str) -> None:
         """Record that a run began, with the audit head that it saw."""
         with self._state.writing() as connection:
@@ -201,7 +230,7 @@ def _has_gone(summary: str | None, started_at: str, now_ms: int) -> bool:
 def _summary(rows: Sequence[AuditRow]) -> BatchSummary:
     decisions = Counter(str(row["decision"]) for row in rows)
     first = rows[0]
-    applied = [row for row in rows if row["decision"] in DONE]
+    applied = [row for row in rows if row["decision"] in DONE] or _given(rows)
     reverted = [row for row in applied if row["reverted_at"] is not None]
     return BatchSummary(
         batch_id=str(first["batch_id"]),
@@ -212,6 +241,13 @@ def _summary(rows: Sequence[AuditRow]) -> BatchSummary:
         rows=len(applied) or decisions[AuditDecision.DRY_RUN] or sum(decisions[announced] for announced in PENDING),
         decisions=dict(sorted(decisions.items())),
     )
+
+
+def _given(rows: Sequence[AuditRow]) -> list[AuditRow]:
+    """Return the rows by which a batch gave trade ids or added history; emptied blanks, which stay so, if all are."""
+    gave = (AuditDecision.TRADE_ID_SET, AuditDecision.HISTORY_ADDED)
+    given = [row for row in rows if row["decision"] in gave]
+    return [row for row in given if row["reason"] != BLANK_TO_NULL] or given
 
 
 def _state(rows: Sequence[AuditRow], applied: int, reverted: int) -> str:

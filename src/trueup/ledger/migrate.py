@@ -5,10 +5,11 @@ which is laid down only where the database has no orders table.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-from alembic import command
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
@@ -64,8 +65,7 @@ def _require_ours(connection: Connection) -> None:
 def pending(connection: Connection) -> bool:
     """Say whether trueup's own tables are behind this program, or missing."""
     heads = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE}).get_current_heads()
-    script = ScriptDirectory.from_config(_config(connection))
-    wanted = {script.get_revision("own@head").revision}
+    wanted = {_script().get_revision("own@head").revision}
     return not wanted <= set(heads)
 
 
@@ -75,11 +75,19 @@ def _native_is_ours(connection: Connection) -> bool:
 
 
 def _upgrade(connection: Connection, target: str) -> None:
-    command.upgrade(_config(connection), target)
+    """Run what is missing of a line, as Alembic's own command does, but with the scripts read once a process."""
+    config, script = _config(), _script()
+    config.attributes["connection"] = connection
+    with EnvironmentContext(config, script, fn=lambda at, _: script._upgrade_revs(target, at)):  # noqa: SLF001  # what Alembic's own command calls, and its recipes
+        script.run_env()
 
 
-def _config(connection: Connection) -> Config:
+@cache
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
     return config

@@ -3,15 +3,17 @@
 Invariant 10 (Tighten freely, loosen only through gates).
 """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, text
+from sqlalchemy import Connection, Row, func, insert, select, text
 
 from trueup.core.errors import Refused
-from trueup.core.modes import GLOBAL, Mode
+from trueup.core.modes import Mode
 from trueup.ledger import schema
+from trueup.ledger.containment import floor, leave_to_incident
 from trueup.ledger.guards import current_modes, fenced
 from trueup.ledger.tables import Store, has_table
 from trueup.ports import Lease, ModeChange
@@ -42,14 +44,13 @@ class SqlModes:
                 raise Refused(
                     f"{change.scope} stays as it is: its mode was changed meanwhile.", "See `trueup mode show`."
                 )
-            loosens = change.mode < previous
-            incident = open_incident(connection, change.scope, within, inside=after is None) if loosens else None
-            if incident is not None:
-                raise Refused(
-                    f"{change.scope} stays in {previous.name}: incident {incident} is open in it.",
-                    f"See `trueup incident next {incident}`: it is closed through its own steps.",
-                )
-            return record(connection, change, previous)
+            if change.mode < previous:
+                _require_loosest(connection, change, previous, within, own=after is not None)
+            done = record(connection, change, previous)
+            if after is None:
+                seq = newest_seq(connection, change.scope)
+                leave_to_incident(connection, change.scope, within, change.mode, seq, previous)
+            return done
 
     def tighten(self, change: ModeChange) -> ModeChange | None:
         """Put a mode in force unless one as strict is already; return the recorded change, None where nothing changed.
@@ -59,6 +60,11 @@ class SqlModes:
         with self._state.writing() as connection:
             previous = standing(connection, change.scope)
             return record(connection, change, previous) if change.mode > previous else None
+
+    def least(self, scope: str, within: Sequence[str]) -> Mode:
+        """Return the loosest mode that open incidents leave a scope."""
+        with self._state.reading() as connection:
+            return floor(connection, scope, within)[0]
 
     def since(self, scope: str) -> ModeChange | None:
         """Return the change that put a scope's mode in force; None where it never had one."""
@@ -80,18 +86,38 @@ class SqlModes:
         with self._state.reading() as connection:
             return _newest(connection, limit)
 
+    def between(self, since: str, until: str) -> list[ModeChange]:
+        """Return the changes from one time to another, oldest first."""
+        table = schema.safety_modes
+        query = select(table).where(table.c.created_at.between(since, until)).order_by(table.c.seq)
+        with self._state.reading() as connection:
+            return [_change(row) for row in connection.execute(query)] if has_table(connection, table) else []
 
-def open_incident(connection: Connection, scope: str, within: Sequence[str], *, inside: bool) -> str | None:
-    """Return an incident that is open in a scope: at it, in one of the scopes that it is within, or `inside` of it."""
+
+def _require_loosest(
+    connection: Connection, change: ModeChange, previous: Mode, within: Sequence[str], *, own: bool
+) -> None:
+    """Refuse to loosen a scope beyond what open incidents hold it in.
+
+    `own` is a machine that takes its own change back: it does so only where no incident is open in or around the scope.
+    """
+    if own:
+        least, incident = previous, open_incident(connection, change.scope, within)
+    else:
+        least, incident = floor(connection, change.scope, within)
+    if incident is None or change.mode >= least:
+        return
+    told = f"See `trueup incident next {incident}`: it is closed through its own steps."
+    if least < previous:
+        least_command = f"trueup mode set {least.name} --scope {shlex.quote(change.scope)} --reason TEXT"
+        told = f"It may go back to {least.name}, which {incident} holds it in: {least_command}"
+    raise Refused(f"{change.scope} stays in {previous.name}: incident {incident} is open in it.", told)
+
+
+def open_incident(connection: Connection, scope: str, within: Sequence[str]) -> str | None:
+    """Return an incident that is open at a scope, or at one of the scopes that it is within."""
     table = schema.incidents
-    kind, _, rest = scope.partition(":")
-    here: ColumnElement[bool] = table.c.scope.in_([scope, *within])
-    if inside and kind == GLOBAL:
-        here = table.c.scope.is_not(None)
-    elif inside and kind == "account":
-        here |= table.c.account == rest
-    elif inside and kind == "profile":
-        here |= table.c.scope.startswith(f"symbol:{rest}:", autoescape=True)
+    here = table.c.scope.in_([scope, *within])
     found = connection.scalar(select(table.c.incident_id).where(table.c.closed_at.is_(None), here).limit(1))
     return str(found) if found is not None else None
 

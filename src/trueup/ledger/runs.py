@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
+from trueup.core.forward import FOLLOWED_MS
 from trueup.core.reconcile.watchdog import RunFact
 from trueup.core.times import iso, read_time
 from trueup.ledger import chain, schema
@@ -22,6 +23,7 @@ COUNTED = 10_000
 """So many runs are counted for the total of a list: to count all of a fleet's would cost more than the page."""
 
 _PENDING = "PENDING"
+_CONCLUSIVE = ("OK", "MISMATCH")
 
 
 class SqlRuns:
@@ -32,12 +34,12 @@ class SqlRuns:
         self._clock = clock
 
     def begin(self, starts: Sequence[RunStart]) -> None:
-        """Record that runs began, with the audit head that they saw."""
+        """Record that runs began, with the audit head that they saw; after the newest, whatever the clocks say."""
         if not starts:
             return
-        owner, now = this_process(), iso(self._clock.now_ms())
+        owner = this_process()
         with self._state.writing() as connection:
-            head = chain.newest(connection)[1]
+            head, now = chain.newest(connection)[1], iso(_after_all(connection, self._clock.now_ms()))
             rows = [
                 {
                     "run_id": start.run_id, "kind": KIND, "scope": f"profile:{start.profile_id}", "status": _PENDING,
@@ -114,6 +116,17 @@ class SqlRuns:
                 found += [_summary(row) for row in connection.execute(query.order_by(mine.c.profile_id)).mappings()]
         return found
 
+    def last_head(self, profile_id: str) -> str | None:
+        """Return the audit head that a profile's newest conclusive run recorded at its begin; None where none did."""
+        table = schema.reconcile_runs
+        told = and_(
+            table.c.profile_id == profile_id, table.c.kind == KIND, table.c.dry_run.is_(False),
+            table.c.status.in_(_CONCLUSIVE),
+        )  # fmt: skip
+        query = select(table.c.audit_head).where(told).order_by(table.c.started_at.desc(), table.c.run_id.desc())
+        with self._state.reading() as connection:
+            return connection.scalar(query.limit(1))
+
     def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
         """Return the runs of profiles that ended after a time, oldest first, but for dry and for partial ones."""
         table = schema.reconcile_runs
@@ -154,6 +167,14 @@ def _known(connection: Connection, run_ids: Sequence[str]) -> dict[str, dict[str
     return {
         row.run_id: {"instance_id": row.profile_id, "account": row.account, "dry_run": row.dry_run} for row in found
     }
+
+
+def _after_all(connection: Connection, now_ms: int) -> int:
+    """Return the time that a run begins at: after the newest, where a clock that was set back says otherwise."""
+    table = schema.reconcile_runs
+    newest = connection.scalar(select(table.c.started_at).order_by(table.c.started_at.desc()).limit(1))
+    newest_ms = read_time(newest) if newest is not None else 0
+    return newest_ms + 1 if 0 <= newest_ms - now_ms <= FOLLOWED_MS else now_ms
 
 
 def _summary(row: Mapping[Any, Any]) -> Mapping[str, object]:

@@ -265,6 +265,22 @@ flatten_actions = Table(
     Index("idx_flatten_actions_account_scope", "account", "scope", "seq"),
 )
 
+integrity_steps = Table(
+    "integrity_steps",
+    own,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("phase", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("batch_id", Text),
+    Column("detail", JsonText),
+    Column("created_at", UtcTime, nullable=False),
+    Index("idx_integrity_steps_object", "object", "seq"),
+    Index("idx_integrity_steps_phase", "phase", "seq"),
+)
+
 leases = Table(
     "leases",
     own,

@@ -12,7 +12,6 @@ from trueup.ledger import schema
 from trueup.ledger.attach import require_insertable, require_text_ids
 from trueup.ledger.engine import Database, ping
 from trueup.ledger.examine import examine
-from trueup.ledger.migrate import migrate, pending
 from trueup.ledger.tables import Store, fits
 from trueup.ports import Check, InitReport, Profile
 
@@ -25,6 +24,8 @@ class SqlSetup:
 
     def initialise(self, profiles: Sequence[Profile]) -> InitReport:
         """Create what is missing and add or change the profiles; idempotent and safe on a live database."""
+        from trueup.ledger.migrate import migrate  # Alembic is heavy, and most commands do without it
+
         store = self._store
         self._require_their_table()
         created = migrate(store.state, store.wanted if store.one_database else None).created
@@ -147,6 +148,8 @@ def _look(name: str, look: Callable[[], str]) -> Check:
 
 
 def _own_tables(state: Database) -> str:
+    from trueup.ledger.migrate import pending
+
     with state.reading() as connection:
         if not inspect(connection).has_table(schema.AUDIT):
             raise Refused(f"The table {schema.AUDIT} is missing.", "Run `trueup init`.")

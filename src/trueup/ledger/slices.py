@@ -32,8 +32,8 @@ from trueup.ledger import statuses
 from trueup.ledger.attach import OrdersTable
 from trueup.ledger.statuses import among, spelt
 
-_NEARLY_NOTHING = 0.5e-8
-_MARGIN = 1e-11
+NEARLY_NOTHING = 0.5e-8
+MARGIN = 1e-11
 """The margin relative to what a trade moved: far above the rounding of a sum of a million doubles."""
 
 _PROBE = 1000
@@ -41,7 +41,7 @@ _PROBE = 1000
 
 def maybe_open(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> Select[Any]:
     """Return the query for the ids of the trades that may be open or cannot be added up."""
-    form = _form(connection, table)
+    form = form_of(connection, table)
     several = (table["profile_id"],) if "profile_id" in table and len(profile_ids) > 1 else ()
     dead_or_working = among(table["status"], statuses.DEAD + statuses.WORKING)
     totals = (
@@ -71,7 +71,7 @@ def living_rows(table: OrdersTable, profile_ids: Sequence[str], trade_ids: Seque
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class LedgerForm:
     """How a ledger is kept, by its first rows: it decides which query is fast, and each of them is right.
 
     `by_side`: sides stand in for actions; `quantities`: which columns have the quantity; `typed`: the database itself
@@ -87,7 +87,8 @@ class _Form:
     usual_status: str
 
 
-def _form(connection: Connection, table: OrdersTable) -> _Form:
+def form_of(connection: Connection, table: OrdersTable) -> LedgerForm:
+    """Return how a ledger is kept, by its first rows."""
     seen = ("action", "qty", "quantity", "status")
     first = select(*(table[name].label(name) for name in seen)).limit(_PROBE).subquery()
     empty = [func.max(case((first.c[name].is_(None), 1), else_=0)) for name in seen[:3]]
@@ -96,7 +97,7 @@ def _form(connection: Connection, table: OrdersTable) -> _Form:
     quantities = ("qty",) if not no_qty else ("quantity",) if not no_quantity else ("qty", "quantity")
     used = tuple(name for name in quantities if name in table)
     postgres = connection.dialect.name == "postgresql"
-    return _Form(
+    return LedgerForm(
         dialect=connection.dialect.name,
         by_side=bool(no_action),
         quantities=used,
@@ -106,9 +107,9 @@ def _form(connection: Connection, table: OrdersTable) -> _Form:
     )
 
 
-def _totals(table: OrdersTable, form: _Form) -> dict[str, ColumnElement[Any]]:
+def _totals(table: OrdersTable, form: LedgerForm) -> dict[str, ColumnElement[Any]]:
     """Return the sums of one trade, and whether any of its rows needs a closer look."""
-    qty, countable = _quantity(table, form)
+    qty, countable = quantity_of(table, form)
     entry, leaving = spelt(table["action"], statuses.ENTRIES), spelt(table["action"], statuses.EXITS)
     filled = or_(spelt(table["status"], [form.usual_status]), spelt(table["status"], statuses.FILLED))
     clear = [countable, filled, table["symbol"] != ""]
@@ -131,12 +132,12 @@ def _totals(table: OrdersTable, form: _Form) -> dict[str, ColumnElement[Any]]:
     return totals
 
 
-def _maybe(totals: Subquery, form: _Form) -> ColumnElement[bool]:
+def _maybe(totals: Subquery, form: LedgerForm) -> ColumnElement[bool]:
     """Return the condition on a trade's sums: entries and exits differ, or a row needs a closer look.
 
     Where no row of a trade has an action, its buys and sells stand in; a mixture needs a closer look.
     """
-    limit = literal_column("1e-8") if form.exact else _NEARLY_NOTHING - _MARGIN * totals.c.moved
+    limit = literal_column("1e-8") if form.exact else NEARLY_NOTHING - MARGIN * totals.c.moved
     by_action = func.abs(totals.c.net) > limit
     if not form.by_side:
         return or_(totals.c.odd == 1, by_action)
@@ -148,11 +149,11 @@ def _maybe(totals: Subquery, form: _Form) -> ColumnElement[bool]:
 _ZERO: ColumnElement[Any] = literal_column("0.0")
 
 
-def _quantity(table: OrdersTable, form: _Form) -> tuple[ColumnElement[Any], ColumnElement[bool]]:
+def quantity_of(table: OrdersTable, form: LedgerForm) -> tuple[ColumnElement[Any], ColumnElement[bool]]:
     """Return a row's quantity as a number, and the condition that SQL reads it as the core does."""
     used = [table[name] for name in form.quantities]
     first = used[0] if len(used) == 1 else func.coalesce(*used)
-    plain = _is_plain(first, form)
+    plain = is_plain(first, form)
     if form.dialect == "sqlite" or form.typed:
         qty: ColumnElement[Any] = type_coerce(first, Float())
     else:
@@ -164,7 +165,7 @@ def _quantity(table: OrdersTable, form: _Form) -> tuple[ColumnElement[Any], Colu
     return qty, countable
 
 
-def _is_plain(column: ColumnElement[Any], form: _Form) -> ColumnElement[bool]:
+def is_plain(column: ColumnElement[Any], form: LedgerForm) -> ColumnElement[bool]:
     """Return the condition that a value is digits with at most one point, or a finite number, which SQL can add up."""
     if form.typed:
         return type_coerce(column, Float()) < literal_column("1e20")

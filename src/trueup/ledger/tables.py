@@ -37,6 +37,12 @@ def fits(connection: Connection, table: Table) -> bool:
     return set(table.c.keys()) <= {column[0] for column in shape_of(connection, table.name)}
 
 
+def lacking(connection: Connection, table: Table) -> list[str]:
+    """Return the columns of ours that a table of this name lacks; none where there is no such table."""
+    there = {column[0] for column in shape_of(connection, table.name)}
+    return [name for name in table.c.keys() if name not in there] if there else []  # noqa: SIM118  # its names, in order
+
+
 @dataclass(slots=True)
 class Store:
     """The databases of one set-up: the bot's books, and where trueup's own tables are (the same, as a rule)."""

@@ -17,7 +17,9 @@ from trueup.ports.figures import Figures, VenueMeter
 from trueup.ports.flattening import FlattenBook, NoFlattenBook
 from trueup.ports.heals import HealBatch, HealResult
 from trueup.ports.incidents import Incidents, Kept, Line
+from trueup.ports.integrity import Baseline, Breaking, Doing, Done, IntegrityBook, Step
 from trueup.ports.journal import BatchSummary, Journal, UnendedRun
+from trueup.ports.lifecycle import LifecycleBook
 from trueup.ports.reconciling import Breaks, RunEnd, Runs, RunStart
 from trueup.ports.setup import InitReport, Setup
 from trueup.ports.sign_offs import SignOff, SignOffs
@@ -40,8 +42,10 @@ from trueup.ports.venues import (
 __all__ = [
     "EVERYTHING",
     "ActionReport",
+    "Baseline",
     "BatchSummary",
     "Booking",
+    "Breaking",
     "Breaks",
     "ChangedTrades",
     "Check",
@@ -50,6 +54,8 @@ __all__ = [
     "Clock",
     "ClosingAnswer",
     "ClosingOrder",
+    "Doing",
+    "Done",
     "Figures",
     "FlattenBook",
     "GateBook",
@@ -58,12 +64,14 @@ __all__ = [
     "Heartbeats",
     "Incidents",
     "InitReport",
+    "IntegrityBook",
     "Journal",
     "Kept",
     "Lease",
     "LeaseState",
     "Leases",
     "Ledger",
+    "LifecycleBook",
     "Line",
     "Message",
     "ModeChange",
@@ -87,6 +95,7 @@ __all__ = [
     "Setup",
     "SignOff",
     "SignOffs",
+    "Step",
     "Switch",
     "SwitchMarks",
     "SwitchReport",

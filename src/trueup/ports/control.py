@@ -165,10 +165,17 @@ class Modes(Protocol):
     ) -> ModeChange:
         """Put a mode in force and return the recorded change; `within` are the wider scopes that hold its scope.
 
-        Refused where it would loosen a scope in which an incident is open (inside of the scope only without `after`:
-        what takes its own change back leaves what is contained on its own as it is), where `after` is not the
+        Refused where it would loosen a scope beyond `least`, where `after` is given and an incident is open in the
+        scope or in one that holds it, where `after` is not the
         scope's newest change any more (somebody else decided meanwhile), and where the `lease` that the decision was
         made under was lost.
+        """
+        ...
+
+    def least(self, scope: str, within: Sequence[str]) -> Mode:
+        """Return the loosest mode that open incidents leave a scope, which `within` hold: what they demand of it.
+
+        Until an incident's books are confirmed, it is not looser than when the incident was opened either.
         """
         ...
 
@@ -189,6 +196,10 @@ class Modes(Protocol):
 
     def history(self, limit: int) -> list[ModeChange]:
         """Return the newest changes first."""
+        ...
+
+    def between(self, since: str, until: str) -> list[ModeChange]:
+        """Return the changes from one time to another (ISO 8601 with Z), oldest first."""
         ...
 
 

@@ -53,6 +53,10 @@ class Journal(Protocol):
         """Return the audit rows whose seq is from `first` to `last`, in that order."""
         ...
 
+    def audit_after(self, head: str) -> tuple[int, list[AuditRow]] | None:
+        """Return the place of the row with a hash, and all rows that follow it; None where there is no such row."""
+        ...
+
     def audit_of_trade(self, profile_id: str, trade_id: str) -> list[AuditRow]:
         """Return one trade's audit rows in the order of seq."""
         ...
@@ -98,6 +102,13 @@ class Journal(Protocol):
 
     def batches(self, profile_ids: Sequence[str] | None = None) -> list[BatchSummary]:
         """Return all batches, newest first."""
+        ...
+
+    def wrote(self, profile_ids: Sequence[str], since: str, until: str) -> list[BatchSummary]:
+        """Return what batches wrote to profiles from one time to another (ISO 8601 with Z), oldest first.
+
+        Their decisions are those of that time alone; what only announces or refuses is left out.
+        """
         ...
 
     def begin_run(self, run_id: str, kind: str, scope: str) -> None:

@@ -90,6 +90,10 @@ class Runs(Protocol):
         """Return the summary of each profile's newest run that has ended and was no dry run, by profile."""
         ...
 
+    def last_head(self, profile_id: str) -> str | None:
+        """Return the audit head that a profile's newest conclusive run recorded at its begin; None where none did."""
+        ...
+
     def since(self, profile_ids: Sequence[str], since_ms: int) -> dict[str, list[RunFact]]:
         """Return the runs of profiles that ended after a time, oldest first.
 

@@ -23,9 +23,11 @@ from trueup.ports import (
     GateBook,
     Heartbeats,
     Incidents,
+    IntegrityBook,
     Journal,
     Leases,
     Ledger,
+    LifecycleBook,
     Modes,
     NoFlattenBook,
     Notifier,
@@ -173,6 +175,8 @@ class App:
     outbox: Outbox
     incidents: Incidents
     switch_marks: SwitchMarks
+    integrity: IntegrityBook
+    lifecycle: LifecycleBook
     clock: Clock
     actor: str
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)

@@ -12,6 +12,7 @@ from typing import Any
 
 from trueup.core.audit import AuditRow
 from trueup.core.errors import ConfigurationError, Refused, UnknownName
+from trueup.core.people import same_person
 from trueup.core.times import iso
 from trueup.ports import SignOff
 from trueup.service.app import App
@@ -89,7 +90,7 @@ def approve(app: App, plan_hash: str, note: str = "") -> Plan:
 
     def check(steps: Sequence[SignOff]) -> None:
         _require_proposed(steps, plan_hash)
-        if app.safety.policy.four_eyes and app.actor in _proposers(steps):
+        if app.safety.policy.four_eyes and any(same_person(app.actor, one) for one in _proposers(steps)):
             raise Refused("You proposed this plan, so that somebody else has to approve it.", "Ask another approver.")
 
     app.sign_offs.add(_step(app, plan_hash, APPROVED, note.strip()), check)
@@ -124,6 +125,28 @@ def apply(app: App, plan_hash: str, wait: float = 0.0) -> BackfillReport:
     batches = [entry.batch_id for entry in report.profiles.values() if entry.batch_id is not None]
     if batches:
         app.sign_offs.add(_step(app, plan_hash, APPLIED, json.dumps({"batches": batches})))
+    return report
+
+
+def run_asked(app: App, request: BackfillRequest) -> BackfillReport:
+    """Do a run that somebody asks for by the hash of a dry run of their own, and not by a plan of the console.
+
+    Where four eyes are wanted and the console has the same plan, it is bound by what was decided there: Refused while
+    it waits for its approval or where it was declined; an approval is used up by the apply.
+    """
+    steps: Sequence[SignOff] = ()
+    if request.apply and request.plan is not None and app.safety.policy.four_eyes:
+        steps = app.sign_offs.about(f"{PREFIX}{request.plan}")
+        state = _state(steps)
+        if state not in (APPROVED, APPLIED):
+            raise Refused(
+                f"This plan is in the console, and is not approved: it is {word(state)}.",
+                "An approver has to approve it there first.",
+            )
+    report = run_backfill(app, request)
+    batches = [entry.batch_id for entry in report.profiles.values() if entry.inserted and entry.batch_id is not None]
+    if steps and batches and request.plan is not None:
+        app.sign_offs.add(_step(app, request.plan, APPLIED, json.dumps({"batches": batches})))
     return report
 
 

@@ -1,11 +1,13 @@
 """What a flattening rests on: the closings in flight as the venue knows them, then one reading of all of it."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trueup.core.errors import CannotKnow
+from trueup.core.flatten.earlier import CLOCKS_MS, Earlier
 from trueup.core.flatten.machine import Outcome, Verdict, verdict_of
-from trueup.core.flatten.record import Progress, Sent
+from trueup.core.flatten.record import Entry, Progress, Sent, What, progress_of
 from trueup.core.flatten.targets import Books, Share, Targets, is_closing, targets_of
 from trueup.core.orders import LedgerOrder, StatusClass
 from trueup.core.repair.slices import Slice, slices_of
@@ -14,7 +16,7 @@ from trueup.core.symbols import Symbols
 from trueup.core.tags import TagReader
 from trueup.ports import Profile, ReadScope, VenueActions
 from trueup.service.app import App
-from trueup.service.flatten_jobs import Job, members_of
+from trueup.service.flatten_jobs import Job, members_of, owner_of
 
 _BEFORE_MS = 60_000
 
@@ -113,7 +115,48 @@ def _books(app: App, job: Job, ledger: _Ledger, progress: Progress) -> Books:
                 owners[token_of(row.symbol or ""), row.exchange_order_id] = row.profile_id
             if row.client_order_id:
                 owners["", row.client_order_id] = row.profile_id
-    return Books(ledger.slices, managed, owners, _unbooked(app, app.accounts[job.account].symbols, progress.sent))
+    symbols = app.accounts[job.account].symbols
+    sent, earlier = _unbooked(app, symbols, progress.sent), _earlier(app, job, ledger)
+    open_yet = {each.client_order_id for each in _unbooked(app, symbols, [each.sent for each in earlier])}
+    kept = tuple(each for each in earlier if each.sent.client_order_id in open_yet)
+    return Books(ledger.slices, managed, owners, sent, kept)
+
+
+def _earlier(app: App, job: Job, ledger: _Ledger) -> list[Earlier]:
+    """Return the closings of other flattenings of the account that may have closed what is open in the share."""
+    share = job.share
+    opened = [each.opened_ms for each in ledger.slices if each.profile_id in share.mine and each.holds_something]
+    if not opened or not share.others:
+        return []
+    here = frozenset(profile.profile_id for profile in ledger.profiles)
+    stories: dict[str, list[Entry]] = defaultdict(list)
+    sent: set[str | None] = set()
+    for entry in app.flattenings.closings(job.account, min(opened) - CLOCKS_MS):
+        if entry.what is What.CLOSING:
+            sent.add(entry.client_order_id)
+        owner = owner_of(entry.scope, here)
+        mine = owner is None or (owner in share.mine and not _beside(app, job, entry.scope, owner))
+        if entry.episode != job.episode and entry.client_order_id in sent and mine:
+            stories[entry.episode].append(entry)
+    return [
+        Earlier(each, wide=owner_of(entries[0].scope, here) is None or _wider(app, job, entries[0].scope, each))
+        for entries in stories.values()
+        for each in progress_of(entries).sent
+    ]
+
+
+def _beside(app: App, job: Job, scope: str, owner: str) -> bool:
+    """Say whether a scope is of a symbol that the share is not about."""
+    if job.share.token is None or not scope.startswith("symbol:"):
+        return False
+    symbol = scope.removeprefix(f"symbol:{owner}:")
+    return app.accounts[job.account].symbols.token(symbol) != job.share.token
+
+
+def _wider(app: App, job: Job, scope: str, sent: Sent) -> bool:
+    """Say whether a closing may have been of symbols that the share is not about, which are of the same coin."""
+    coin = app.accounts[job.account].symbols.base_asset(sent.symbol)
+    return coin is not None and job.share.token is not None and scope.startswith("profile:")
 
 
 def _unbooked(app: App, symbols: Symbols, sent: Iterable[Sent]) -> tuple[Sent, ...]:

@@ -100,6 +100,14 @@ def heed_deadman(app: App, account: str) -> None:
                 )  # fmt: skip
 
 
+def owner_of(scope: str, profiles: frozenset[str]) -> str | None:
+    """Return the profile that a scope is about; None where it is the whole account, blank for one not known."""
+    kind, _, rest = scope.partition(":")
+    if kind in (GLOBAL, "account"):
+        return None
+    return rest if kind == "profile" else _owner(scope, profiles)
+
+
 def _job(app: App, account: str, share: Share, *, halts: str) -> Job:
     change = app.modes.since(share.scope)
     return Job(account, share.scope, halts, episode_of(account, share.scope, change.at if change else ""), share)

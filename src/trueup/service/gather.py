@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trueup.core.errors import CannotKnow, ConfigurationError, UnknownName, nearest
 from trueup.core.holdings import Holdings
+from trueup.core.integrity.rules import RulesInForce
 from trueup.core.orders import LedgerOrder
 from trueup.core.repair.booked import booked_index
 from trueup.core.repair.plan import AccountFacts
@@ -23,7 +24,7 @@ class Gathered:
     """One account's facts, with the profiles that live on it and why its venue could not be read, if so.
 
     `rows` are those of the trades that may be open, `memory` what makes the next reading of them cheap; `elsewhere` are
-    the profiles of other accounts.
+    the profiles of other accounts, `began_ms` when the reading of ledger and venue began (epoch ms).
     """
 
     account: Account
@@ -33,6 +34,7 @@ class Gathered:
     memory: OpenTrades | None = None
     rows: tuple[LedgerOrder, ...] = ()
     elsewhere: frozenset[str] = frozenset()
+    began_ms: int = 0
 
     @property
     def snapshot(self) -> Snapshot:
@@ -114,7 +116,7 @@ def gather(
     `memory` makes the reading of the ledger cost what changed since the last one, unless a `full` one is asked for.
     What the bot books while the venue is read is seen by the last step, or by the guards of an apply.
     """
-    account = app.accounts[account_name]
+    account, began_ms = app.accounts[account_name], app.clock.now_ms()
     everybody = app.ledger.profiles()
     here = tuple(profile for profile in everybody if _lives_on(app, profile, account))
     rows = _open_rows(app, account, here, memory, full=full)
@@ -123,8 +125,8 @@ def gather(
     starts = [start for start in (scope.since_ms, since_ms) if start is not None]
     scope = ReadScope(min(starts, default=None), tuple(sorted({*scope.symbols, *symbols})), scope.held)
     snapshot, error = _snapshot(app, account, scope)
-    facts = _facts(app, account, everybody, here, slices, snapshot, memory=memory)
-    return Gathered(account, here, facts, error, memory, rows, profiles_elsewhere(app, everybody, account))
+    facts = _facts(app, account, everybody, here, slices, snapshot, rules=app.integrity.in_force(), memory=memory)
+    return Gathered(account, here, facts, error, memory, rows, profiles_elsewhere(app, everybody, account), began_ms)
 
 
 def gather_again(app: App, gathered: Gathered, snapshot: Snapshot | None = None, *, full: bool = False) -> Gathered:
@@ -133,9 +135,12 @@ def gather_again(app: App, gathered: Gathered, snapshot: Snapshot | None = None,
     rows = _open_rows(app, account, here, gathered.memory, full=full)
     slices = slices_of(rows, account.symbols)
     everybody = app.ledger.profiles()
-    facts = _facts(app, account, everybody, here, slices, snapshot or gathered.snapshot, memory=gathered.memory)
+    seen, rules = snapshot or gathered.snapshot, gathered.facts.rules
+    facts = _facts(app, account, everybody, here, slices, seen, rules=rules, memory=gathered.memory)
     elsewhere = profiles_elsewhere(app, everybody, account)
-    return Gathered(account, here, facts, gathered.venue_error, gathered.memory, rows, elsewhere)
+    return Gathered(
+        account, here, facts, gathered.venue_error, gathered.memory, rows, elsewhere, gathered.began_ms
+    )  # fmt: skip
 
 
 def _facts(
@@ -146,6 +151,7 @@ def _facts(
     slices: Sequence[Slice],
     snapshot: Snapshot,
     *,
+    rules: RulesInForce,
     memory: OpenTrades | None,
 ) -> AccountFacts:
     exchange_ids, client_ids = executed_ids(snapshot)
@@ -169,6 +175,7 @@ def _facts(
         reverted=repairs.reverted,
         settled=repairs.settled,
         spelt=app.ledger.trades_spelt(ids, _short_tags(app, everybody, snapshot, slices)),
+        rules=rules,
     )
 
 

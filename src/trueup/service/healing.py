@@ -12,7 +12,7 @@ from trueup.core.audit import closing as interrupted
 from trueup.core.breaks import Break, BreakKind
 from trueup.core.decimals import plain
 from trueup.core.errors import Refused, TrueupError
-from trueup.core.orders import LedgerOrder
+from trueup.core.orders import Action, LedgerOrder
 from trueup.core.reconcile.audited import announced
 from trueup.core.reconcile.changes import Change, resting_on
 from trueup.core.reconcile.comparing import Finding, OrderFacts, asked, compare_orders
@@ -83,8 +83,19 @@ def heal(cycle: Cycle) -> None:
 
 
 def _unsure(cycle: Cycle) -> frozenset[OrderKey]:
-    """Return the orders that rows which cannot be found may have booked."""
-    chains = [finding.pair.chain for finding in cycle.findings if finding.facts.unsure]
+    """Return the orders that rows which cannot be found may have booked, and those that may be their trade's entry."""
+    entered = {(row.profile_id, row.trade_id) for row in cycle.gathered.rows if row.order_action is Action.ENTRY}
+    opened = {
+        (piece.profile_id, piece.trade_id, piece.token): piece.opened_ms
+        for piece in cycle.gathered.facts.slices
+        if (piece.profile_id, piece.trade_id) not in entered
+    }
+    chains = [
+        finding.pair.chain
+        for finding in cycle.findings
+        if finding.facts.unsure
+        or finding.time_ms < opened.get((finding.profile_id or "", finding.trade_id or "", finding.token), 0)
+    ]
     return frozenset((chain.token, name) for chain in chains if chain is not None for name in chain.ids)
 
 
@@ -251,7 +262,9 @@ def _fit_facts(cycle: Cycle) -> FitFacts:
     rows = {key: cycle.app.ledger.trade_rows(key[1], [key[0]]) for key in sorted(keys)}
     reverted = cycle.app.journal.healed_and_reverted(cycle.here) if keys else frozenset()
     facts = cycle.gathered.facts
-    return FitFacts(cycle.snapshot, facts.slices, rows, cycle.app.backfill.policy, reverted, facts.reverted)
+    return FitFacts(
+        cycle.snapshot, facts.slices, rows, cycle.app.backfill.policy, reverted, facts.reverted, facts.rules
+    )
 
 
 def heal_profile(cycle: Cycle, profile_id: str, changes: tuple[Change, ...]) -> bool:

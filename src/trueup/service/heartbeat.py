@@ -5,19 +5,16 @@ it was confirmed so many times, if its entry carries the profile's tag; else a p
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trueup.core.audit import AuditDecision, AuditDraft
-from trueup.core.breaks import Break, BreakKind, compare
+from trueup.core.breaks import Break, BreakKind
 from trueup.core.decimals import plain
 from trueup.core.errors import TrueupError
-from trueup.core.holdings import Holdings
-from trueup.core.orders import Action, Side, StatusClass
-from trueup.core.reconcile.carrying import carrying
+from trueup.core.integrity.rules import REFUSED_BY_RULE, Rule, what_to_do
+from trueup.core.orders import Action, StatusClass
 from trueup.core.reconcile.changes import PARITY_PREFIX, Change
-from trueup.core.reconcile.equity import marks_of
 from trueup.core.reconcile.fitting import TradeKey
 from trueup.core.reconcile.handlers import cancel_row, proof_of
 from trueup.core.reconcile.parity import (
@@ -43,6 +40,7 @@ from trueup.ports import Booking, RepairBatch
 from trueup.service.cycle import Cycle
 from trueup.service.gather import gather_again
 from trueup.service.healing import heal_profile
+from trueup.service.positions import tell_positions
 from trueup.service.reconcile_report import ParityCounts
 
 SUPERSEDED = "synthetic_exit_superseded"
@@ -66,7 +64,7 @@ def beat(cycle: Cycle) -> None:
     for each in looks:
         if each.look in (Look.GHOST, Look.WAITS) or (each.look is Look.SETTLING and _is_known(cycle, each)):
             _sight(cycle, each, closing)
-    _positions(cycle, plan, looks)
+    tell_positions(cycle, plan, looks)
     _count(cycle, looks, closing)
 
 
@@ -112,8 +110,13 @@ def _withdraw(cycle: Cycle) -> bool:
     for row in superseded_exits(_facts(cycle), cycle.gathered.rows, disputed):
         token = cycle.snapshot.symbols.token(row.symbol or "")
         taken_back = (row.profile_id, row.order_id, SUPERSEDED) in kept
-        if not taken_back and cycle.includes(row.profile_id, token, row.trade_id):
+        if taken_back or not cycle.includes(row.profile_id, token, row.trade_id):
+            continue
+        rule = cycle.gathered.facts.rules.refusing_change(row, adds_history=False)
+        if rule is None:
             changes[row.profile_id].append(cancel_row(row, proof_of(SUPERSEDED, None, cycle.snapshot.as_of_ms)))
+        else:
+            cycle.runs[row.profile_id].notes.append(f"{row.order_id} stays, {SUPERSEDED}: {_refusal(rule)}")
     done = [heal_profile(cycle, name, tuple(found)) for name, found in sorted(changes.items())]
     return any(done)
 
@@ -197,6 +200,8 @@ def _sight(cycle: Cycle, each: SliceLook, closing: _Closing) -> None:
         state, why = BreakState.QUARANTINED, closing.withheld[_key(each)]
     elif each.look is Look.GHOST and _taken_back(cycle, each):
         state, why = BreakState.QUARANTINED, f"{REVERTED_BY_OPERATOR}: an operator took its synthetic exit back"
+    elif each.look is Look.GHOST and count >= wanted and (rule := _refusing(cycle, each)) is not None:
+        state, why = BreakState.QUARANTINED, _refusal(rule)
     elif each.look is Look.GHOST and count >= wanted and not each.attributed:
         state, why = BreakState.QUARANTINED, "its entry carries no tag of the profile, so that a person decides"
     elif each.look is Look.GHOST and count >= wanted:
@@ -218,6 +223,15 @@ def _taken_back(cycle: Cycle, each: SliceLook) -> bool:
     return (trade.profile_id, trade.trade_id, PARITY_ORDER + trade.trade_id) in cycle.gathered.facts.reverted
 
 
+def _refusing(cycle: Cycle, each: SliceLook) -> Rule | None:
+    """Return the rule of lifecycle integrity that would refuse the trade's synthetic exit."""
+    return cycle.gathered.facts.rules.refusing_row(each.trade.trade_id)
+
+
+def _refusal(rule: Rule) -> str:
+    return f"{REFUSED_BY_RULE}: {rule.name}: {what_to_do(rule)}"
+
+
 def _idle(cycle: Cycle) -> str:
     """Return why no synthetic exit is booked at all; empty where they are."""
     if _is_dry(cycle):
@@ -234,6 +248,7 @@ def _to_close(cycle: Cycle, looks: list[SliceLook]) -> list[SliceLook]:
     """Return the ghosts that are confirmed often enough and may be closed."""
     rules = cycle.app.reconcile.policy
     ghosts = [e for e in looks if e.look is Look.GHOST and e.attributed and not _taken_back(cycle, e)]
+    ghosts = [each for each in ghosts if _refusing(cycle, each) is None]
     ready = [each for each in ghosts if _confirmed(cycle, each) >= rules.parity_confirmations]
     if not ready or not rules.parity:
         return []
@@ -317,89 +332,14 @@ def _proof(cycle: Cycle, each: SliceLook) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> None:
-    """Tell the breaks of positions that no slice of a flat symbol explains."""
-    facts, policy = cycle.gathered.facts, cycle.app.backfill.policy
-    found = compare(facts, plan, policy, cycle.tokens, frozenset(cycle.here))
-    marks = marks_of(facts.snapshot)
-    holdings = Holdings(facts.snapshot)
-    told = {each.trade.token for each in looks if each.look is not Look.CLEAN}
-    for each in found.breaks:
-        token = facts.snapshot.symbols.token(each.symbol)
-        if not each.kind.of_positions or not cycle.includes(each.profile_id, token, each.trade_id):
-            continue
-        if (
-            each.kind is BreakKind.GHOST_POSITION
-            and token in told
-            and holdings.of(each.symbol).is_flat(policy.dust_abs)
-        ):
-            continue
-        worth = marks.get(token)
-        gap = abs((each.ledger or Decimal(0)) - (each.venue or Decimal(0)))
-        why = "which trade it is cannot be told while the venue holds some of the symbol"
-        if each.kind is not BreakKind.GHOST_POSITION:
-            why = _of_strangers(cycle, token, (each.venue or Decimal(0)) - (each.ledger or Decimal(0)))
-        # What a ghost's count must not go on with: the venue held some of it at this look.
-        held = each.kind is BreakKind.GHOST_POSITION
-        worth_of_it = gap * worth if worth is not None else None
-        cycle.saw(Sighting(each, BreakState.QUARANTINED, why, worth_of_it, resets=held))
-        _carried(cycle, token, (each.venue or Decimal(0)) - (each.ledger or Decimal(0)))
-    if cycle.request.trade_ids is None:
-        _not_compared(cycle, found.unknown, looks)
-
-
-def _carried(cycle: Cycle, token: str, gap: Decimal) -> None:
-    """Tell which replaced orders may be why the venue holds so much more of a symbol than the ledger (signed)."""
-    policy, seen = cycle.app.backfill.policy, {each.found.exchange_order_id for each in cycle.sightings}
-    for each in carrying(cycle.snapshot, policy.grace_ms):
-        if each.chain.token != token or each.chain.newest_id in seen or not each.explains(gap, policy.dust_abs):
-            continue
-        found = each.as_break(cycle.account, cycle.rows)
-        if cycle.includes(found.profile_id, token, found.trade_id):
-            cycle.saw(Sighting(found, BreakState.QUARANTINED, found.detail))
-
-
-def _not_compared(cycle: Cycle, unknown: Iterable[tuple[str, str]], looks: list[SliceLook]) -> None:
-    """Tell which positions could not be compared: of a trade, every profile that holds some of its symbol.
-
-    The position is the account's, so that what is not known of one profile's trade leaves it unknown for all of them.
-    """
-    told: dict[str, list[SliceLook]] = defaultdict(list)
-    holders: dict[str, set[str]] = defaultdict(set)
-    for each in looks:
-        told[f"{each.trade.symbol} {each.trade.trade_id}"].append(each)
-        holders[each.trade.token].add(each.trade.profile_id)
-    for what, why in unknown:
-        if what not in told:
-            cycle.cannot_tell(None, what, why)
-        for trade in (each.trade for each in told.get(what, ())):
-            for other in sorted(holders[trade.token] - {trade.profile_id}):
-                cycle.cannot_tell(other, trade.symbol, f"not compared: {trade.trade_id} of {trade.profile_id}: {why}")
-
-
-def _of_strangers(cycle: Cycle, token: str, gap: Decimal) -> str:
-    """Say what explains what the venue holds beyond the ledger: orders of profiles that are not known, or none."""
-    orders = [f for f in cycle.findings if f.stranger is not None and f.token == token and f.pair.chain is not None]
-    moved = Decimal(0)
-    for chain in (finding.pair.chain for finding in orders):
-        if chain is not None and chain.side is not None:
-            moved += chain.executed if chain.side is Side.BUY else -chain.executed
-    if not orders or moved * gap <= 0:
-        return "no order of the venue explains it; a person decides"
-    names = ", ".join(sorted(finding.pair.chain.newest_id for finding in orders if finding.pair.chain is not None)[:5])
-    profiles = ", ".join(sorted({str(finding.stranger) for finding in orders}))
-    whole = abs(moved - gap) <= cycle.app.backfill.policy.dust_abs
-    how = "explained" if whole else f"explained up to {plain(abs(moved))}"
-    return f"{how} by {names}, whose tag names {profiles}, not known here; a person decides"
-
-
 def _count(cycle: Cycle, looks: list[SliceLook], closing: _Closing) -> None:
     wanted = cycle.app.reconcile.policy.parity_confirmations
 
     def withheld(each: SliceLook) -> bool:
-        unnamed = each.look is Look.GHOST and not each.attributed and _confirmed(cycle, each) >= wanted
+        barred = not each.attributed or _refusing(cycle, each) is not None
+        left = each.look is Look.GHOST and barred and _confirmed(cycle, each) >= wanted
         taken_back = each.look is Look.GHOST and _taken_back(cycle, each)
-        return unnamed or taken_back or _key(each) in closing.withheld
+        return left or taken_back or _key(each) in closing.withheld
 
     for profile_id, run in cycle.runs.items():
         rows = {**closing.booked, **closing.rehearsed}

@@ -5,16 +5,21 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from trueup.core.alerts import Severity
-from trueup.core.decimals import exactly, read_decimal
-from trueup.core.holdings import Holdings
+from trueup.core.audit import verify
+from trueup.core.decimals import NOTHING, exactly, read_decimal
+from trueup.core.gate import silence
 from trueup.core.incidents.classes import BreakFacts
-from trueup.core.incidents.incident import Incident, Stage
+from trueup.core.incidents.exposure import AtRisk, at_risk, covered_until, shows_orders
+from trueup.core.incidents.incident import Incident
 from trueup.core.incidents.steps import Look
 from trueup.core.orders import Action, LedgerOrder, StatusClass
 from trueup.core.reconcile.matching import OUR_PREFIXES
-from trueup.core.reconcile.parity import notional_of
 from trueup.core.reconcile.records import BreakRecord, BreakState
-from trueup.core.repair.slices import OWN_EXITS, Slice, said_action
+from trueup.core.repair.slices import OWN_EXITS, said_action
+from trueup.core.times import read_time
+from trueup.service.alerts import raise_alert
+from trueup.service.app import App
+from trueup.service.blockers import blocks_running
 from trueup.service.cycle import Cycle
 
 _OURS = tuple({*OWN_EXITS, *OUR_PREFIXES})
@@ -33,13 +38,16 @@ def look_of(cycle: Cycle, known: Incident | None) -> Look:
     here = {profile.profile_id for profile in cycle.gathered.profiles if profile.enabled}
     told = cycle.gathered.venue_error is None and not cycle.unclear and not waiting
     ran = all(run.error is None and run.skipped_reason is None for run in cycle.runs.values())
+    risk = _at_risk(cycle, known)
     return Look(
         account=cycle.account, at_ms=cycle.now_ms, as_of_ms=cycle.snapshot.as_of_ms,
         run_ids=tuple(run.run_id for run in cycle.runs.values()),
         left=tuple(_facts(cycle, record, rows) for record in left),
         over=tuple(_facts(cycle, record, rows) for record in over),
-        complete=whole and told and ran and here <= set(cycle.runs),
-        exposure=exposure_of(cycle, known), alerts=_alerts(cycle, known), may_flatten=_may_flatten(cycle),
+        complete=whole and told and ran and here <= set(cycle.runs) and not risk.passing,
+        exposure=risk.notional, covered_ms=_covered_ms(cycle), alerts=_alerts(cycle, known),
+        healthy=known is None or _is_alive(cycle), may_flatten=_may_flatten(cycle), audit_broken=bool(_audit(cycle)),
+        blocked=_blocked(cycle, known),
     )  # fmt: skip
 
 
@@ -75,7 +83,7 @@ def _facts(cycle: Cycle, record: BreakRecord, rows: dict[tuple[str, str], list[L
         venue_qty=_number(record.venue_qty), notional=record.notional,
         settled=bool(record.detail.get("settled", old)) or old,
         caught_up=gone and not repaired and not _wrote(cycle, record), repaired=repaired, twins=_twins(mine),
-        reversed=_reversed(mine), stale_write=bool(record.detail.get("stale_write")),
+        reversed=_reversed(mine), stale_write=_stale(cycle, record),
     )  # fmt: skip
 
 
@@ -99,6 +107,33 @@ def _twins(rows: Sequence[LedgerOrder]) -> bool:
     return False
 
 
+@exactly
+def _stale(cycle: Cycle, record: BreakRecord) -> bool:
+    """Say whether the rows of an order say less than had executed a settle window before they were written last.
+
+    Only fills say when each part executed, and only rows with updated_at when they were written: else it is not known.
+    """
+    name, token = record.exchange_order_id, cycle.snapshot.symbols.token
+    rows = [row for row in cycle.rows if name and row.exchange_order_id == name and row.profile_id == record.profile_id]
+    written_ms = max((at for row in rows if (at := _written_ms(row)) is not None), default=None)
+    if written_ms is None or any(row.defect is not None for row in rows):
+        return False
+    known_ms = written_ms - cycle.app.reconcile.policy.settle_ms
+    fills = {
+        (fill.id, fill.qty)
+        for fill in cycle.snapshot.fills
+        if fill.order_id == name and fill.time_ms < known_ms and token(fill.symbol) == token(record.symbol or "")
+    }
+    return sum((qty for _, qty in fills), Decimal(0)) > sum((row.qty for row in rows), NOTHING)
+
+
+def _written_ms(row: LedgerOrder) -> int | None:
+    try:
+        return read_time(row.written) if row.written is not None else None
+    except ValueError:
+        return None
+
+
 def _reversed(rows: Sequence[LedgerOrder]) -> bool:
     """Say whether an exit stands before the trade's first entry."""
     times: dict[Action, list[int]] = {Action.ENTRY: [], Action.EXIT: []}
@@ -111,31 +146,35 @@ def _reversed(rows: Sequence[LedgerOrder]) -> bool:
     return bool(exits) and bool(entries) and min(exits) < min(entries)
 
 
-@exactly
-def exposure_of(cycle: Cycle, known: Incident | None) -> Decimal | None:
-    """Return what is at risk in the running canary; None where none runs or a price is not known."""
+def _at_risk(cycle: Cycle, known: Incident | None) -> AtRisk:
+    """Return what is at risk in the running canary."""
     if known is None or known.running is None or known.plan is None:
-        return None
-    return at_risk(cycle, known.plan.stages[known.running.stage - 1])
+        return AtRisk(None)
+    stage = known.plan.stages[known.running.stage - 1]
+    anew = cycle.touched
+    rows = {row.order_id: row for row in cycle.rows if (row.profile_id, row.trade_id or "") not in anew}
+    rows |= {row.order_id: row for row in cycle.gathered.rows if (row.profile_id, row.trade_id or "") in anew}
+    return at_risk(stage, cycle.gathered.facts.slices, rows.values(), cycle.snapshot.symbols, cycle.snapshot)
 
 
-@exactly
-def at_risk(cycle: Cycle, stage: Stage) -> Decimal | None:
-    """Return the notional of the open trades of a stage's profile and symbols; None where a price is not known."""
-    holdings = Holdings(cycle.snapshot)
-    tokens = None if stage.symbols is None else {cycle.snapshot.symbols.token(name) for name in stage.symbols}
-    found = [
-        _notional(trade, holdings)
-        for trade in cycle.gathered.facts.slices
-        if trade.profile_id == stage.profile_id and trade.is_open and (tokens is None or trade.token in tokens)
-    ]
-    return sum((item for item in found if item is not None), Decimal(0)) if None not in found else None
+def _blocked(cycle: Cycle, known: Incident | None) -> str:
+    """Say what keeps the running canary from trading; blank where nothing does."""
+    if known is None or known.running is None or known.plan is None:
+        return ""
+    return blocks_running(cycle.app, known.plan.stages[known.running.stage - 1], known.running.canary_id)
 
 
-def _notional(trade: Slice, holdings: Holdings) -> Decimal | None:
-    if trade.defect is not None:
-        return None
-    return notional_of(trade, holdings.of(trade.symbol))
+def _covered_ms(cycle: Cycle) -> int:
+    """Return up to when the orders that the gate granted are in what this cycle read; 0 where none is known to be."""
+    if not shows_orders(cycle.snapshot):
+        return 0
+    return covered_by(cycle.app, cycle.snapshot.as_of_ms, cycle.gathered.began_ms)
+
+
+def covered_by(app: App, as_of_ms: int, began_ms: int) -> int:
+    """Return up to when granted orders are in a reading: of the venue's time, begun at ours (epoch ms)."""
+    rules = app.safety.deadman
+    return covered_until(as_of_ms, began_ms, rules.lease_ms, app.reconcile.policy.settle_ms, rules.timeout_ms)
 
 
 def _alerts(cycle: Cycle, known: Incident | None) -> tuple[str, ...]:
@@ -155,6 +194,31 @@ def _alerts(cycle: Cycle, known: Incident | None) -> tuple[str, ...]:
             }
         )
     )  # fmt: skip
+
+
+def _is_alive(cycle: Cycle) -> bool:
+    """Say whether the loop looked at the account without a silence, as the dead-man sees it."""
+    beats = cycle.app.heartbeats.beats([f"account:{cycle.account}"]).values()
+    return silence(beats, cycle.now_ms, cycle.app.safety.deadman) is None
+
+
+def _audit(cycle: Cycle) -> str:
+    """Return what is wrong with the audit's rows since the head that the run before recorded; they are told at once."""
+    head = cycle.app.runs.last_head(min(cycle.runs)) if cycle.runs else None
+    if head is None:
+        return ""
+    found = cycle.app.journal.audit_after(head)
+    if found is None:
+        why = f"its row with the hash {head}, which the run before recorded, is gone"
+    else:
+        after, rows = found
+        checked = verify(rows, after=(after, head))
+        if checked.ok:
+            return ""
+        why = f"seq {checked.broken_seq}: {checked.reason}"
+    told = f"The audit is broken: {why}. See `trueup audit verify`."
+    raise_alert(cycle.app, "audit_broken", "audit_broken", f"account:{cycle.account}", "critical", told)
+    return why
 
 
 def _may_flatten(cycle: Cycle) -> bool:

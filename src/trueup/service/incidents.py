@@ -5,7 +5,7 @@ A run only tightens. What people do to an incident is in `leading`.
 
 from collections.abc import Callable
 
-from trueup.core.errors import Refused
+from trueup.core.errors import ChangedMeanwhile
 from trueup.core.incidents.incident import EndCanary, Incident, Move, Step, Tighten
 from trueup.core.incidents.steps import Look, opened, seen
 from trueup.ports import Lease
@@ -35,7 +35,8 @@ def lead(
 ) -> Incident | None:
     """Take a look into the account's incident, and return it; None where there is none and no mismatch.
 
-    Where a person changed the incident meanwhile, what they did counts, and the look is taken in anew.
+    Where a person changed the incident meanwhile, what they did counts, and the look is taken in anew. Refused where
+    the lease was lost: whoever has it now looks by itself.
     """
     for attempt in range(_TRIES):
         kept = app.incidents.open_in(account)
@@ -49,7 +50,7 @@ def lead(
             return known
         try:
             done = app.incidents.commit(move, kept.version if kept is not None else None, look.at_ms, lease)
-        except Refused:
+        except ChangedMeanwhile:
             if attempt == _TRIES - 1:
                 raise
             continue

@@ -1,4 +1,4 @@
-"""What people do to incidents: look, note, repair, propose the way back, sign off, abort; and the ticket's export.
+"""What people do to incidents: look, note, repair, propose the way back, sign off, abort.
 
 Invariant 10: whatever loosens goes through `ways`, and is put on record with its sign-off in one transaction.
 """
@@ -7,29 +7,34 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trueup.core.decimals import exactly, plain, read_decimal
-from trueup.core.errors import ConfigurationError, Refused, UnknownName, nearest
-from trueup.core.incidents.incident import Incident, Move, Stage, Step
+from trueup.core.decimals import plain, read_decimal
+from trueup.core.errors import ChangedMeanwhile, ConfigurationError, Refused, UnknownName, nearest
+from trueup.core.incidents.exposure import at_risk
+from trueup.core.incidents.incident import Incident, Move, Stage
 from trueup.core.incidents.ways import (
     Item,
     Next,
+    Read,
     SignOff,
     aborted,
+    awaited,
     checklist,
     next_of,
     noted,
     proposed,
+    require_read,
+    require_signer,
     signed_off,
     started_repair,
 )
-from trueup.core.incidents.written import plan_json, running_json, verdict_json
-from trueup.core.modes import effective
+from trueup.core.incidents.written import plan_hash, plan_json, running_json, verdict_json
 from trueup.core.repair.slices import slices_of
 from trueup.core.times import iso
 from trueup.ports import Kept, Line
 from trueup.service.app import App
+from trueup.service.blockers import blocker_ahead, require_free
+from trueup.service.incident_facts import covered_by
 from trueup.service.incidents import tell
-from trueup.service.modes import profile_path
 
 _MINUTE_MS = 60_000
 _LONGEST_MINUTES = 10_080
@@ -46,11 +51,21 @@ class IncidentView:
     checklist: tuple[Item, ...]
     next: Next
 
+    @property
+    def plan_hash(self) -> str | None:
+        """Return the hash of the canary that is proposed, by which a sign-off names it; None where none is."""
+        plan = self.incident.plan
+        return plan_hash(self.incident.incident_id, plan) if plan is not None else None
+
+    def _plan(self) -> dict[str, object] | None:
+        plan = self.incident.plan
+        return {**plan_json(plan), "plan_hash": self.plan_hash} if plan is not None else None
+
     def as_json(self) -> dict[str, object]:
         """Return the view for printing and for the ticket."""
         return {
             **summary_json(self.incident),
-            "plan": plan_json(self.incident.plan) if self.incident.plan is not None else None,
+            "plan": self._plan(),
             "canary": running_json(self.incident.running) if self.incident.running is not None else None,
             "next": {
                 "what": self.next.what, "why": self.next.why, "commands": list(self.next.commands),
@@ -137,21 +152,31 @@ def propose_canary(app: App, incident_id: str | None, stages: Sequence[str | Sta
     return _move(app, incident_id, propose)
 
 
-def sign_off(app: App, incident_id: str | None, reason: str, reviewed: str | None = None) -> IncidentView:
+def sign_off(
+    app: App, incident_id: str | None, reason: str, reviewed: str | Read | None = None, *, by_token: bool = True
+) -> IncidentView:
     """Sign the next step of an incident off: the first stage of its canary, the next one, or the restoration.
 
-    `reviewed` is the `next_sign_off` that somebody read; Refused where it is another one by now.
+    `reviewed` is what somebody read: the `next_sign_off`, or the plan's hash with the stage; Refused where it is
+    another one by now. `by_token` says that a token told who signs; where four eyes are wanted, nothing less tells two
+    people apart.
     """
     why = _reason(reason)
 
     def sign(incident: Incident) -> Move:
-        if reviewed is not None and reviewed != next_sign_off(incident):
+        if isinstance(reviewed, str) and reviewed != next_sign_off(incident):
             raise Refused(
                 f"{incident.incident_id} has moved on since you read it. Nothing was signed off.",
                 "Load the page again, and read what waits for a sign-off now.",
             )
+        require_signer(incident, app.actor, app.safety.policy, by_token=by_token)
+        if isinstance(reviewed, Read):
+            require_read(incident, reviewed, app.safety.policy)
+        require_free(app, incident)
+        now_ms = app.clock.now_ms()
         exposure = _exposure(app, incident)
-        word = SignOff(app.actor, why, app.clock.new_id("CAN"), app.clock.now_ms(), exposure)
+        covered_ms = covered_by(app, now_ms, now_ms)
+        word = SignOff(app.actor, why, app.clock.new_id("CAN"), app.clock.now_ms(), exposure, covered_ms)
         return signed_off(incident, word, app.safety.policy)
 
     return _move(app, incident_id, sign)
@@ -167,7 +192,7 @@ def next_sign_off(incident: Incident) -> str:
     """Name what a sign-off would let happen: of which proposal, and which of its steps; blank where there is none."""
     if incident.plan is None:
         return ""
-    return f"{incident.plan.proposed_ms}-{incident.running.stage + 1 if incident.running is not None else 1}"
+    return f"{incident.plan.proposed_ms}-{awaited(incident)}"
 
 
 def read_stage(app: App, incident: Incident, asked: str | StageAsked) -> Stage:
@@ -186,6 +211,11 @@ def read_stage(app: App, incident: Incident, asked: str | StageAsked) -> Stage:
         raise ConfigurationError(f"{told}: its limit and minutes are no numbers.", _FORM) from None
     if not (limit > 0 and 0 < minutes <= _LONGEST_MINUTES and int(minutes * _MINUTE_MS)):
         raise ConfigurationError(f"{told}: limit and minutes are more than 0, minutes up to {_LONGEST_MINUTES}.", _FORM)
+    if not profiles[parts.profile_id].enabled:
+        raise Refused(
+            f"{told}: {parts.profile_id} is disabled, so that no run looks at what it trades.",
+            "Enable the profile first, or leave it out.",
+        )
     names = tuple(part.strip() for part in parts.symbols.split(",") if part.strip())
     if not names:
         raise ConfigurationError(f"{told} names no symbol.", _FORM)
@@ -206,49 +236,34 @@ def _parts(text: str, profiles: Collection[str]) -> StageAsked:
     return StageAsked(owners[-1], *parts)
 
 
-@exactly
 def _exposure(app: App, incident: Incident) -> Decimal:
-    """Return what is at risk in the next stage already, by the ledger's open trades at their entry prices.
+    """Return what is at risk in the next stage already, by the ledger alone.
 
-    Refused where it is beyond the stage's limit, where a price is not known, or where trading would stay forbidden.
+    Refused where it is beyond the stage's limit, or where a price is not known.
     """
     plan = incident.plan
     number = incident.running.stage + 1 if incident.running is not None else 1
     if plan is None or number > len(plan.stages):
         return Decimal(0)
     stage = plan.stages[number - 1]
-    _require_lifted(app, incident, stage)
     symbols = app.accounts[incident.account].symbols
-    tokens = None if stage.symbols is None else {symbols.token(name) for name in stage.symbols}
-    total = Decimal(0)
-    for trade in slices_of(app.ledger.open_trade_rows([stage.profile_id]), symbols):
-        if not trade.is_open or (tokens is not None and trade.token not in tokens):
-            continue
-        if trade.entry_price is None or trade.defect is not None:
-            raise Refused(
-                f"What {stage.profile_id} holds in {trade.trade_id} cannot be priced, so that no limit can hold.",
-                "Close the trade, or leave its symbol out of the stage.",
-            )
-        total += trade.open_qty * trade.entry_price
-    if total > stage.limit:
+    slices = slices_of(app.ledger.open_trade_rows([stage.profile_id]), symbols)
+    working = app.ledger.orders_to_compare(
+        [stage.profile_id], app.clock.now_ms(), (), (), app.backfill.policy.tag_prefix
+    )  # fmt: skip
+    found = at_risk(stage, slices, working, symbols)
+    if found.notional is None:
         raise Refused(
-            f"{stage.profile_id} has {plain(total)} at risk already, over the stage's limit of {plain(stage.limit)}.",
+            f"{found.unpriced[0].upper()}{found.unpriced[1:]} cannot be priced, so that no limit can hold.",
+            "Close the trade, cancel the order, or leave its symbol out of the stage.",
+        )
+    if found.notional > stage.limit:
+        raise Refused(
+            f"{stage.profile_id} has {plain(found.notional)} at risk already, over the stage's limit of"
+            f" {plain(stage.limit)}.",
             "Propose a canary with a limit that holds it: trueup canary abort, then trueup canary propose.",
         )
-    return total
-
-
-def _require_lifted(app: App, incident: Incident, stage: Stage) -> None:
-    """Refuse a stage that could not trade: a mode that is not the incident's own forbids it."""
-    profile = next(p for p in app.ledger.profiles() if p.profile_id == stage.profile_id)
-    ours = {item.scope for item in incident.contained if item.seq}
-    others = {scope: mode for scope, mode in app.modes.current().items() if scope not in ours}
-    mode, origin = effective(others, profile_path(app, profile))
-    if mode.paused:
-        raise Refused(
-            f"{origin} is in {mode.name}, which is not of {incident.incident_id}: the canary could not trade.",
-            f"See `trueup mode show`; who set it can loosen it when {incident.incident_id} is closed.",
-        )
+    return found.notional
 
 
 def _move(app: App, incident_id: str | None, decide: Callable[[Incident], Move]) -> IncidentView:
@@ -260,7 +275,7 @@ def _move(app: App, incident_id: str | None, decide: Callable[[Incident], Move])
         move = decide(kept.incident)
         try:
             done = app.incidents.commit(move, kept.version, app.clock.now_ms())
-        except Refused:
+        except ChangedMeanwhile:
             if attempt == _TRIES - 1:
                 raise
             continue
@@ -291,55 +306,23 @@ def _view(app: App, incident: Incident) -> IncidentView:
     now_ms, rules = app.clock.now_ms(), app.safety.policy
     return IncidentView(
         incident, tuple(app.incidents.story(incident.incident_id)), tuple(checklist(incident, now_ms, rules)),
-        next_of(incident, now_ms, rules),
+        next_step(app, incident),
     )  # fmt: skip
+
+
+def next_step(app: App, incident: Incident) -> Next:
+    """Return what is to be done now; what stands in the way of a canary comes first."""
+    following = next_of(incident, app.clock.now_ms(), app.safety.policy)
+    found = blocker_ahead(app, incident)
+    if found is None:
+        return following
+    why = f"It is not of {incident.incident_id}, and a canary could not trade. {following.what} {following.why}"
+    return Next(
+        f"Take back what stands in the way: {found}.", why, (found.command, *following.commands), following.waiting
+    )
 
 
 def _reason(text: str, what: str = "A reason is needed.") -> str:
     if not text.strip():
         raise ConfigurationError(what, "Write it down; it is kept in the incident's story.")
     return text.strip()
-
-
-def as_markdown(view: IncidentView) -> str:
-    """Return an incident as a page for the ticket."""
-    incident = view.incident
-    verdict = incident.verdict
-    lines = [
-        f"# {incident.incident_id}",
-        "",
-        f"- scope: {_cell(incident.scope)} (account {_cell(incident.account)})",
-        f"- step: {incident.step}",
-        f"- opened: {iso(incident.opened_ms)}",
-        f"- closed: {iso(incident.closed_ms) if incident.closed_ms is not None else 'open'}",
-        f"- runs that saw a mismatch: {incident.runs}; came back after a repair: {incident.returns}",
-    ]
-    if verdict is not None:
-        told = "unclear: treated as missing and out_of_order" if verdict.unclear else str(verdict.primary)
-        also = f", then {verdict.secondary}" if verdict.secondary is not None and not verdict.unclear else ""
-        lines += [f"- class: {told}{also}", f"- blast radius: {verdict.radius} ({', '.join(verdict.reasons)})"]
-        lines += ["", "## Signals", "", "| break | kind | signal | tells |", "| --- | --- | --- | --- |"]
-        lines += [f"| {s.break_id} | {s.kind} | {s.signal} | {s.pattern or 'unclear'} |" for s in verdict.signals]
-    lines += ["", "## Checklist", ""]
-    for item in view.checklist:
-        detail = f" ({item.detail})" if item.detail else ""
-        lines.append(f"- [{'x' if item.done else ' '}] {item.step}: {item.what}{detail}")
-    lines += ["", "## Story", "", "| when | step | what | who | why | runs |", "| --- | --- | --- | --- | --- | --- |"]
-    for line in view.story:
-        cells = (line.at, line.step, line.what, line.actor, line.reason, ", ".join(line.run_ids))
-        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
-    if incident.step is not Step.RESTORED:
-        lines += ["", "## Next", "", f"{view.next.what} {view.next.why}", ""]
-        lines += [f"    {command}" for command in view.next.commands]
-    return "\n".join(map(_visible, lines)) + "\n"
-
-
-def _cell(text: str) -> str:
-    """Return text as a cell of a Markdown table that holds nothing but text."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-
-
-def _visible(line: str) -> str:
-    """Return a line without breaks in it, its unseen characters made visible: none may hide or turn what follows."""
-    spaced = "".join(" " if character.isspace() else character for character in line)
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in spaced)

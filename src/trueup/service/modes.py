@@ -1,8 +1,8 @@
 """Safe modes: putting one in force, and saying which is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trueup.core.errors import ConfigurationError, Refused, UnknownName
 from trueup.core.flatten.record import Entry, What
@@ -20,25 +20,35 @@ from trueup.service.switching import Switched, enforce_scope
 class ModeView:
     """The modes in force by scope, and what they come to for each profile: mode, and the scope that demands it.
 
-    Where the dead-man holds, a profile's mode is his, and the scope is that of the heartbeat.
+    Where the dead-man holds, a profile's mode is his, and the scope is that of the heartbeat; `dead` says why by
+    profile, in the gate's own words.
     """
 
     scopes: dict[str, Mode]
     profiles: dict[str, tuple[Mode, str]]
     history: tuple[ModeChange, ...]
     flattening: tuple[Entry, ...] = ()
+    dead: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tightened(self) -> dict[str, Mode]:
         """Return the scopes whose mode is not NORMAL, symbols too."""
         return {scope: mode for scope, mode in self.scopes.items() if mode is not Mode.NORMAL}
 
+    def _missed(self, profile: str) -> dict[str, str]:
+        return {"reason": self.dead[profile]} if profile in self.dead else {}
+
     def as_json(self) -> dict[str, object]:
         """Return the view for printing."""
         return {
             "scopes": {scope: mode.name for scope, mode in sorted(self.scopes.items())},
             "profiles": {
-                profile: {"mode": mode.name, "from": scope, "status": "PAUSED" if mode.paused else "RUNNING"}
+                profile: {
+                    "mode": mode.name,
+                    "from": scope,
+                    "status": "PAUSED" if mode.paused else "RUNNING",
+                    **self._missed(profile),
+                }
                 for profile, (mode, scope) in sorted(self.profiles.items())
             },
             "history": [change_json(change) for change in self.history],
@@ -148,7 +158,11 @@ def show_modes(app: App, history: int = 10) -> ModeView:
     held = {name: found.of(f"profile:{name}") for name in found.profiles}
     profiles = {name: (one.mode, one.because_of) for name, one in held.items()}
     return ModeView(
-        dict(found.scopes), profiles, tuple(app.modes.history(history)), _flattening(app, dict(found.scopes))
+        dict(found.scopes),
+        profiles,
+        tuple(app.modes.history(history)),
+        _flattening(app, dict(found.scopes)),
+        {name: one.reason for name, one in held.items() if one.dead},
     )
 
 

@@ -179,12 +179,19 @@ def cycle_of(
     with within(cycle_id=runs[0].cycle_id if runs else ""):
         tell_cycle(cycle, _calls(app, account))
         alert_cycle(cycle)
-    if not request.dry_run:
+    if _is_whole(request, runs, gathered):
         app.heartbeats.beat(
             f"account:{account}", app.clock.now_ms(), healthy=gathered.venue_error is None, rules=app.safety.deadman
         )
     unknown = tuple(symbol for symbol in request.symbols or () if not knows_symbol(cycle.gathered, symbol))
     return AccountReport(account, tuple(runs), cycle.gathered.venue_error is None, unknown)
+
+
+def _is_whole(request: ReconcileRequest, runs: Sequence[RunReport], gathered: Gathered) -> bool:
+    """Say whether a cycle reconciled all of its account: no less keeps the account's heartbeat alive."""
+    if request.dry_run or request.symbols or request.trade_ids:
+        return False
+    return {p.profile_id for p in gathered.profiles if p.enabled} <= {run.profile_id for run in runs}
 
 
 def _calls(app: App, account: str) -> int:

@@ -1,6 +1,6 @@
 """Trading as a bot or its operator asks for it: is it allowed in a scope, stop it, let it go on.
 
-A pause only ever tightens; to let trading go on is to set NORMAL, which an open incident forbids.
+A pause only ever tightens; to let trading go on is to set NORMAL, which an open incident forbids where it contains.
 """
 
 from dataclasses import dataclass
@@ -64,6 +64,6 @@ def pause(app: App, reason: str, scope: str = GLOBAL, mode: str = Mode.SAFE_MODE
 
 
 def resume(app: App, reason: str, scope: str = GLOBAL) -> Trading:
-    """Let a scope trade again, as far as wider scopes allow it; Refused where an incident is open in it."""
+    """Let a scope trade again, as far as wider scopes allow it; Refused where an incident holds it."""
     set_mode(app, Mode.NORMAL.name, scope, reason)
     return trading(app, scope)

@@ -3,6 +3,7 @@
 What is put in force again stays within the venue's truth like a new repair (invariant 4): the venue is read again.
 """
 
+from collections.abc import Collection
 from difflib import get_close_matches
 
 from trueup.core.audit import AuditDecision
@@ -33,7 +34,9 @@ def reapply(app: App, batch_id: str, reason: str, wait_seconds: float = 0.0) -> 
 def _undo(app: App, batch_id: str, reason: str, wait_seconds: float, *, back: bool) -> UndoResult:
     if not reason.strip():
         raise ConfigurationError("A reason is needed.", "Say why with --reason TEXT; it is kept in the audit.")
-    owner = next((str(row["profile_id"]) for row in app.journal.audit_rows(batch_id)), None)
+    said = list(app.journal.audit_rows(batch_id))
+    owner = next((str(row["profile_id"]) for row in said), None)
+    _require_bookings(batch_id, {str(row["decision"]) for row in said}, back=back)
     if owner is None:
         raise UnknownName(f"There is no batch {batch_id!r}.", _meant(app, batch_id, back=back))
     profiles = app.ledger.profiles()
@@ -61,10 +64,29 @@ def _undo(app: App, batch_id: str, reason: str, wait_seconds: float, *, back: bo
         return app.ledger.reapply(request)
 
 
+_OF_INTEGRITY = {
+    AuditDecision.TRADE_ID_SET: ("gave trade ids", "trueup integrity backfill"),
+    AuditDecision.HISTORY_ADDED: ("added history rows", "trueup integrity history"),
+}
+"""What batches of lifecycle integrity did, and the command that takes it back or does it again."""
+
+
+def _require_bookings(batch_id: str, decisions: Collection[str], *, back: bool) -> None:
+    """Refuse a batch that booked nothing, and name the command for what it did."""
+    for decision, (did, command) in _OF_INTEGRITY.items():
+        if decision in decisions:
+            again = f"`{command} --revert {batch_id} --reason TEXT` takes it back." if back else ""
+            raise Refused(f"Batch {batch_id} {did}, and booked nothing.", again or f"`{command}` does it again.")
+
+
 def _meant(app: App, batch_id: str, *, back: bool) -> str:
     """Return the batches that may be meant, newest first: those that have rows to take back, or to put back."""
     states = ("applied", "partly_reverted") if back else ("reverted", "partly_reverted")
-    known = [batch.batch_id for batch in app.journal.batches() if batch.state in states]
+    known = [
+        batch.batch_id
+        for batch in app.journal.batches()
+        if batch.state in states and not _OF_INTEGRITY.keys() & batch.decisions.keys()
+    ]
     close = get_close_matches(batch_id, known, n=1, cutoff=0.9)
     if close:
         return f"Did you mean {close[0]}?"

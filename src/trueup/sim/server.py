@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from trueup.core.forward import Forward
+
 if TYPE_CHECKING:
     import uvicorn
 
@@ -44,7 +46,8 @@ def running(app: Any, port: int = 0) -> Iterator[str]:
 
 def system_clock(exchange: "Exchange") -> Callable[[], None]:
     """Return what moves an exchange's clock on to the system's: the `before` of a wire whose clients live by that."""
-    return lambda: exchange.advance_to(time.time_ns() // 1_000_000)
+    clock = Forward()
+    return lambda: exchange.advance_to(clock.time(time.time_ns(), time.monotonic_ns()) // 1_000_000)
 
 
 def serve(app: Any, port: int) -> None:

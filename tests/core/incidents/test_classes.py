@@ -115,6 +115,15 @@ def test_one_unclear_break_makes_the_incident_unclear_which_is_the_worst_case() 
     assert classify([], 1, RULES).unclear
 
 
+def test_a_position_that_is_there_still_does_not_follow_from_an_order_that_caught_up() -> None:
+    late = replace(LATE, break_id="B2", kind="missing_in_db")
+    verdict = classify([GHOST, late], 1, RULES)
+    assert (verdict.understood, {signal.pattern for signal in verdict.signals}) == (
+        False, {Pattern.MISSING, Pattern.DELAY},
+    )  # fmt: skip
+    assert containment("main", [GHOST, late], verdict, 1, RULES).mode is Mode.SAFE_MODE
+
+
 FACTS = st.builds(
     replace, st.sampled_from([GHOST, LATE, TWICE, MIXED_UP, YOUNG, STALE]),
     break_id=st.sampled_from([f"B{n}" for n in range(9)]), kind=st.sampled_from([kind.value for kind in BreakKind]),
@@ -135,7 +144,7 @@ def test_deterministic_and_unclear_is_never_taken_for_a_milder_class(
         assert containment("main", facts, verdict, runs, RULES).mode >= Mode.SAFE_MODE
     if verdict.unclear:
         assert {verdict.primary, verdict.secondary} == {Pattern.MISSING, Pattern.OUT_OF_ORDER}
-    graver = {tell(item).pattern for item in facts} & {Pattern.MISSING, Pattern.OUT_OF_ORDER}
+    graver = {signal.pattern for signal in verdict.signals} & {Pattern.MISSING, Pattern.OUT_OF_ORDER}
     assert not (verdict.understood and graver)
 
 

@@ -4,11 +4,12 @@ from decimal import Decimal
 from hashlib import md5
 
 import pytest
-from tests.core.reconcile.looking import added, buy, chain, chains, found, heals, only, owner, refused, tag
-from tests.core.world import World, at, entry, fill, leave, leg, order, row, short
+from tests.core.reconcile.looking import added, buy, chain, chains, findings, found, heals, only, owner, refused, tag
+from tests.core.world import World, at, entry, fill, leave, leg, order, row, short, working
 
 from trueup.core.orders import Action, LedgerOrder, Side
-from trueup.core.reconcile.importing import Owner, unentered
+from trueup.core.reconcile.changes import NewRow
+from trueup.core.reconcile.importing import ENTRY_MISSING, Owner, unentered
 
 ENTRY, EXIT = Action.ENTRY, Action.EXIT
 CLOSED = "its trade is closed in the ledger, or of another symbol"
@@ -16,6 +17,7 @@ UNLIKE = "its tag and its side say different things"
 NOT_ONE = "its sub-tag does not name exactly one open trade"
 TWO_TRADES = "its tags name different trades"
 MAY_BE_TWO = "its tag may name two trades"
+UNTOLD = "neither the row nor its order's tag says whether it enters or leaves its trade"
 NO_TRADE = "it is an exit of a trade that the ledger does not have"
 
 
@@ -408,3 +410,28 @@ def test_an_entry_of_which_nothing_executed_opens_no_trade() -> None:
         buy("W"), sell("N", minute=12, client_order_id=tag("TRD-1")),
     ])  # fmt: skip
     assert found(unsaid) == ["missed_fill", f"import -> QUARANTINE: {CLOSED}"]
+
+
+@pytest.mark.parametrize(("left_by", "told"), [("buy", EXIT), ("sell", ENTRY), (None, None)])
+def test_an_order_of_a_trade_without_its_entry_is_told_by_the_venues_exits(left_by: str | None, told: object) -> None:
+    """The rows of the exits say sell, which may be their position's side: only the venue's own exits tell."""
+    exits = [order("L", "1", 20, price="100", side=left_by)] if left_by is not None else []
+    bought = buy("N", "1", 25, status="new", working=True, client_order_id=tag("TRD-1"))
+    world = World(rows=[leave("TRD-1", "1", 20, exchange_order_id="L")], orders=[*exits, bought])
+    finding = next(each for each in findings(world) if each.pair.chain and each.pair.chain.newest_id == "N")
+    if told is None:
+        assert finding.why == ENTRY_MISSING
+    else:
+        assert [change.action for change in finding.changes if isinstance(change, NewRow)] == [told]
+
+
+def test_an_ending_tells_where_a_trades_entry_is_missing() -> None:
+    bought = buy("N", "1", 25, client_order_id=tag("TRD-1", ending="-exit"))
+    assert read(World(rows=[leave("TRD-1", "1", 20)]), bought) == ("p1", "TRD-1", EXIT, "")
+
+
+@pytest.mark.parametrize(("others", "why"), [((), ""), ((working(side="buy", action=None),), UNTOLD)])
+def test_a_silent_row_beside_a_working_one_gets_no_difference(others: tuple[LedgerOrder, ...], why: str) -> None:
+    world = World(rows=[row("TRD-1", "1", 10, side="sell", exchange_order_id="X1"), *others], orders=[sell(qty="2")])
+    finding = next(each for each in findings(world) if each.pair.chain)
+    assert finding.why == why if why else len(finding.changes) == 1

@@ -269,7 +269,7 @@ class TestRateLimit:
         assert limit.take() == pytest.approx(7.0)
 
     def test_many_threads_take_no_more_than_there_is(self) -> None:
-        limit = RateLimit(600, 20)
+        limit = RateLimit(120, 20)
         waits: list[float] = []
         threads = [Thread(target=lambda: waits.append(limit.take())) for _ in range(25)]
         for thread in threads:

@@ -6,10 +6,11 @@ reading says is held; on an account that others share never more than the profil
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from trueup.core.decimals import exactly, plain
+from trueup.core.flatten.earlier import Earlier, Gone, gone_of
 from trueup.core.flatten.record import Sent
 from trueup.core.holdings import Holding, Holdings
 from trueup.core.orders import Side
@@ -104,13 +105,15 @@ class Books:
     """What the ledger says of the account: open trades, managed symbols, the profiles' own working orders by token and
     id, or by client order id.
 
-    `sent` are our closings of the episode which no row of the ledger has booked.
+    `sent` are our closings of the episode which no row of the ledger has booked, `earlier` those of other episodes
+    that may have closed something of the share.
     """
 
     slices: Sequence[Slice] = ()
     managed: Managed | None = None
     order_owner: Mapping[tuple[str, str], str] | None = None
     sent: Sequence[Sent] = ()
+    earlier: Sequence[Earlier] = ()
 
 
 @exactly
@@ -125,7 +128,7 @@ def targets_of(share: Share, books: Books, snapshot: Snapshot, tags: TagReader, 
         found.look(token, name)
     working, apart = _orders(share, books, snapshot, tags)
     return Targets(
-        tuple(_once_a_coin(found, snapshot)), tuple(working), found.unknown, tuple(found.left),
+        tuple(_once_a_coin(found)), tuple(working), found.unknown, tuple(found.left),
         tuple(found.apart + apart),
     )  # fmt: skip
 
@@ -166,21 +169,37 @@ class _Found:
         self.holdings = holdings
         self.symbols = snapshot.symbols
         self.dust = dust
-        self.sent = books.sent
+        self.sent = [self._pooled(each) for each in books.sent]
+        self.own: list[Slice] = []
+        self.earlier = [replace(each, sent=self._pooled(each.sent)) for each in books.earlier]
         self.lots: list[Lot] = []
         self.unknown: dict[str, str] = {}
         self.left: list[str] = []
         self.apart: list[str] = []
         self.mine: dict[tuple[str, Side], Decimal] = defaultdict(lambda: ZERO)
+        self.by_token: dict[tuple[str, Side], Decimal] = defaultdict(lambda: ZERO)
         self.others: dict[tuple[str, Side], Decimal] = defaultdict(lambda: ZERO)
         self.unclear: dict[str, str] = {}
         for each in books.slices:
             if not each.is_open:
                 continue
-            owner = self.mine if each.profile_id in share.mine else self.others
-            owner[each.token, each.exit_side] += max(ZERO, each.open_qty)
+            pool = self.pool(each.symbol, each.token)
+            meant = share.token in (None, each.token) and each.token not in share.halted
+            owner = self.mine if each.profile_id in share.mine and meant else self.others
+            owner[pool, each.exit_side] += max(ZERO, each.open_qty)
+            if owner is self.mine:
+                self.own.append(replace(each, token=pool))
+                self.by_token[each.token, each.exit_side] += max(ZERO, each.open_qty)
             if each.defect is not None:
-                self.unclear[each.token] = f"what {each.trade_id} of {each.profile_id} holds is not known"
+                self.unclear[pool] = f"what {each.trade_id} of {each.profile_id} holds is not known"
+
+    def pool(self, symbol: str, token: str) -> str:
+        """Return what symbols share where they are of one coin: its balance is the holding of each of them."""
+        assets = self.holdings.balance_assets(symbol)
+        return f"coin {assets[0]}" if len(assets) == 1 else token
+
+    def _pooled(self, sent: Sent) -> Sent:
+        return replace(sent, token=self.pool(sent.symbol, sent.token))
 
     def look(self, token: str, name: str) -> None:
         """Take in one symbol."""
@@ -191,28 +210,32 @@ class _Found:
         if holding.unknown is not None:
             self.unknown[name] = holding.unknown
             return
-        shared = any(self.others[token, side] > 0 for side in Side)
-        limited = bool(self.share.others) and (shared or not self.share.everything)
-        if limited and token in self.unclear:
-            self.left.append(f"{name}: {self.unclear[token]}")
+        pool = self.pool(name, token)
+        shared = any(self.others[pool, side] > 0 for side in Side)
+        limited = shared or (bool(self.share.others) and not self.share.everything)
+        if limited and pool in self.unclear:
+            self.left.append(f"{name}: {self.unclear[pool]}")
             return
         legs = {Side.SELL if leg > 0 else Side.BUY: abs(leg) for leg in holding.legs if leg}
         for side, held in sorted(legs.items()):
             if not limited:
                 self.lots.append(Lot(name, token, side, held, held))
             else:
-                self._limited(Lot(name, token, side, held, held), holding)
+                self._limited(Lot(name, token, side, held, held), holding, pool)
         if limited:
-            self._netted(token, name, legs)
+            self._netted(pool, name, legs)
 
-    def _limited(self, leg: Lot, holding: Holding) -> None:
+    def _limited(self, leg: Lot, holding: Holding, pool: str) -> None:
         """Take in a leg of which others hold a part: the profile's own open quantity bounds what is closed."""
-        theirs = self.others[leg.token, leg.side]
-        sent = [each for each in self.sent if (each.token, each.side) == (leg.token, leg.side)]
+        theirs = self.others[pool, leg.side]
+        sent = [each for each in self.sent if (each.token, each.side) == (pool, leg.side)]
         most = sum((each.used for each in sent), ZERO)
-        wanted = max(ZERO, self.mine[leg.token, leg.side] - most)
-        known = all(each.in_flight or not each.used or each.executed is not None for each in sent)
-        if wanted <= self.dust and not known and self._rest(leg, holding) > self.dust:
+        gone = self._gone(pool, leg.side)
+        wanted = max(ZERO, self.mine[pool, leg.side] - gone.qty - most)
+        known = gone.known and all(each.in_flight or not each.used or each.executed is not None for each in sent)
+        if not gone.known and leg.held - wanted > self.dust:
+            self.left.append(f"{leg.words()}: how much of it earlier closing orders left to the scope is not known")
+        elif wanted <= self.dust and not known and self._rest(leg, holding, pool) > self.dust:
             self.left.append(f"{leg.words()}: how much of the closing orders was executed is not known")
         self.lots.append(Lot(leg.symbol, leg.token, leg.side, leg.held, wanted))
         beyond = leg.held - wanted
@@ -221,34 +244,38 @@ class _Found:
         if known and beyond - theirs > self.dust:
             self.left.append(f"{leg.symbol}: {plain(beyond - theirs)} that no open trade of the scope explains")
 
-    def _rest(self, leg: Lot, holding: Holding) -> Decimal:
+    def _gone(self, pool: str, side: Side) -> Gone:
+        return gone_of(self.own, self.earlier, pool, side)
+
+    def _rest(self, leg: Lot, holding: Holding, pool: str) -> Decimal:
         """Return what of a leg others do not explain; what they hold the other way is not in one net position."""
         net = sum(1 for qty in holding.legs if qty) == 1
-        across = self.others[leg.token, leg.side.opposite] if net else ZERO
-        return leg.held - max(ZERO, self.others[leg.token, leg.side] - across)
+        across = self.others[pool, leg.side.opposite] if net else ZERO
+        return leg.held - max(ZERO, self.others[pool, leg.side] - across)
 
-    def _netted(self, token: str, name: str, legs: Mapping[Side, Decimal]) -> None:
+    def _netted(self, pool: str, name: str, legs: Mapping[Side, Decimal]) -> None:
         """Name what the profile holds by its ledger and the venue nets against others."""
         for side in Side:
-            most = sum((each.used for each in self.sent if (each.token, each.side) == (token, side)), ZERO)
-            open_qty = self.mine[token, side] - most
-            if open_qty > self.dust and side not in legs and self.others[token, side.opposite] > 0:
+            most = sum((each.used for each in self.sent if (each.token, each.side) == (pool, side)), ZERO)
+            gone = self._gone(pool, side)
+            open_qty = self.mine[pool, side] - most - (gone.qty if gone.known else ZERO)
+            if open_qty > self.dust and side not in legs and self.others[pool, side.opposite] > 0:
                 told = "the venue nets them against other profiles"
                 self.left.append(f"{name}: {plain(open_qty)} by the ledger; {told}")
 
 
-def _once_a_coin(found: _Found, snapshot: Snapshot) -> Iterable[Lot]:
+def _once_a_coin(found: _Found) -> Iterable[Lot]:
     """Leave one lot for each coin: the balance of BTC is the holding of BTC/USDT and of BTC/USDC alike."""
     by_coin: dict[tuple[str, Decimal], list[Lot]] = defaultdict(list)
     for lot in found.lots:
-        coin = snapshot.symbols.base_asset(lot.symbol)
-        if coin is None:
+        pool = found.pool(lot.symbol, lot.token)
+        if pool == lot.token:
             yield lot
         else:
-            by_coin[coin, lot.held].append(lot)
+            by_coin[pool, lot.held].append(lot)
     for lots in by_coin.values():
-        chosen = max(lots, key=lambda lot: (found.mine[lot.token, lot.side], lot.token))
-        wanted = min(chosen.held, sum((lot.wanted for lot in lots), ZERO))
+        chosen = max(lots, key=lambda lot: (found.by_token[lot.token, lot.side], lot.token))
+        wanted = max(lot.wanted for lot in lots)
         yield Lot(chosen.symbol, chosen.token, chosen.side, chosen.held, wanted)
 
 

@@ -43,7 +43,7 @@ class BreakFacts:
 
     `settled` says that it is older than the settle window, `caught_up` that it went away without a repair. Of the
     ledger's rows: `twins` that two of them book the same execution, `reversed` that the trade's exit stands before its
-    entry, `stale_write` that a row was written after the venue's execution and yet says less than it did.
+    entry, `stale_write` that a row was written long after the venue's fills and yet says less than had executed then.
     """
 
     break_id: str
@@ -88,7 +88,7 @@ TELLINGS: tuple[Telling, ...] = (
     ),
     Telling(
         "older_state_written_later", lambda f: f.stale_write, Pattern.OUT_OF_ORDER,
-        "The row was written after the venue's execution and says less: an older event overwrote a newer one.",
+        "The row was written over a settle window after the venue's fills and says less: an older state came later.",
     ),
     Telling(
         "side_flip", _is(BreakKind.SIDE_FLIP), None,
@@ -195,7 +195,8 @@ def _signals(known: Sequence[BreakFacts]) -> tuple[Signal, ...]:
     told = [(item, tell(item)) for item in known]
     causes: dict[str, Pattern] = {}
     for item, signal in told:
-        if item.kind not in _POSITIONS and signal.pattern is not None:
+        # What was only late is over, and so explains no position that is there still.
+        if item.kind not in _POSITIONS and signal.pattern not in (None, Pattern.DELAY):
             causes[item.token] = max(causes.get(item.token, signal.pattern), signal.pattern, key=lambda p: p.rank)
     return tuple(
         replace(signal, signal=FOLLOWS, pattern=causes[item.token])

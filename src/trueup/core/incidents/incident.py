@@ -33,6 +33,7 @@ class Step(StrEnum):
 class Contained:
     """A mode that the incident put in force: where, what was before it, and the number of the change.
 
+    `before` is what somebody else put in force there: what the incident itself had there before is none of it.
     `seq` is 0 where no change was recorded: incidents were only observed, or the scope was as strict already.
     """
 
@@ -114,6 +115,18 @@ class Incident:
         """Say whether it is open."""
         return self.closed_ms is None
 
+    @property
+    def lifts(self) -> dict[str, int]:
+        """Return the scopes that a canary lifts, each with the change that it knows: nothing else stands below."""
+        newest = {item.scope: item for item in self.contained if item.seq}
+        return {scope: item.seq for scope, item in newest.items() if item.before is Mode.NORMAL}
+
+    @property
+    def beneath(self) -> dict[str, Mode]:
+        """Return by scope what others had put in force where the incident is stricter now."""
+        newest = {item.scope: item for item in self.contained if item.seq}
+        return {scope: item.before for scope, item in newest.items() if item.before is not Mode.NORMAL}
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -141,19 +154,20 @@ class Tighten:
 
 @dataclass(frozen=True, slots=True)
 class StartCanary:
-    """Let a stage trade."""
+    """Let a stage trade; what is at risk in it already has every order that was granted up to `covered_ms`."""
 
     stage: Stage
     running: Running
+    covered_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class MeasureCanary:
-    """Keep what is at risk in the canary as the last run measured it."""
+    """Keep what is at risk in the canary as the last run measured it: grants made since `covered_ms` come on top."""
 
     canary_id: str
     exposure: Decimal
-    at_ms: int
+    covered_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from trueup.core.incidents.policy import IncidentPolicy
 from trueup.core.modes import Mode
 
 ACTOR = "trueup"
+BROKEN = "the audit is broken"
 _KEPT_RUNS = 20
 _KEPT_BREAKS = 500
 
@@ -36,8 +37,9 @@ class Look:
 
     `left` are the breaks that it leaves open, `over` those that ended in it. `complete` says that it looked at all of
     the account and could tell everything. `exposure` is what is at risk in the running canary (quote currency, None
-    where that is not known); `alerts` names what is not quiet in the account, `healthy` that the loop is.
-    `may_flatten` says that the account allows it.
+    where that is not known), every order included that was granted up to `covered_ms`; `alerts` names what is not quiet
+    in the account, `healthy` that the loop is. `may_flatten` says that the account allows it,
+    `audit_broken` that the audit's newest rows are no chain. `blocked` says what keeps the running canary from trading.
     """
 
     account: str
@@ -48,15 +50,12 @@ class Look:
     complete: bool = True
     as_of_ms: int | None = None
     exposure: Decimal | None = None
+    covered_ms: int = 0
     alerts: tuple[str, ...] = ()
     healthy: bool = True
     may_flatten: bool = False
     audit_broken: bool = False
-
-    @property
-    def clean(self) -> bool:
-        """Say whether the look saw everything and nothing is wrong."""
-        return self.complete and not self.left
+    blocked: str = ""
 
     @property
     def reading_ms(self) -> int:
@@ -80,11 +79,11 @@ def opened(look: Look, incident_id: str, rules: IncidentPolicy) -> Move:
 def seen(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
     """Take in one look at the account of an open incident."""
     assert incident.is_open, "a closed incident sees nothing more"
-    if look.left:
+    if look.left or look.audit_broken:
         return _mismatched(incident, look, rules)
     incident = replace(incident, breaks=_kept(incident, look.over))
     if not look.complete:
-        return _expired(incident, look) or Move(incident)
+        return _stopped(incident, look) or Move(incident)
     return _clean(incident, look, rules)
 
 
@@ -93,23 +92,26 @@ def _mismatched(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
     entries: list[Entry] = []
     acts: list[Act] = []
     before = incident
-    ended = _end_canary(incident, "mismatch")
+    ended = _end_canary(incident, "mismatch" if look.left else BROKEN)
     came_back = incident.step in (Step.CONFIRMING, Step.CANARY)
     if ended is not None:
         acts.append(ended)
-        entries.append(Entry(Step.CANARY, "canary ended", ACTOR, "a mismatch; the prior posture is back", look.run_ids))
+        why = f"{_words(look)}; the prior posture is back"
+        entries.append(Entry(Step.CANARY, "canary ended", ACTOR, why, look.run_ids))
     incident = replace(
         incident,
-        breaks=_kept(replace(incident, breaks={}) if came_back else incident, (*look.over, *look.left)),
-        runs=incident.runs + 1,
-        returns=incident.returns + came_back,
-        notionals=(*incident.notionals, _notional(look.left))[-10:],
+        breaks=_kept(replace(incident, breaks={}) if came_back and look.left else incident, (*look.over, *look.left)),
+        runs=incident.runs + bool(look.left),
+        returns=incident.returns + (came_back and bool(look.left)),
+        notionals=(*incident.notionals, _notional(look.left))[-10:] if look.left else incident.notionals,
         clean_runs=0, clean_since_ms=None, running=None, plan=None, stages_done=0,
         as_of_ms=max(incident.as_of_ms, look.reading_ms),
         run_ids=(*incident.run_ids, *look.run_ids)[-_KEPT_RUNS:],
     )  # fmt: skip
     if came_back:
-        entries.append(Entry(Step.CLASSIFIED, "came back", ACTOR, _words(look), look.run_ids))
+        entries.append(
+            Entry(Step.CLASSIFIED, "came back" if look.left else "not trusted", ACTOR, _words(look), look.run_ids)
+        )
     verdict = classify(incident.breaks.values(), incident.runs, rules)
     held = containment(incident.account, tuple(incident.breaks.values()), verdict, incident.runs, rules)
     incident = replace(
@@ -173,7 +175,7 @@ def _canary(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
         trouble.append(f"an exposure of {plain(look.exposure)} over its limit of {plain(limit)}")
     if trouble:
         return _returned(incident, look, "; ".join(trouble))
-    over = _expired(incident, look)
+    over = _stopped(incident, look)
     if over is not None:
         return over
     assert look.exposure is not None
@@ -190,7 +192,7 @@ def _canary(incident: Incident, look: Look, rules: IncidentPolicy) -> Move:
         as_of_ms=max(incident.as_of_ms, look.reading_ms),
         run_ids=(*incident.run_ids, *look.run_ids)[-_KEPT_RUNS:],
     )
-    return Move(incident, entries, (MeasureCanary(running.canary_id, look.exposure, look.at_ms),))
+    return Move(incident, entries, (MeasureCanary(running.canary_id, look.exposure, look.covered_ms),))
 
 
 def _returned(incident: Incident, look: Look, why: str) -> Move:
@@ -205,16 +207,25 @@ def _returned(incident: Incident, look: Look, why: str) -> Move:
     return Move(incident, (told,), (ended,))
 
 
-def _expired(incident: Incident, look: Look) -> Move | None:
-    """End a canary whose time is over; None while it is not, or where none runs."""
+def _stopped(incident: Incident, look: Look) -> Move | None:
+    """End a canary that proves nothing any more: its time is over, or a mode that it does not lift forbids its orders.
+
+    None where neither is so, or where none runs. The books stay what they are: they are confirmed anew.
+    """
     running = incident.running
-    if incident.step is not Step.CANARY or running is None or look.at_ms < running.until_ms:
+    if incident.step is not Step.CANARY or running is None:
         return None
-    ended = EndCanary(running.canary_id, "its time is over")
+    if look.at_ms >= running.until_ms:
+        outcome, why = "its time is over", "its time is over and nobody signed the next step off"
+    elif look.blocked:
+        outcome, why = look.blocked, f"{look.blocked}: it could not trade; the prior posture is back"
+    else:
+        return None
+    ended = EndCanary(running.canary_id, outcome)
     moved = replace(
         incident, step=Step.CONFIRMING, running=None, plan=None, stages_done=0, clean_runs=0, clean_since_ms=None
     )
-    told = Entry(Step.CONFIRMING, "canary ended", ACTOR, "its time is over and nobody signed the next step off")
+    told = Entry(Step.CONFIRMING, "canary ended", ACTOR, why, look.run_ids)
     return Move(moved, (told,), (ended,))
 
 
@@ -225,7 +236,7 @@ def _end_canary(incident: Incident, why: str) -> EndCanary | None:
 def _untrusted(incident: Incident, look: Look, rules: IncidentPolicy) -> str:
     """Return why the books cannot be trusted: it persists after repairs, it grows, or the audit is broken."""
     if look.audit_broken:
-        return "the audit is broken"
+        return BROKEN
     if incident.returns >= rules.persisting:
         return f"it came back {incident.returns} times after a repair"
     newest = incident.notionals[-(rules.growing + 1) :]
@@ -294,4 +305,5 @@ def signals_of(verdict: Verdict) -> str:
 
 
 def _words(look: Look) -> str:
-    return ", ".join(sorted({item.kind for item in look.left}))
+    told = [", ".join(sorted({item.kind for item in look.left}))] if look.left else []
+    return "; ".join([*told, *([BROKEN] if look.audit_broken else [])])

@@ -27,7 +27,10 @@ from trueup.core.incidents.incident import (
     Tighten,
 )
 from trueup.core.incidents.policy import IncidentPolicy
+from trueup.core.incidents.written import plan_hash
 from trueup.core.modes import Mode
+from trueup.core.people import same_person
+from trueup.core.times import for_how_long
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,16 @@ REPAIRS: dict[Pattern, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     Pattern.OUT_OF_ORDER: (
-        "Read every order again by the venue's time, and make positions, history and capital anew from the orders.",
+        "Read every order again by the venue's time; a heal makes positions, history and capital of its trades anew.",
         ("trueup reconcile --full {whose}", "trueup explain TRADE_ID"),
     ),
 }
 """What repairs each class, and the commands that do it."""
+
+_SIGNS = (
+    "Somebody else signs off, with an approver's token in TRUEUP_TOKEN or in the console; a single operator sets"
+    " TRUEUP_FOUR_EYES=false."
+)
 
 
 def started_repair(incident: Incident, actor: str, reason: str, rules: IncidentPolicy) -> Move:
@@ -96,6 +104,10 @@ def noted(incident: Incident, actor: str, text: str) -> Move:
     return Move(incident, (Entry(incident.step, "note", actor, text),))
 
 
+REPLACED = "canary proposed, replacing"
+"""How the story begins to tell of a proposal that takes the place of another one."""
+
+
 def proposed(
     incident: Incident, stages: Sequence[Stage], actor: str, reason: str, now_ms: int, rules: IncidentPolicy
 ) -> Move:
@@ -111,13 +123,21 @@ def proposed(
         raise Refused("A canary needs at least one stage.", "Name one with --stage PROFILE:SYMBOLS:LIMIT:MINUTES.")
     told = "; ".join(map(stage_words, stages))
     entry = Entry(Step.CONFIRMING, "canary proposed", actor, f"{told}; {reason}")
+    if incident.plan is not None:
+        known = plan_hash(incident.incident_id, incident.plan)
+        what = f"{REPLACED} the proposal {known[:12]} of {incident.plan.proposed_by}"
+        entry = replace(entry, what=what)
     return Move(replace(incident, plan=Plan(tuple(stages), actor, now_ms)), (entry,))
 
 
 def stage_words(stage: Stage) -> str:
     """Return a stage in words."""
     symbols = ", ".join(stage.symbols) if stage.symbols is not None else "all symbols"
-    return f"{stage.profile_id}: {symbols} up to {plain(stage.limit)} for {stage.duration_ms // 60_000} min"
+    return f"{stage.profile_id}: {symbols} up to {plain(stage.limit)} for {_minutes(stage.duration_ms)} min"
+
+
+def _minutes(duration_ms: int) -> str:
+    return plain((Decimal(duration_ms) / 60_000).quantize(Decimal("0.01")).normalize())
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +145,7 @@ class SignOff:
     """A person's word that the next step may be taken.
 
     `canary_id` names the canary that it would start, `exposure` is what is at risk in its stage already (quote
-    currency).
+    currency), every order included that was granted up to `covered_ms`.
     """
 
     actor: str
@@ -133,6 +153,7 @@ class SignOff:
     canary_id: str
     at_ms: int
     exposure: Decimal = Decimal(0)
+    covered_ms: int = 0
 
 
 def signed_off(incident: Incident, word: SignOff, rules: IncidentPolicy) -> Move:
@@ -143,11 +164,9 @@ def signed_off(incident: Incident, word: SignOff, rules: IncidentPolicy) -> Move
     plan = incident.plan
     if plan is None:
         raise Refused(f"Nothing of {incident.incident_id} waits for a sign-off.", "Propose a canary first.")
-    if rules.four_eyes and word.actor == plan.proposed_by:
-        raise Refused(
-            f"{word.actor} proposed this canary and cannot sign it off.",
-            "Somebody else signs off; a single operator sets TRUEUP_FOUR_EYES=false.",
-        )
+    require_signer(incident, word.actor, rules)
+    if not rules.four_eyes:
+        word = replace(word, reason=f"{word.reason} (four eyes were off)")
     if incident.step is Step.CONFIRMING:
         missing = [item for item in confirmation(incident, word.at_ms, rules) if not item.done]
         if missing:
@@ -166,12 +185,26 @@ def signed_off(incident: Incident, word: SignOff, rules: IncidentPolicy) -> Move
     if running.stage < len(plan.stages):
         move = _start(incident, plan, running.stage + 1, word)
         return replace(move, acts=(ended, *move.acts))
-    why = f"{incident.incident_id}: {len(plan.stages)} stages passed, signed off by {word.actor}: {word.reason}"
+    why = f"{incident.incident_id}: {_stages(len(plan.stages))} passed, signed off by {word.actor}: {word.reason}"
     done = replace(
         incident, step=Step.RESTORED, running=None, closed_ms=word.at_ms, stages_done=len(plan.stages),
     )  # fmt: skip
     entry = Entry(Step.RESTORED, "signed off and restored", word.actor, word.reason, incident.run_ids[-1:], signs=True)
     return Move(done, (entry,), (ended, Loosen(incident.contained, why)))
+
+
+def require_signer(incident: Incident, actor: str, rules: IncidentPolicy, *, by_token: bool = True) -> None:
+    """Refuse who may not sign a canary off where four eyes are wanted: who proposed it, and who only says their name.
+
+    A person and the token of the same name are one: `api:bea` is `bea`.
+    """
+    plan = incident.plan
+    if plan is None or not rules.four_eyes:
+        return
+    if same_person(actor, plan.proposed_by):
+        raise Refused(f"{actor} proposed this canary and cannot sign it off.", _SIGNS)
+    if not by_token:
+        raise Refused(f"{actor} needs an approver's token to sign {incident.incident_id} off.", _SIGNS)
 
 
 def _start(incident: Incident, plan: Plan, number: int, word: SignOff) -> Move:
@@ -182,7 +215,7 @@ def _start(incident: Incident, plan: Plan, number: int, word: SignOff) -> Move:
         Step.CANARY, told, word.actor, f"{stage_words(stage)}; {word.reason}", incident.run_ids[-1:], signs=True
     )
     moved = replace(incident, step=Step.CANARY, running=running, stages_done=number - 1)
-    return Move(moved, (entry,), (StartCanary(stage, running),))
+    return Move(moved, (entry,), (StartCanary(stage, running, word.covered_ms),))
 
 
 def aborted(incident: Incident, actor: str, reason: str) -> Move:
@@ -210,9 +243,9 @@ def confirmation(incident: Incident, now_ms: int, rules: IncidentPolicy) -> list
             f"{incident.clean_runs} of {rules.confirm_runs}",
         ),
         Item(
-            Step.CONFIRMING, f"{rules.observation_ms // 1000} s of observation",
+            Step.CONFIRMING, f"{for_how_long(rules.observation_ms)} of observation",
             since_ms is not None and watched_ms >= rules.observation_ms,
-            f"{max(watched_ms, 0) // 1000} of {rules.observation_ms // 1000} s",
+            f"{for_how_long(max(watched_ms, 0))} of {for_how_long(rules.observation_ms)}",
         ),
     ]  # fmt: skip
 
@@ -234,7 +267,7 @@ def passing(incident: Incident, now_ms: int, rules: IncidentPolicy) -> list[Item
         ),
         Item(
             Step.CANARY, "within its time", now_ms < running.until_ms,
-            f"{max(running.until_ms - now_ms, 0) // 1000} s are left",
+            f"{for_how_long(max(running.until_ms - now_ms, 0))} left",
         ),
     ]  # fmt: skip
 
@@ -264,7 +297,7 @@ def checklist(incident: Incident, now_ms: int, rules: IncidentPolicy) -> list[It
     items.append(
         Item(
             Step.CANARY, "a canary is proposed", plan is not None,
-            f"{len(plan.stages)} stages, by {plan.proposed_by}" if plan is not None else "",
+            f"{_stages(len(plan.stages))}, by {plan.proposed_by}" if plan is not None else "",
         )
     )  # fmt: skip
     if incident.running is not None:
@@ -290,9 +323,8 @@ def next_of(incident: Incident, now_ms: int, rules: IncidentPolicy) -> Next:
         if incident.plan is None:
             propose = f"trueup canary propose {name} --stage {_owner(incident)}:SYMBOL:LIMIT:MINUTES --reason TEXT"
             return Next("Propose the way back: a canary in stages.", "The books are confirmed.", (propose,))
-        approve = f"trueup canary approve {name} --reason TEXT"
-        who = f"anybody but {incident.plan.proposed_by}" if rules.four_eyes else "you"
-        return Next(f"Sign the first stage off; that is for {who}.", "The books are confirmed.", (approve,))
+        what = f"Sign the first stage off; that is for {_signer(incident.plan, rules)}."
+        return Next(what, "The books are confirmed.", (approve_command(incident, rules),))
     verdict = incident.verdict
     pattern = verdict.primary if verdict is not None else Pattern.MISSING
     what, commands = REPAIRS[pattern]
@@ -314,14 +346,60 @@ def _next_of_canary(incident: Incident, now_ms: int, rules: IncidentPolicy) -> N
         told = "; ".join(f"{item.what}: {item.detail}" for item in missing)
         return Next(f"Wait: stage {running.stage} of {len(plan.stages)} runs.", told, waiting=True)
     last = running.stage == len(plan.stages)
-    who = f"anybody but {plan.proposed_by}" if rules.four_eyes else "you"
     what = "Sign the restoration of trading off" if last else f"Sign stage {running.stage + 1} off"
-    approve = f"trueup canary approve {incident.incident_id} --reason TEXT"
-    return Next(f"{what}; that is for {who}.", f"Stage {running.stage} passed.", (approve,))
+    told = f"{what}; that is for {_signer(plan, rules)}."
+    return Next(told, f"Stage {running.stage} passed.", (approve_command(incident, rules),))
+
+
+def _signer(plan: Plan, rules: IncidentPolicy) -> str:
+    return f"anybody but {plan.proposed_by}, with an approver's token" if rules.four_eyes else "you"
+
+
+def awaited(incident: Incident) -> int:
+    """Return the number of the stage that a sign-off would start; one more than there are is the restoration."""
+    return incident.running.stage + 1 if incident.running is not None else 1
+
+
+def approve_command(incident: Incident, rules: IncidentPolicy) -> str:
+    """Return the command that signs off exactly what waits now."""
+    assert incident.plan is not None
+    read = f"--plan {plan_hash(incident.incident_id, incident.plan)} --stage {awaited(incident)}"
+    token = "TRUEUP_TOKEN=TOKEN " if rules.four_eyes else ""
+    return f"{token}trueup canary approve {incident.incident_id} {read} --reason TEXT"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What somebody says they read before they sign off: the hash of the plan, and which of its stages comes next."""
+
+    plan_hash: str | None = None
+    stage: int | None = None
+
+
+def require_read(incident: Incident, read: Read, rules: IncidentPolicy) -> None:
+    """Refuse a sign-off of another plan or stage than was read; four eyes demand that the plan is named."""
+    plan = incident.plan
+    if plan is None:
+        return
+    known, number = plan_hash(incident.incident_id, plan), awaited(incident)
+    stages = "; ".join(f"{place}. {stage_words(stage)}" for place, stage in enumerate(plan.stages, 1))
+    now = f"Proposed is plan {known}, by {plan.proposed_by}: {stages}."
+    do = f"Read it, then sign it off: {approve_command(incident, rules)}"
+    if read.plan_hash is None and rules.four_eyes:
+        raise Refused(f"The sign-off names no plan. Nothing was signed off. {now}", do)
+    if read.plan_hash is not None and read.plan_hash != known:
+        raise Refused(f"The plan {read.plan_hash} is not proposed any more. Nothing was signed off. {now}", do)
+    if read.stage is not None and read.stage != number:
+        waits = f"stage {number}" if number <= len(plan.stages) else f"the restoration, {number}"
+        raise Refused(f"Stage {read.stage} does not wait for a sign-off, but {waits}. {now}", do)
 
 
 def _runs(count: int) -> str:
     return f"{count} run{'s' if count != 1 else ''}"
+
+
+def _stages(count: int) -> str:
+    return f"{count} stage{'s' if count != 1 else ''}"
 
 
 def _whose(incident: Incident) -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
+from trueup.core.audit import canonical_json
 from trueup.core.decimals import plain, read_decimal
 from trueup.core.incidents.classes import BreakFacts, Pattern, Radius, Signal, Verdict
 from trueup.core.incidents.incident import Contained, Incident, Plan, Running, Stage, Step
@@ -79,6 +81,11 @@ def plan_json(plan: Plan) -> dict[str, object]:
         for stage in plan.stages
     ]  # fmt: skip
     return {"stages": stages, "proposed_by": plan.proposed_by, "proposed_ms": plan.proposed_ms}
+
+
+def plan_hash(incident_id: str, plan: Plan) -> str:
+    """Return the hash of one proposal: its stages with limits and durations, of which incident, by whom and when."""
+    return sha256(canonical_json({"incident_id": incident_id, **plan_json(plan)}).encode()).hexdigest()
 
 
 def running_json(running: Running) -> dict[str, object]:

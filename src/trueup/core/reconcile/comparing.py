@@ -280,8 +280,8 @@ class _Judge:
     def _require_told(self, row: LedgerOrder, chain: Chain, token: str, action: Action) -> None:
         """Raise ValueError where what a row does was only inferred, and the trade's entry may be missing.
 
-        A silent row beside no row of the other side may be an exit of an entry that is not in the ledger; the ending of
-        its order's tag tells.
+        A silent row beside no row of the other side may be an exit of an entry that is not in the ledger, or that still
+        works there; the ending of its order's tag tells.
         """
         if said_action(row) is not None:
             return
@@ -290,7 +290,8 @@ class _Judge:
         if ending not in (None, action):
             raise ValueError(f"the row would be an {action} by its side, and its order's tag says {ending}")
         one_sided = trade is None or not trade.entry_qty or not trade.exit_qty
-        if ending is None and client is not None and is_tagged(self._facts.policy.tag_prefix, client) and one_sided:
+        tagged = client is not None and is_tagged(self._facts.policy.tag_prefix, client)
+        if ending is None and one_sided and (tagged or (trade is not None and trade.working)):
             raise ValueError("neither the row nor its order's tag says whether it enters or leaves its trade")
 
     def _trade(self, row: LedgerOrder, token: str) -> Slice | None:

@@ -14,6 +14,7 @@ from itertools import accumulate
 
 from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.holdings import Holdings
+from trueup.core.integrity.rules import NO_RULES, REFUSED_BY_RULE, Rule, RulesInForce, what_to_do
 from trueup.core.orders import Action, LedgerOrder, StatusClass, status_class, word
 from trueup.core.reconcile.changes import Change, NewRow, RowChange
 from trueup.core.reconcile.comparing import Finding
@@ -41,6 +42,7 @@ class Held(StrEnum):
     UNREADABLE = "trade_unreadable"
     NAMELESS = "a_row_without_id_may_book_it"
     REVERTED = "reverted_by_operator"
+    RULE = REFUSED_BY_RULE
 
 
 INCONCLUSIVE = frozenset({Held.POSITION_UNKNOWN})
@@ -70,7 +72,8 @@ class FitFacts:
 
     `trade_rows` are all rows of each trade that a heal touches, `slices` every open trade of the account; `reverted`
     the profile, order id and rule of heals that an operator took back, `taken_back` the profile, trade and exchange
-    order id of what a repair or a heal had booked and an operator took back: no other heal books it again.
+    order id of what a repair or a heal had booked and an operator took back: no other heal books it again. `rules` are
+    those of lifecycle integrity that the ledger binds.
     """
 
     snapshot: Snapshot
@@ -79,6 +82,7 @@ class FitFacts:
     policy: BackfillPolicy
     reverted: frozenset[tuple[str, str, str]] = frozenset()
     taken_back: frozenset[tuple[str, str, str]] = frozenset()
+    rules: RulesInForce = NO_RULES
 
     def is_taken_back(self, finding: Finding) -> bool:
         """Say whether an operator took back this heal, or what it would book."""
@@ -92,6 +96,18 @@ class FitFacts:
             for change in finding.changes
         )
 
+    def refusing(self, finding: Finding) -> Rule | None:
+        """Return the rule of lifecycle integrity that refuses a change of this heal, None where none does."""
+        rules = (self._refusing(change) for change in finding.changes)
+        return next((rule for rule in rules if rule is not None), None)
+
+    def _refusing(self, change: Change) -> Rule | None:
+        if isinstance(change, NewRow):
+            return self.rules.refusing_row(change.trade_id)
+        others = self.trade_rows.get((change.profile_id, change.trade_id or ""), ())
+        executed = change.executed > 0 or any(row.status is StatusClass.FILLED for row in others)
+        return self.rules.refusing_change(change.before, adds_history=executed)
+
 
 @exactly
 def fit(findings: Iterable[Finding], facts: FitFacts) -> Fitted:
@@ -104,6 +120,8 @@ def fit(findings: Iterable[Finding], facts: FitFacts) -> Fitted:
             continue
         if facts.is_taken_back(finding):
             held.append((finding, Held.REVERTED, "an operator took this heal back"))
+        elif (rule := facts.refusing(finding)) is not None:
+            held.append((finding, Held.RULE, f"{rule.name}: {what_to_do(rule)}"))
         else:
             moving[finding.token].append(finding)
     for token in sorted(moving):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from trueup.core.decimals import NOTHING
+from trueup.core.integrity.rules import is_well_formed
 from trueup.core.orders import Action, LedgerOrder, Side, StatusClass
 from trueup.core.reconcile.changes import IMPORT_PREFIX, NewRow, Proof, added_id
 from trueup.core.reconcile.matching import Chain, Standing
@@ -15,7 +16,6 @@ from trueup.core.repair.slices import Slice
 from trueup.core.symbols import Symbols
 from trueup.core.tags import Tag, TagReader
 
-WELL_FORMED = re.compile(r"TRD-[A-Za-z0-9._:-]{1,120}")
 _ENDINGS = re.compile(r"-(entry|exit)$", re.IGNORECASE)
 
 
@@ -59,6 +59,7 @@ def unentered(rows: Iterable[LedgerOrder], symbols: Symbols) -> dict[TradeName, 
     }
 
 
+ENTRY_MISSING = "its trade's entry is not in the ledger: nothing says whether it enters or leaves"
 OLDER_THAN_TRADE = "it is older than its trade, whose entry may be missing: nothing says whether it enters or leaves"
 
 
@@ -83,6 +84,7 @@ class OwnerReader:
         self._new: dict[TradeName, Side] = {}
         self._entering: dict[TradeName, str] = {}
         self._waiting: dict[tuple[str, str, str, Side | None], str] = {}
+        self._left_by: dict[TradeName, set[Side]] = defaultdict(set)
         self._names: dict[str, list[str]] = defaultdict(list)
         for profile, name in sorted(self._open):
             self._names[profile].append(name)
@@ -97,11 +99,15 @@ class OwnerReader:
                     self._new.setdefault(key, chain.side)
 
     def expect(self, row: LedgerOrder, chain: Chain) -> None:
-        """Learn of a trade of which the ledger has an entry that books nothing, and the venue executed or works it."""
-        enters = (row.action or row.order_action) is Action.ENTRY and row.status is not StatusClass.FILLED
-        if not enters or row.trade_id is None or chain.side is None:
+        """Learn of an entry that books nothing, and that the venue executed or works; and which way a trade is left."""
+        action = row.action or row.order_action
+        if action is None or row.trade_id is None or chain.side is None:
             return
         key = (row.profile_id, row.trade_id.lower(), chain.token)
+        if action is Action.EXIT:
+            self._left_by[key].add(chain.side)
+        if action is not Action.ENTRY or row.status is StatusClass.FILLED:
+            return
         if chain.executed > NOTHING:
             self._new[key], self._entering[key] = chain.side, row.trade_id
         elif chain.standing is Standing.WORKING:
@@ -154,7 +160,7 @@ class OwnerReader:
             return self._of_open(profile, found, said, chain)
         start = len(self._prefix) + len(profile) + 2
         trade_id = _ENDINGS.sub("", text.strip()[start:])
-        if not WELL_FORMED.fullmatch(trade_id):
+        if not is_well_formed(trade_id):
             return Owner(profile, trade_id or None, action, why="the trade that its tag names is not well formed")
         return self._of_new(profile, trade_id, action, chain)
 
@@ -196,12 +202,26 @@ class OwnerReader:
         return self._of_open(profile, found, None, chain)
 
     def _of_open(self, profile: str, trade: Slice, action: Action | None, chain: Chain) -> Owner:
-        by_side = Action.ENTRY if chain.side is trade.entry_side else Action.EXIT
-        if action is not None and action is not by_side:
+        by_side = self._by_side(trade, chain)
+        if by_side is None and action is None:
+            return Owner(profile, trade.trade_id, action, trade, ENTRY_MISSING)
+        if action is not None and by_side not in (None, action):
             return Owner(profile, trade.trade_id, action, trade, "its tag and its side say different things")
         if action is None and by_side is Action.EXIT and chain.time_ms < trade.opened_ms:
             return Owner(profile, trade.trade_id, action, trade, OLDER_THAN_TRADE)
-        return Owner(profile, trade.trade_id, by_side, trade)
+        return Owner(profile, trade.trade_id, by_side or action, trade)
+
+    def _by_side(self, trade: Slice, chain: Chain) -> Action | None:
+        """Return what an order does to an open trade by its side; None where the ledger does not have its entry.
+
+        Some bots write the position's side into an exit, so that a trade of exits alone is told by the venue's orders.
+        """
+        if trade.entry_qty > NOTHING or trade.defect is not None:
+            return Action.ENTRY if chain.side is trade.entry_side else Action.EXIT
+        left_by = self._left_by.get((trade.profile_id, trade.trade_id.lower(), trade.token), set())
+        if len(left_by) != 1:
+            return None
+        return Action.EXIT if chain.side in left_by else Action.ENTRY
 
     def _slice(self, profile: str, name: str, chain: Chain) -> Slice | None:
         found = [piece for piece in self._open.get((profile, name), ()) if piece.token == chain.token]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from trueup.core.decimals import NOTHING, plain
 from trueup.core.holdings import Holding
+from trueup.core.integrity.rules import REFUSED_BY_RULE, Rule, what_to_do
 from trueup.core.orders import MALFORMED_LEDGER_ROW, Side
 from trueup.core.repair.attribution import Assigned
 from trueup.core.repair.excess import Excess
@@ -49,7 +50,8 @@ INCONCLUSIVE_REASONS = frozenset({POSITION_UNKNOWN, EVIDENCE_INCOMPLETE, MALFORM
 class Situation:
     """All that one trade's decision depends on; what evidence covers and what remains follow from it.
 
-    `reverted` are the profile, trade and exchange order ids of rows that an operator took back.
+    `reverted` are the profile, trade and exchange order ids of rows that an operator took back, `refused_by` the rule
+    of lifecycle integrity that lets no row of the trade in.
     """
 
     trade: Slice
@@ -63,6 +65,7 @@ class Situation:
     excess: Excess
     as_of: str
     reverted: frozenset[tuple[str, str, str]]
+    refused_by: Rule | None = None
     flat: bool = field(init=False)
     proposed: list[ExitRow] = field(init=False)
     remaining: Decimal = field(init=False)
@@ -313,6 +316,12 @@ def _booking(s: Situation, row: ExitRow, ids: set[str], why: str = PROVEN) -> De
         return Decision(s.trade, Outcome.NO_GO, SAME_ID, row, SAME_ID_WHY, s, 0, s.trade.open_qty)
     if s.is_reverted(row.exchange_order_id):
         return Decision(s.trade, Outcome.NO_GO, REVERTED_BY_OPERATOR, row, TAKEN_BACK, s, 0, s.trade.open_qty)
+    if s.refused_by is not None:
+        reason, why = (
+            f"{REFUSED_BY_RULE}:{s.refused_by.name}",
+            f"The ledger takes no row of it: {what_to_do(s.refused_by)}.",
+        )
+        return Decision(s.trade, Outcome.NO_GO, reason, row, why, s, 0, s.trade.open_qty)
     return Decision(s.trade, Outcome.BOOK, ELIGIBLE, row, why, s, len(s.proposed), s.remaining)
 
 

@@ -14,6 +14,7 @@ from operator import attrgetter
 
 from trueup.core.decimals import exactly
 from trueup.core.holdings import Holding, Holdings
+from trueup.core.integrity.rules import NO_RULES, RulesInForce
 from trueup.core.repair.attribution import Attribution, attribute
 from trueup.core.repair.booked import BookedIndex
 from trueup.core.repair.chains import OrderKey
@@ -56,7 +57,8 @@ class AccountFacts:
     account manages (None is every symbol); `slices` the slices of all profiles of the account; `reverted` the
     profile, trade and exchange order ids of rows that an operator took back; `settled` the trades that trueup repaired;
     `spelt` the profile and the lower-case id of trades, open or not, of which a sub-tag is the whole id; `withheld` the
-    orders, by symbol token and id, of which nothing may be booked, although they were executed.
+    orders, by symbol token and id, of which nothing may be booked, although they were executed; `rules` those of
+    lifecycle integrity that the ledger binds.
     """
 
     snapshot: Snapshot
@@ -68,6 +70,7 @@ class AccountFacts:
     settled: tuple[SettledTrade, ...] = ()
     spelt: frozenset[tuple[str, str]] = frozenset()
     withheld: frozenset[OrderKey] = frozenset()
+    rules: RulesInForce = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,7 @@ def _decisions(
             excess=excess,
             as_of=as_of,
             reverted=facts.reverted,
+            refused_by=facts.rules.refusing_row(trade.trade_id),
         )
         decisions[trade.profile_id] += decide(situation, ids)
     return decisions

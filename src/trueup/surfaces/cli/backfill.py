@@ -19,7 +19,7 @@ from trueup.surfaces.cli.options import (
     seconds,
 )
 from trueup.surfaces.cli.output import print_json, remark, working
-from trueup.surfaces.cli.session import open_app, session_of
+from trueup.surfaces.cli.session import acting, open_app, session_of
 from trueup.surfaces.cli.words import repeated
 
 BatchArgument = Annotated[str, typer.Argument(metavar="BATCH_ID", help="The batch; `trueup backfill list` names them.")]
@@ -62,6 +62,7 @@ def run(  # noqa: PLR0913  # Typer makes the command's options of the arguments
     """
     from trueup.service.backfill import BackfillRequest, run_backfill
     from trueup.service.setup import remarks
+    from trueup.service.tokens import Permission, in_the_name_of
     from trueup.surfaces.cli.views import repairs
 
     profiles = chosen(profile, everything)
@@ -69,6 +70,7 @@ def run(  # noqa: PLR0913  # Typer makes the command's options of the arguments
         raise ConfigurationError("--dry-run and --apply exclude each other.", "Leave one of them out.")
     app = open_app(context)
     applies = apply or not (dry_run or app.backfill.dry_run)
+    app = in_the_name_of(app, Permission.ACT) if applies else app
     if plan is not None and not applies:
         raise ConfigurationError("--plan is for an apply, and this is a dry run.", "Add --apply, or leave --plan out.")
     for text in remarks(app, repairs=True):
@@ -151,7 +153,7 @@ def _undo(context: typer.Context, batch: str, reason: str, wait: float, form: Fo
     from trueup.service import undo
     from trueup.surfaces.cli.views import batches
 
-    app = open_app(context)
+    app = acting(context)
     with working(f"{'reverting' if back else 'reapplying'} {batch}"):
         result = (undo.revert if back else undo.reapply)(app, batch, reason, seconds(wait))
     if form is Format.JSON:

@@ -6,8 +6,8 @@ import typer
 
 from trueup.surfaces.cli.incident import IncidentArgument, tell
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, ReasonOption, add_command
-from trueup.surfaces.cli.output import print_json, say
-from trueup.surfaces.cli.session import open_app
+from trueup.surfaces.cli.output import print_json, remark, say
+from trueup.surfaces.cli.session import acting, open_app
 
 
 def register(program: typer.Typer) -> None:
@@ -35,29 +35,46 @@ def propose(
 
     Example: trueup canary propose --stage p1:BTC/USD:500:30 --stage "p1:*:5000:60" --reason "books agree again"
     """
+    from trueup.core.incidents.ways import REPLACED
     from trueup.service.leading import propose_canary
 
-    tell(propose_canary(open_app(context), incident, stage, reason), form)
+    view = propose_canary(acting(context), incident, stage, reason)
+    told = view.story[-1]
+    if told.what.startswith(REPLACED):
+        remark(f"this proposal takes the place of another one: {told.what}")
+    tell(view, form)
 
 
 def approve(
     context: typer.Context,
     reason: ReasonOption,
     incident: IncidentArgument = None,
+    plan: Annotated[
+        str | None,
+        typer.Option("--plan", metavar="HASH", help="The hash of the plan that you read; four eyes demand it."),
+    ] = None,
+    stage: Annotated[
+        int | None,
+        typer.Option("--stage", metavar="NUMBER", help="The stage to start; one more than there are is the end."),
+    ] = None,
     form: FormatOption = Format.TEXT,
 ) -> None:
     """Sign off the next step: the first stage, the next one, or trading restored.
 
-    Whoever proposed the canary cannot, unless TRUEUP_FOUR_EYES is false. With an approver's token in TRUEUP_TOKEN the
-    sign-off is in that token's name, else in yours.
+    Whoever proposed the canary cannot, and an approver's token in TRUEUP_TOKEN says who signs; where
+    TRUEUP_FOUR_EYES is false, a single operator signs without one.
 
-    Example: trueup canary approve --reason "read the plan and the runs"
+    What is signed off is the plan that was read: `incident next` prints its hash.
+
+    Example: trueup canary approve --plan HASH --stage 1 --reason "read the plan and the runs"
     """
+    from trueup.core.incidents.ways import Read
     from trueup.service.leading import sign_off
     from trueup.service.tokens import Permission, in_the_name_of
 
     app = in_the_name_of(open_app(context), Permission.SIGN)
-    tell(sign_off(app, incident, reason), form)
+    by_token = app.acting_token() is not None
+    tell(sign_off(app, incident, reason, Read(plan, stage), by_token=by_token), form)
 
 
 def abort(
@@ -72,7 +89,7 @@ def abort(
     """
     from trueup.service.leading import abort_canary
 
-    tell(abort_canary(open_app(context), incident, reason), form)
+    tell(abort_canary(acting(context), incident, reason), form)
 
 
 def show(context: typer.Context, incident: IncidentArgument = None, form: FormatOption = Format.TEXT) -> None:
@@ -80,6 +97,7 @@ def show(context: typer.Context, incident: IncidentArgument = None, form: Format
 
     Example: trueup canary show
     """
+    from trueup.core.incidents.incident import Step
     from trueup.core.incidents.ways import stage_words
     from trueup.service.leading import show_incident
 
@@ -92,11 +110,15 @@ def show(context: typer.Context, incident: IncidentArgument = None, form: Format
     if plan is None:
         say("No canary is proposed.")
     else:
-        say(f"Proposed by {plan.proposed_by}:")
+        say(f"Proposed by {plan.proposed_by}, plan {view.plan_hash}:")
         for number, stage in enumerate(plan.stages, 1):
             done = number <= view.incident.stages_done
             now = running is not None and running.stage == number
             say(f"  {number}. {stage_words(stage)}  {'passed' if done else 'runs' if now else ''}")
+    if running is not None:
+        for item in view.checklist:
+            if item.step is Step.CANARY and item.detail:
+                say(f"  {item.what}: {item.detail}")
     say()
     say(f"Next: {view.next.what}")
     say(f"  {view.next.why}")

@@ -58,6 +58,8 @@ def rehearse_mode(app: "App", mode: str, scope: str, form: Format) -> int:
                 say(f"  would cancel {order['symbol']} {order['side']}, order {order['order_id']}")
             for lot in document["closes"]:  # type: ignore[attr-defined]  # a list, by its form
                 say(f"  would close {lot['symbol']}: {lot['side']} {lot['qty']} of {lot['held']}")
+            if not (document["cancels"] or document["closes"] or each.in_the_way or each.targets.why):
+                say("  nothing to cancel, and nothing to close")
             for way in each.in_the_way:
                 say("  in the way: ", (way, BAD))
             for name in each.targets.apart:

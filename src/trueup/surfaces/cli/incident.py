@@ -7,8 +7,8 @@ import typer
 
 from trueup.core.times import iso
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, ReasonOption, add_command
-from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Piece, print_json, say
-from trueup.surfaces.cli.session import open_app
+from trueup.surfaces.cli.output import BAD, GOOD, STRONG, WARN, Piece, print_json, remark, say
+from trueup.surfaces.cli.session import acting, open_app
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import count, short_time
 
@@ -97,7 +97,7 @@ def note(
     """
     from trueup.service.leading import note as attach
 
-    tell(attach(open_app(context), incident, text), form)
+    tell(attach(acting(context), incident, text), form)
 
 
 def repair(
@@ -112,7 +112,7 @@ def repair(
     """
     from trueup.service.leading import start_repair
 
-    tell(start_repair(open_app(context), incident, reason), form)
+    tell(start_repair(acting(context), incident, reason), form)
 
 
 def export(
@@ -126,15 +126,19 @@ def export(
     Example: trueup incident export --out incident.md
     """
     from trueup.core.audit import canonical_json
-    from trueup.service.leading import as_markdown, show_incident
+    from trueup.service.ticket import as_markdown, ticket_of
     from trueup.surfaces.cli.files import require_target, target
 
     app = open_app(context)
     if out is not None:
         require_target(out, app.own_files)
-    view = show_incident(app, incident)
+    ticket = ticket_of(app, incident)
     with target(out) as stream:
-        stream.write(canonical_json(view.as_json()) + "\n" if form is Format.JSON else as_markdown(view))
+        stream.write(canonical_json(ticket.as_json()) + "\n" if form is Format.JSON else as_markdown(ticket))
+    if out is not None and form is Format.JSON:
+        print_json({"incident_id": ticket.view.incident.incident_id, "out": str(out)})
+    elif out is not None:
+        remark(f"{ticket.view.incident.incident_id} is written to {out}")
 
 
 def tell(view: "IncidentView", form: Format, *, story: bool = False) -> None:

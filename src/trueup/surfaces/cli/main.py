@@ -21,6 +21,7 @@ from trueup.surfaces.cli import (
     explain,
     gate,
     incident,
+    integrity,
     mode,
     reconcile,
     serve,
@@ -84,8 +85,8 @@ def _program() -> typer.Typer:
     )
     program.callback()(_root)
     for commands in (
-        setup, check, reconcile, backfill, mode, gate, incident, canary, audit, alerts, explain, venue, sim, token,
-        serve, worker,
+        setup, check, reconcile, backfill, integrity, mode, gate, incident, canary, audit, alerts, explain, venue, sim,
+        token, serve, worker,
     ):  # fmt: skip
         commands.register(program)
     return program

@@ -7,7 +7,7 @@ import typer
 from trueup.surfaces.cli.flatten import exit_of, flatten_now, rehearse_mode, say_flattened
 from trueup.surfaces.cli.options import EXIT_CODES, Format, FormatOption, ReasonOption, add_command
 from trueup.surfaces.cli.output import BAD, GOOD, STRONG, Piece, note, print_json, remark, say
-from trueup.surfaces.cli.session import open_app
+from trueup.surfaces.cli.session import acting, open_app
 from trueup.surfaces.cli.tables import Column, table
 from trueup.surfaces.cli.words import short_time
 
@@ -47,7 +47,7 @@ def set_(
     """
     from trueup.service.modes import change_json, set_mode, unknown_symbol
 
-    app = open_app(context)
+    app = acting(context)
     if dry_run:
         raise typer.Exit(rehearse_mode(app, mode, scope, form))
     change = set_mode(app, mode, scope, reason, _told)
@@ -95,6 +95,8 @@ def show(context: typer.Context, form: FormatOption = Format.TEXT) -> None:
         table((Column("profile"), Column("mode"), Column("trading"), Column("because of")), rows, indent=0)
     else:
         say("There is no profile yet: name one in trueup.toml and run `trueup init`.")
+    for profile, why in sorted(view.dead.items()):
+        say(f"{profile}, as the gate says it: {why}.")
     if view.tightened:
         say()
         say("Scopes that are not NORMAL:")

@@ -76,3 +76,10 @@ def open_app(context: typer.Context, *, creates: bool = False, logs: str | None 
     if not creates:
         app.require_ledger()
     return app
+
+
+def acting(context: typer.Context) -> "App":
+    """Build the App of a command that acts: in the name of the token in TRUEUP_TOKEN, if its role may."""
+    from trueup.service.tokens import Permission, in_the_name_of
+
+    return in_the_name_of(open_app(context), Permission.ACT)

@@ -128,6 +128,17 @@ class ReasonAsked(Asked):
     reason: Reason
 
 
+class ApproveAsked(ReasonAsked):
+    """A sign-off of what was read; where four eyes are wanted it names the plan."""
+
+    plan_hash: str | None = Field(
+        default=None, pattern="^[0-9a-f]{64}$", description="The hash of the plan that was read: plan.plan_hash."
+    )
+    stage: int | None = Field(
+        default=None, ge=1, le=21, description="The stage to start; one more than there are is the restoration."
+    )
+
+
 class NoteAsked(Asked):
     """A note."""
 

@@ -147,6 +147,7 @@ class ProfileMode(Answer):
     mode: ModeName
     because_of: str = Field(validation_alias="from", description="The scope that demands the mode.")
     status: TradingWord
+    reason: str | None = Field(default=None, description="What the dead-man misses, in the gate's words, if anything.")
 
 
 class ModesView(Answer):

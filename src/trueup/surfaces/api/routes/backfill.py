@@ -8,8 +8,9 @@ from fastapi import APIRouter, Path, Query, Response
 from trueup.ports import UndoResult
 from trueup.service import undo
 from trueup.service.app import App
+from trueup.service.approvals import run_asked
 from trueup.service.audit import batch_json, batch_of, list_batches
-from trueup.service.backfill import BackfillRequest, run_backfill
+from trueup.service.backfill import BackfillRequest
 from trueup.service.backfill_report import BackfillReport
 from trueup.service.gates import DISABLED
 from trueup.service.gather import choose_profiles
@@ -29,7 +30,8 @@ BatchId = Annotated[Name, Path()]
 def run(asked: BackfillAsked, call: Doing) -> Response:
     """Plan the missing exits; with `apply` and the plan that was reviewed, book exactly that plan.
 
-    A plan that is not the plan any more is refused, and nothing is booked.
+    A plan that is not the plan any more is refused, and nothing is booked; so is one that waits in the console for its
+    approval, where four eyes are wanted.
     """
     request = BackfillRequest(
         profiles=tuple(asked.instance_ids) if asked.instance_ids else None,
@@ -39,7 +41,7 @@ def run(asked: BackfillAsked, call: Doing) -> Response:
         plan=asked.plan,
         wait_seconds=float(asked.wait_seconds),
     )
-    return call.once(asked, lambda: _document(run_backfill(call.app, request)))
+    return call.once(asked, lambda: _document(run_asked(call.app, request)))
 
 
 @router.get("/batches", **needs(Permission.READ))

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
+from trueup.core.incidents.ways import Read
 from trueup.service.leading import (
     IncidentView,
     abort_canary,
-    as_markdown,
     incidents_page,
     note,
     propose_canary,
@@ -16,9 +16,11 @@ from trueup.service.leading import (
     start_repair,
     summary_json,
 )
+from trueup.service.ticket import as_markdown, ticket_of
 from trueup.service.tokens import Permission
 from trueup.surfaces.api.doors import Doing, Guarded, Reading, needs
 from trueup.surfaces.api.models.incidents import (
+    ApproveAsked,
     CanaryAsked,
     IncidentDocument,
     IncidentItem,
@@ -49,7 +51,7 @@ def incident(call: Reading, incident_id: IncidentId) -> IncidentDocument:
 @router.get("/incidents/{incident_id}/export", response_class=Response, **needs(Permission.READ))
 def export(call: Reading, incident_id: IncidentId) -> Response:
     """Give one incident as a Markdown page for the ticket."""
-    return Response(as_markdown(show_incident(call.app, incident_id)), media_type="text/markdown; charset=utf-8")
+    return Response(as_markdown(ticket_of(call.app, incident_id)), media_type="text/markdown; charset=utf-8")
 
 
 @router.post("/incidents/{incident_id}/notes", response_model=IncidentDocument, **needs(Permission.ACT))
@@ -71,9 +73,10 @@ def propose(incident_id: IncidentId, asked: CanaryAsked, call: Doing) -> Respons
 
 
 @router.post("/incidents/{incident_id}/canary/approve", response_model=IncidentDocument, **needs(Permission.SIGN))
-def approve(incident_id: IncidentId, asked: ReasonAsked, call: Doing) -> Response:
-    """Sign the next step off: the first stage, the next one, or trading restored; never one's own proposal."""
-    return call.once(asked, lambda: _document(sign_off(call.app, incident_id, asked.reason)))
+def approve(incident_id: IncidentId, asked: ApproveAsked, call: Doing) -> Response:
+    """Sign the next step of the plan that was read off: a stage, or trading restored; never one's own proposal."""
+    read = Read(asked.plan_hash, asked.stage)
+    return call.once(asked, lambda: _document(sign_off(call.app, incident_id, asked.reason, read)))
 
 
 @router.post("/incidents/{incident_id}/canary/abort", response_model=IncidentDocument, **needs(Permission.ACT))

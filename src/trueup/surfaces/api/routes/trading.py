@@ -44,7 +44,7 @@ def trading_pause(asked: PauseAsked, call: Doing) -> Response:
 
 @router.post("/internal/trading/resume", response_model=TradingStatus, **needs(Permission.ACT))
 def trading_resume(asked: ResumeAsked, call: Doing) -> Response:
-    """Set a scope to NORMAL; refused while an incident is open in it. A wider scope may still pause it."""
+    """Set a scope to NORMAL; refused below what an open incident demands of it. A wider scope may still pause it."""
     return call.once(asked, lambda: TradingStatus.model_validate(resume(call.app, asked.reason, asked.scope).as_json()))
 
 
@@ -56,7 +56,7 @@ def modes(call: Reading) -> ModesView:
 
 @router.post("/modes", response_model=ModeChanged | ModeRehearsed, **needs(Permission.ACT))
 def set_a_mode(asked: ModeAsked, call: Doing) -> Response:
-    """Put a mode in force for a scope; to loosen is refused while an incident is open in it.
+    """Put a mode in force for a scope; to loosen is refused below what an open incident demands of it.
 
     FLATTEN cancels the scope's orders and closes its positions, in the background: GET /modes says how far it is.
     """

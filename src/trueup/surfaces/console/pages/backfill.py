@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from trueup.core.audit import AuditRow
+from trueup.core.people import same_person
 from trueup.ports import UndoResult
 from trueup.service import approvals, undo
 from trueup.service.app import App
@@ -56,7 +57,8 @@ def plan(visit: Visit) -> View:
         {
             "plan": found, "booked": [row for row in rows if row["decision"] == "DRY_RUN"],
             "left": [row for row in rows if row["decision"] != "DRY_RUN"], "applied": applied,
-            "four_eyes": visit.app.safety.policy.four_eyes, "mine": visit.app.actor in found.proposers,
+            "four_eyes": visit.app.safety.policy.four_eyes,
+            "mine": any(same_person(visit.app.actor, one) for one in found.proposers),
         },
     )  # fmt: skip
 

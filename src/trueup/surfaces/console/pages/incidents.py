@@ -1,7 +1,8 @@
 """Incidents: where each stands, what is to be done next and why, its story, and doing the next step."""
 
 from trueup.core.incidents.steps import signals_of, words_of
-from trueup.service.leading import as_markdown, incidents_page, note, show_incident, start_repair
+from trueup.service.leading import incidents_page, note, show_incident, start_repair
+from trueup.service.ticket import as_markdown, ticket_of
 from trueup.surfaces.console.door import Download, Leave, View, Visit, acts, reads
 from trueup.surfaces.console.pages.lists import PAGE_SIZE, Paging
 from trueup.surfaces.console.pages.way import shown
@@ -33,8 +34,8 @@ def incident(visit: Visit) -> View:
 
 def export(visit: Visit) -> Download:
     """Give one incident as a Markdown page for the ticket."""
-    view = show_incident(visit.app, visit.named("incident_id"))
-    return Download(f"{view.incident.incident_id}.md", as_markdown(view), "text/markdown; charset=utf-8")
+    ticket = ticket_of(visit.app, visit.named("incident_id"))
+    return Download(f"{ticket.view.incident.incident_id}.md", as_markdown(ticket), "text/markdown; charset=utf-8")
 
 
 def repair(visit: Visit) -> Leave:

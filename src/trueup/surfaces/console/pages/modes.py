@@ -22,7 +22,7 @@ def modes(visit: Visit) -> View:
         "modes.html",
         {
             "scopes": sorted(found.scopes.items(), key=lambda item: (item[0] != GLOBAL, item[0])),
-            "profiles": sorted(found.profiles.items()), "history": found.history, "known": scopes,
+            "profiles": sorted(found.profiles.items()), "dead": found.dead, "history": found.history, "known": scopes,
             "meanings": {mode.name: _MEANINGS[mode] for mode in Mode},
         },
     )  # fmt: skip

@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from trueup.core.incidents.classes import Pattern
 from trueup.core.incidents.incident import Incident, Step
-from trueup.core.incidents.ways import Item, Next, next_of, passing
-from trueup.service.leading import next_sign_off
+from trueup.core.incidents.ways import Item, Next, passing
+from trueup.core.people import same_person
+from trueup.service.leading import next_sign_off, next_step
 from trueup.surfaces.console.door import Visit
 from trueup.surfaces.console.rendering import segment
 
@@ -95,7 +96,7 @@ def shown(visit: Visit, incident: Incident) -> Shown:
     """Return an incident as its visitor sees it."""
     app = visit.app
     now_ms, rules = app.clock.now_ms(), app.safety.policy
-    following = next_of(incident, now_ms, rules)
+    following = next_step(app, incident)
     propose = incident.step is Step.CONFIRMING and not following.waiting and incident.plan is None
     sign = _sign(incident) if incident.plan is not None and incident.is_open and not following.waiting else ""
     return Shown(
@@ -158,7 +159,7 @@ def _sign(incident: Incident) -> str:
 
 def _no_sign(visit: Visit, incident: Incident) -> str:
     assert incident.plan is not None
-    mine = visit.app.actor == incident.plan.proposed_by
+    mine = same_person(visit.app.actor, incident.plan.proposed_by)
     if mine and visit.app.safety.policy.four_eyes:
         return "You proposed this canary, so that somebody else signs it off: an approver."
     return "" if visit.may("sign") else "An approver signs this off."
