@@ -40,7 +40,7 @@ base_url = "{url}"
 key_env = "SIM_KEY"
 secret_env = "SIM_SECRET"
 calls_per_minute = 60000
-timeout_seconds = 1
+timeout_seconds = 10
 allow_flatten = {allow}
 [[profiles]]
 id = "p1"
@@ -70,6 +70,7 @@ class Wired:
     plan: FaultPlan
     app: App
     wrong: list[str] = field(default_factory=list)
+    said: str = ""
 
     def bought(self, qty: str = "1", *, trade: str = "TRD-1") -> Order:
         """Let the bot buy at the exchange and book it."""
@@ -106,8 +107,12 @@ class Wired:
             assert ledger.execute("UPDATE orders SET status = 'canceled' WHERE order_id = ?", (name,)).rowcount == 1
 
     def run(self) -> str:
+        """Reconcile; `said` is what was found, for the message of a test that fails."""
         time.sleep(0.005)
-        return run_reconcile(self.app, ReconcileRequest()).status
+        report = run_reconcile(self.app, ReconcileRequest())
+        [run] = report.runs
+        self.said = f"{run.unclear} {run.notes} {run.error} {run.skipped_reason} {run.remaining}"
+        return report.status
 
     @property
     def held(self) -> Decimal:
@@ -142,13 +147,13 @@ class Wired:
         """Confirm, propose, sign off by another, one stage, restored; return the incident's export."""
         ann, ben = (replace(self.app, actor=name) for name in ("ann", "ben"))
         for _ in range(2):
-            assert self.run() == "OK"
+            assert self.run() == "OK", self.said
         assert self.answers()[0] is False, "confirmed books let nobody trade"
         propose_canary(ann, None, [f"p1:{STOCK}:{limit}:30"], "the books agree")
         sign_off(ben, None, "read it")
         assert ask(self.app, "p1", STOCK, "open", Decimal(1), "canary-1").allowed
         assert not ask(self.app, "p1", STOCK, "open", Decimal(limit), "canary-2").allowed
-        assert self.run() == "OK"
+        assert self.run() == "OK", self.said
         done = sign_off(ben, None, "stage 1 was clean")
         return as_markdown(ticket_of(self.app, done.incident.incident_id))
 
