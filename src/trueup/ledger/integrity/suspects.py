@@ -50,6 +50,10 @@ _LONG, _SHORT = ["long", *statuses.BUYS], ["short", *statuses.SELLS]
 
 _DIGITS: ColumnElement[Any] = literal_column("'0123456789abcdef-'")
 
+_NO_DIGITS: ColumnElement[Any] = literal_column("'*[^0-9.]*'")
+_TWO_POINTS: ColumnElement[Any] = literal_column("'*.*.*'")
+"""What a number's text is like that the database may read as another: it needs a closer look."""
+
 _UNITS = (1, SECONDS_BELOW, MICROSECONDS_FROM, NANOSECONDS_FROM, 10**21)
 """Where the units of a time begin, by its size: seconds, milliseconds, microseconds, nanoseconds."""
 
@@ -161,14 +165,21 @@ def _told_otherwise(totals: Subquery, form: LedgerForm, told: Table) -> ColumnEl
         and_(totals.c.code == 0, not_(spelt(told.c.side, _LONG))),
         and_(totals.c.code != 0, not_(spelt(told.c.side, _SHORT))),
     ]
-    for said, is_so in ((told.c.entry_qty, totals.c.entered), (told.c.exit_qty, totals.c.left)):
-        wrong.append(said.is_(None))
-        wrong.append(_differ(type_coerce(said, Float()) + _ZERO, is_so, form, totals))
+    left_wrongly = _unlike(told.c.exit_qty, totals.c.left, form, totals)
+    if not form.exact:
+        # What left is told as what entered, as a rule. That agrees: the two sums differ by half of nothing at most.
+        left_wrongly = or_(told.c.exit_qty.is_(None), and_(told.c.exit_qty != told.c.entry_qty, left_wrongly))
+    wrong += [_unlike(told.c.entry_qty, totals.c.entered, form, totals), left_wrongly]
+    return or_(*wrong)
+
+
+def _unlike(
+    said: ColumnElement[Any], is_so: ColumnElement[Any], form: LedgerForm, totals: Subquery
+) -> ColumnElement[bool]:
+    """Return the condition that a history row may tell another quantity than the orders' sum."""
+    wrong = [said.is_(None), _differ(type_coerce(said, Float()) + _ZERO, is_so, form, totals)]
     if form.dialect == "sqlite":
-        both = type_coerce(told.c.entry_qty, Text()) + type_coerce(told.c.exit_qty, Text())
-        wrong.append(both.op("GLOB", is_comparison=True)(literal_column("'*[^0-9.]*'")))
-        two_points: ColumnElement[Any] = literal_column("'*.*.*'")
-        wrong += [said.op("GLOB", is_comparison=True)(two_points) for said in (told.c.entry_qty, told.c.exit_qty)]
+        wrong += [type_coerce(said, Text()).op("GLOB", is_comparison=True)(odd) for odd in (_NO_DIGITS, _TWO_POINTS)]
     return or_(*wrong)
 
 
