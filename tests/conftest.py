@@ -1,6 +1,7 @@
 """What a test may ask for: an empty database on SQLite or a real Postgres; and how hard Hypothesis tries."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,19 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile(os.environ.get("TRUEUP_HYPOTHESIS", "dev"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def steady_clock() -> Iterator[None]:
+    """Let the time of this process only go on, whatever is done to the machine's clock meanwhile.
+
+    What happens when a clock is set back is a test's own to try (tests/incidents/test_clock_set_back.py).
+    """
+    began_ns = time.time_ns() - time.monotonic_ns()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: began_ns + time.monotonic_ns())
+        patch.setattr(time, "time", lambda: time.time_ns() / 1_000_000_000)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ DUST = Decimal("0.001")
 Rows = Mapping[str, dict[str, Any]]
 Key = tuple[str, str]
 """An account and a symbol's token."""
+Slices = Mapping[tuple[str, str, str], Slice]
+"""Slices by profile, trade and token."""
 
 
 @dataclass(eq=False)
@@ -99,7 +101,7 @@ class Judge:
             found[real or by_id.get((*where, row.exchange_order_id or ""))].append(row)
         return found
 
-    def positions(self, rows: Rows) -> tuple[dict[Key, Decimal], dict[tuple[str, str, str], Slice]]:
+    def positions(self, rows: Rows) -> tuple[dict[Key, Decimal], Slices]:
         """Return the ledger's position by account and token, and its slices by profile, trade and token."""
         slices = slices_of([read_order(raw) for raw in rows.values()], self.symbols)
         total: dict[Key, Decimal] = defaultdict(Decimal)
@@ -137,7 +139,8 @@ class Judge:
         for key, symbol in self.keys():
             old, new, true = was[0][key], is_[0][key], self.held(key, symbol)
             spare = DUST + self.fees(key)
-            if old != new and not min(old, true) - spare <= new <= max(old, true) + spare:
+            beyond = old != new and not min(old, true) - spare <= new <= max(old, true) + spare
+            if beyond and not (abs(true) <= DUST and self._closes_alone(key, was[1], is_[1])):
                 yield f"{key} went from {old} to {new}, and the venue holds {true}"
         for name, piece in is_[1].items():
             had = was[1][name].open_qty if name in was[1] else Decimal(0)
@@ -147,6 +150,18 @@ class Judge:
         for name, raw in after.items():
             if before.get(name) != raw:
                 yield from self._row(before.get(name), raw, after)
+
+    def _closes_alone(self, key: Key, before: Slices, after: Slices) -> bool:
+        """Say whether each trade of a symbol that changed was closed by it, at most, whatever others made of the sum.
+
+        Where the venue is flat that is what is true of each, even while another trade has exits without their entry.
+        """
+        mine = {name for name in before.keys() | after.keys() if (self._account(name[0]), name[2]) == key}
+        for name in mine:
+            old, new = (pieces[name].open_qty if name in pieces else Decimal(0) for pieces in (before, after))
+            if old != new and not 0 <= new < old:
+                return False
+        return True
 
     def _bookings(self, before: Rows, after: Rows) -> Iterator[str]:
         old = self.by_real(before)
@@ -271,7 +286,7 @@ class Judge:
             agrees = _agrees(real, found)
             if not agrees and (real.account, real.token) not in unclear:
                 self.left.append(f"{self._name(real)}: executed {real.executed}, booked {_shown(found)}")
-            elif not agrees and not self._said(real, found, breaks) and not self._made_up_for(real, breaks):
+            elif not (agrees or self._said(real, found, breaks) or self._hidden(real, found, breaks, report, rows)):
                 self.left.append(f"unsaid: {self._name(real)}: executed {real.executed}, booked {_shown(found)}")
         for key, symbol in self.keys():
             gap = abs(ledger[key] - self.held(key, symbol))
@@ -286,10 +301,17 @@ class Judge:
                 ]
         self.left += [f"no reason: {b}" for b in breaks if not b["reason"] or b["state"] == "open"]
 
-    def _made_up_for(self, real: Real, breaks: list[dict[str, Any]]) -> bool:
-        """Say whether the venue does not tell what an order executed, and another break of its symbol hides it."""
+    def _hidden(
+        self, real: Real, found: list[LedgerOrder], breaks: list[dict[str, Any]], report: ReconcileReport, rows: Rows
+    ) -> bool:
+        """Say whether only the position could tell, and its symbol has another break or could not be compared.
+
+        That is so where the venue does not tell what an order executed, and where a row names no order at all.
+        """
+        if self._told(real) and all(row.client_order_id or row.exchange_order_id for row in found):
+            return False
         tokens = {self.symbols.token(each["symbol"] or "") for each in breaks if each["account"] == real.account}
-        return not self._told(real) and real.token in tokens
+        return real.token in tokens or self._not_compared((real.account, real.token), report, rows)
 
     def _not_compared(self, key: Key, report: ReconcileReport, rows: Rows) -> bool:
         """Say whether every profile that holds some of a symbol was told that its position could not be compared."""
