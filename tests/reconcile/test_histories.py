@@ -47,7 +47,7 @@ FOUND = {
     1035021: "an exit whose row has its position's side, of a trade whose entry another row overwrote",
     1053724: "replaced orders of which one is not told, beside a doubled row that makes up for it",
     1126742: "a profile that the watchdog resumes",
-    2015651: "a missed exit at a flat venue, beside another trade whose entry lacks a part: each is closed for itself",
+    2015651: "a missed exit that the loop waited for and its backfill booked, beyond a venue that is flat",
     2023362: "replaced orders of which one is not told, of a trade whose entry nobody can tell",
     2059008: "a doubled row that lost its ids, beside another doubled row that makes up for it",
     405887: "an entry whose row another one overwrote: it is older than the exit that is left, and books no exit",

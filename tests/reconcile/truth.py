@@ -24,8 +24,6 @@ DUST = Decimal("0.001")
 Rows = Mapping[str, dict[str, Any]]
 Key = tuple[str, str]
 """An account and a symbol's token."""
-Slices = Mapping[tuple[str, str, str], Slice]
-"""Slices by profile, trade and token."""
 
 
 @dataclass(eq=False)
@@ -101,7 +99,7 @@ class Judge:
             found[real or by_id.get((*where, row.exchange_order_id or ""))].append(row)
         return found
 
-    def positions(self, rows: Rows) -> tuple[dict[Key, Decimal], Slices]:
+    def positions(self, rows: Rows) -> tuple[dict[Key, Decimal], dict[tuple[str, str, str], Slice]]:
         """Return the ledger's position by account and token, and its slices by profile, trade and token."""
         slices = slices_of([read_order(raw) for raw in rows.values()], self.symbols)
         total: dict[Key, Decimal] = defaultdict(Decimal)
@@ -139,8 +137,7 @@ class Judge:
         for key, symbol in self.keys():
             old, new, true = was[0][key], is_[0][key], self.held(key, symbol)
             spare = DUST + self.fees(key)
-            beyond = old != new and not min(old, true) - spare <= new <= max(old, true) + spare
-            if beyond and not (abs(true) <= DUST and self._closes_alone(key, was[1], is_[1])):
+            if old != new and not min(old, true) - spare <= new <= max(old, true) + spare:
                 yield f"{key} went from {old} to {new}, and the venue holds {true}"
         for name, piece in is_[1].items():
             had = was[1][name].open_qty if name in was[1] else Decimal(0)
@@ -150,18 +147,6 @@ class Judge:
         for name, raw in after.items():
             if before.get(name) != raw:
                 yield from self._row(before.get(name), raw, after)
-
-    def _closes_alone(self, key: Key, before: Slices, after: Slices) -> bool:
-        """Say whether each trade of a symbol that changed was closed by it, at most, whatever others made of the sum.
-
-        Where the venue is flat that is what is true of each, even while another trade has exits without their entry.
-        """
-        mine = {name for name in before.keys() | after.keys() if (self._account(name[0]), name[2]) == key}
-        for name in mine:
-            old, new = (pieces[name].open_qty if name in pieces else Decimal(0) for pieces in (before, after))
-            if old != new and not 0 <= new < old:
-                return False
-        return True
 
     def _bookings(self, before: Rows, after: Rows) -> Iterator[str]:
         old = self.by_real(before)

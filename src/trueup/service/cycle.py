@@ -35,7 +35,7 @@ class Cycle:
 
     `runs` are the profiles' runs by profile id; `findings` what was found about orders in the scope of what was asked,
     and `beyond` about the account's others, of which this cycle heals none; `records` the account's open breaks by id,
-    and those seen again; `refuted` are the orders (symbol token, id) of which nothing may be booked;
+    and those seen again; `refuted` are the orders (symbol token, id) of which nothing may be booked, or not yet;
     `touched` the trades (profile, trade id) that were healed; `unclear` names what the look could not tell; `cleared`
     are the ids of breaks that the look saw to be none, whatever else it could not tell.
     """

@@ -69,7 +69,7 @@ def _found_again(cycle: Cycle) -> set[str]:
 def heal(cycle: Cycle) -> None:
     """Heal what may be healed, one transaction a profile, and say what becomes of every finding."""
     fitted = fit(cycle.findings, _fit_facts(cycle))
-    cycle.refuted = fitted.refuted | _unsure(cycle)
+    cycle.refuted = fitted.refuted | _unsure(cycle) | _awaited(cycle)
     held = {id(finding): blocked(finding, reason, why) for finding, reason, why in fitted.held}
     healing = {id(finding) for finding in fitted.healing}
     changes: dict[str, list[Change]] = defaultdict(list)
@@ -80,6 +80,12 @@ def heal(cycle: Cycle) -> None:
     for finding in cycle.findings:
         healed = id(finding) in healing and done.get(finding.profile_id or "", False)
         _sight(cycle, held.get(id(finding), finding), healed=healed)
+
+
+def _awaited(cycle: Cycle) -> frozenset[OrderKey]:
+    """Return the orders that the bot may be about to write: what the loop waits for, its backfill does not book."""
+    chains = [finding.pair.chain for finding in cycle.findings if finding.do is Do.WAIT]
+    return frozenset((chain.token, name) for chain in chains if chain is not None for name in chain.ids)
 
 
 def _unsure(cycle: Cycle) -> frozenset[OrderKey]:

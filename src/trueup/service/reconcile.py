@@ -238,7 +238,7 @@ def _steps(cycle: Cycle) -> None:
 def _backfill(cycle: Cycle) -> None:
     """Book the exits that evidence proves, where the backfill is turned on; the positions are read again after it.
 
-    What this look just refused to book of an order, the backfill does not book of it either.
+    What this look just refused to book of an order, or waits for the bot to book, the backfill does not book either.
     """
     if not cycle.app.backfill.enabled:
         return
@@ -267,8 +267,27 @@ def _remember(cycle: Cycle) -> None:
     )  # fmt: skip
     for record in found:
         cycle.run_of(record).breaks.append(record)
+        if record.profile_id is None and record.state.remains:
+            _tell_holders(cycle, record)
     if not cycle.request.dry_run:
         cycle.app.breaks.save(found, cycle.lease)
+
+
+def _tell_holders(cycle: Cycle, record: BreakRecord) -> None:
+    """Let each profile that holds some of a symbol know of its break that nobody owns and that another run tells of.
+
+    The position is the account's: while it is apart, the books of none of its holders are proven.
+    """
+    token_of, teller = cycle.snapshot.symbols.token, cycle.run_of(record)
+    tokens = {token_of(symbol) for symbol in (record.symbol or "").split(" + ")}
+    slices = (piece for piece in cycle.gathered.facts.slices if piece.token in tokens)
+    holders = {piece.profile_id for piece in slices if piece.open_qty or piece.defect is not None}
+    for name in sorted(holders & cycle.runs.keys() - {teller.profile_id}):
+        cycle.runs[name].beside.append(record)
+        cycle.runs[name].notes.append(
+            f"{record.kind} of {record.symbol}, which is the account's: {record.reason} (told by the run of"
+            f" {teller.profile_id}, as {record.break_id})"
+        )
 
 
 def _could_see(cycle: Cycle, record: BreakRecord) -> bool:

@@ -39,7 +39,8 @@ class RunReport:
     """One profile's run; `unclear` names what could not be compared, with the reason; times epoch milliseconds.
 
     `skipped_reason` says why nothing was done; `closes` are the synthetic exits that were booked, or would be without
-    the dry run. `breaks` are the profile's, and those of its account that nobody owns.
+    the dry run. `breaks` are the profile's, and in the account's first run those that nobody owns; `beside` are such
+    ones that another run tells of, of symbols of which this profile holds some.
     """
 
     run_id: str
@@ -52,6 +53,7 @@ class RunReport:
     ended_ms: int | None = None
     snapshot: Snapshot | None = None
     breaks: list[BreakRecord] = field(default_factory=list)
+    beside: list[BreakRecord] = field(default_factory=list)
     heals: list[Effect] = field(default_factory=list)
     closes: list[ExitRow] = field(default_factory=list)
     unclear: list[tuple[str, str]] = field(default_factory=list)
@@ -73,14 +75,14 @@ class RunReport:
     @property
     def remaining(self) -> list[BreakRecord]:
         """Return the breaks that are neither over nor taken over by a person."""
-        return [r for r in self.breaks if not r.state.over and r.state is not BreakState.ACKNOWLEDGED]
+        return [record for record in self.breaks if record.state.remains]
 
     @property
     def status(self) -> str:
         """Return OK where nothing remains, MISMATCH where something does, INCONCLUSIVE where something is not known."""
         if self.error is not None or self.unclear or self.skipped_reason is not None:
             return INCONCLUSIVE
-        return MISMATCH if self.remaining else OK
+        return MISMATCH if self.remaining or self.beside else OK
 
     def as_json(self) -> dict[str, object]:
         """Return the run's summary, as `GET /reconcile/results` and `reconcile --format json` show it."""

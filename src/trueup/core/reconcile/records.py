@@ -35,6 +35,11 @@ class BreakState(StrEnum):
         return self in (BreakState.HEALED, BreakState.RESOLVED)
 
     @property
+    def remains(self) -> bool:
+        """Say whether the break is neither over nor taken over by a person."""
+        return not self.over and self is not BreakState.ACKNOWLEDGED
+
+    @property
     def ends(self) -> bool:
         """Say whether the break is over, or would be without the dry run."""
         return self.over or self is BreakState.WOULD_HEAL
