@@ -377,25 +377,6 @@ def test_two_profiles_of_one_account(stage: Stage) -> None:
     assert stage.rows == {"r1": "filled 1", "r2": "filled 1", "IMPRT": "filled 1"}
 
 
-def test_position_that_another_profiles_trade_keeps_from_being_compared(stage: Stage) -> None:
-    """Whose trade cannot be read is not whose position is wrong: nobody who holds the symbol is told that it agrees."""
-    silent = {"trade_id": "TRD-2", "profile_id": "p2", "action": None}
-    stage.ledger(
-        a_row("A", "buy", "filled", exchange_order_id="X1"),
-        a_row("B", "buy", "filled", exchange_order_id="X2", **silent),
-        a_row("C", "sell", "filled", "0.4", exchange_order_id="X3", **silent),
-    )
-    orders = [an_order("X1", "buy", "filled", "1"), an_order("X2", "buy", "filled", "1")]
-    stage.venue(*orders, an_order("X3", "sell", "filled", "0.4"), held="1.2")
-    report = stage.cycles(3)
-    assert stage.breaks == {}
-    assert [(run.profile_id, run.status) for run in report.runs] == [("p1", "INCONCLUSIVE"), ("p2", "INCONCLUSIVE")]
-    why = "buys and sells stand at the trade's first moment, and no row says which of them is the entry"
-    assert [run.unclear for run in report.runs] == [
-        [("BTC/USD", f"not compared: TRD-2 of p2: {why}")], [("BTC/USD TRD-2", why)],
-    ]  # fmt: skip
-
-
 def test_fill_arriving_before_its_order(stage: Stage) -> None:
     """The venue tells fills before it lists their order: nobody can say whose they are, until it does."""
     stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))

@@ -37,3 +37,26 @@ def test_a_symbol_that_never_rests_hides_no_gap(stage: Stage) -> None:
         stage.cycles(1, apart=0.2)
         states.append(stage.breaks["ghost_position"])
     assert states == ["waiting", "waiting", "waiting", "quarantined"]
+
+
+def test_an_exit_that_the_bot_is_about_to_write_is_not_backfilled_either(stage: Stage) -> None:
+    """The evidence is there and the venue is flat; the bot's own row comes, and nothing was booked beside it."""
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
+    sold = an_order("x2", "sell", "filled", "1", minute=11, client_order_id=tag("TRD-1", "EXIT"))
+    stage.venue(an_order("x1", "buy", "filled", "1", client_order_id=ENTRY), sold)
+    stage.cycles(1, apart=1.1)
+    assert stage.rows == {"r1": "filled 1"}
+    assert stage.breaks["missing_in_db"] == "waiting"
+    stage.ledger(a_row("r2", "sell", "filled", minute=11.2, exchange_order_id="x2"))
+    assert stage.cycles(2, apart=0.5).status == "OK"
+    assert stage.rows == {"r1": "filled 1", "r2": "filled 1"}
+
+
+def test_an_exit_that_the_bot_never_writes_is_booked_once_it_was_waited_for(stage: Stage) -> None:
+    stage.ledger(a_row("r1", "buy", "filled", exchange_order_id="x1"))
+    sold = an_order("x2", "sell", "filled", "1", minute=11, client_order_id=tag("TRD-1", "EXIT"))
+    stage.venue(an_order("x1", "buy", "filled", "1", client_order_id=ENTRY), sold)
+    stage.cycles(1, apart=1.1)
+    assert stage.rows == {"r1": "filled 1"}
+    assert stage.cycles(2, apart=0.5).status == "OK"
+    assert stage.rows == {"r1": "filled 1", "IMPRT": "filled 1"}
