@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from trueup.bootstrap import SystemClock
+
 if TYPE_CHECKING:
     from tests.postgres import Postgres
 
@@ -41,6 +43,14 @@ def steady_clock() -> Iterator[None]:
         patch.setattr(time, "time_ns", lambda: began_ns + time.monotonic_ns())
         patch.setattr(time, "time", lambda: time.time_ns() / 1_000_000_000)
         yield
+
+
+@pytest.fixture(autouse=True)
+def clock_is_left_alone() -> Iterator[None]:
+    """Fail the test that leaves another clock behind for those after it."""
+    now_ms = SystemClock.now_ms
+    yield
+    assert SystemClock.now_ms is now_ms, "the test changed trueup's clock for good: let monkeypatch do it"
 
 
 @pytest.fixture(scope="session")

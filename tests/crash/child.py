@@ -33,10 +33,6 @@ INTEGRITY = {"apply": integrity.apply, "validate": integrity.validate, "rollback
 ENABLED = {"ENABLE_RECON_EXIT_BACKFILL": "true"}
 
 
-def stand_still() -> None:
-    SystemClock.now_ms = lambda self: NOW_MS
-
-
 def act(app: App, request: dict[str, Any]) -> None:
     """Do what is asked for once, as the command line would."""
     if request["what"] == "apply":
@@ -97,7 +93,7 @@ def fork(app: App, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def serve() -> None:
-    stand_still()
+    SystemClock.now_ms = lambda self: NOW_MS
     apps: dict[str, App] = {}
     for line in sys.stdin:
         request = json.loads(line)

@@ -6,8 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from tests.crash.child import NOW_MS
 from tests.crash.worlds import Crashes
 from tests.postgres import Postgres
+
+from trueup.bootstrap import SystemClock
 
 
 @pytest.fixture(scope="module")
@@ -15,6 +18,12 @@ def crashes() -> Iterator[Crashes]:
     forks = Crashes()
     yield forks
     forks.end()
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock stand still as long as the test goes on, at the time at which it does in the children."""
+    monkeypatch.setattr(SystemClock, "now_ms", lambda self: NOW_MS)
 
 
 @pytest.fixture

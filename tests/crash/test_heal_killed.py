@@ -15,6 +15,8 @@ from tests.postgres import Postgres
 
 from trueup.service.undo import reapply, revert
 
+pytestmark = pytest.mark.usefixtures("still")
+
 BEFORE = {"w1": "new", "w2": "new"}
 
 

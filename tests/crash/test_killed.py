@@ -12,6 +12,8 @@ from tests.ledger.bot import a_bot
 
 from trueup.service.undo import reapply, revert
 
+pytestmark = pytest.mark.usefixtures("still")
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def world(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[World]:

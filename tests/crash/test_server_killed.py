@@ -10,7 +10,7 @@ from tests.crash.worlds import BOOKED, Crashes, World
 from tests.ledger.bot import a_bot
 from tests.postgres import Postgres
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("still")]
 
 PLACES = (
     "before INSERT INTO reconciliation_backfill_audit",

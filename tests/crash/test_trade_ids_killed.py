@@ -13,6 +13,8 @@ from tests.ledger.bot import a_bot, leave, row
 from trueup.service import integrity, trade_ids
 from trueup.service.trade_ids import IdRequest, backfill, revert
 
+pytestmark = pytest.mark.usefixtures("still")
+
 LOST = tuple(
     make(None, "1", 20 + 4 * number + place, order_id=f"{number}/{place}", symbol=f"C{number}/USD")
     for number in range(3)
