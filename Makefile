@@ -65,8 +65,8 @@ promtool: # taken out of Debian's package: to install that would start a server
 	  && cp "$$folder/usr/bin/promtool" $(BIN)/promtool
 
 browser: # what the tests of the console look at it with: Debian's Chromium, and a checker of accessibility from npm
-	@command -v chromium >/dev/null && command -v npm >/dev/null \
-	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium npm >/dev/null; }
+	@missing=$$(for tool in chromium npm; do command -v $$tool >/dev/null || echo $$tool; done); [ -z "$$missing" ] \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
 	  && (cd "$$folder" && npm pack --silent axe-core@$(AXE_VERSION) >/dev/null && tar -xzf axe-core-*.tgz) \
 	  && cp "$$folder/package/axe.min.js" $(VENV)/axe.min.js
