@@ -50,6 +50,8 @@ FOUND = {
     2015651: "a missed exit that the loop waited for and its backfill booked, beyond a venue that is flat",
     2023362: "replaced orders of which one is not told, of a trade whose entry nobody can tell",
     2059008: "a doubled row that lost its ids, beside another doubled row that makes up for it",
+    3024612: "a row that names the order which replaced another, while the venue's reading is older than it",
+    3026681: "a bot that names no actions, whose entry is dead in its books while its exit lacks a part",
     405887: "an entry whose row another one overwrote: it is older than the exit that is left, and books no exit",
 }
 """Histories that once went wrong."""

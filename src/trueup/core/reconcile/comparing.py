@@ -40,7 +40,7 @@ from trueup.core.repair.reach import order_feed_reach
 from trueup.core.repair.rows import NAMES_NO_ORDER
 from trueup.core.repair.slices import Slice, said_action
 from trueup.core.snapshot import Snapshot
-from trueup.core.tags import is_tagged
+from trueup.core.tags import comparable, is_tagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,26 @@ class _Judge:
                     self._owners.expect(row, pair.chain)
         self._owners.meet(pair.chain for pair in pairs if pair.chain is not None and not pair.rows)
         self._trades = {(piece.profile_id, piece.trade_id, piece.token): piece for piece in facts.slices}
+        self._unbooked = {
+            (row.profile_id, row.trade_id, row.side or row.order_side)
+            for row in facts.rows
+            if row.status is not StatusClass.FILLED
+        }
+        listed = {name for pair in pairs if pair.chain is not None for name in pair.chain.ids}
+        self._of_newer = {
+            comparable(facts.policy.tag_prefix, row.client_order_id)
+            for row in facts.rows
+            if row.client_order_id and row.exchange_order_id and row.exchange_order_id not in listed
+            and not self._settled(row_time(row) or 0)
+        }  # fmt: skip
+
+    def _moved_on(self, chain: Chain) -> bool:
+        """Say whether a row of just now has an order's client order id and names one that the venue does not list yet.
+
+        It may be the order that replaced this one, and book what both executed.
+        """
+        clients = (name for name in chain.clients.values() if name)
+        return any(comparable(self._facts.policy.tag_prefix, name) in self._of_newer for name in clients)
 
     def pair(self, pair: Pair) -> Finding | None:
         """Return what is found about an order that the venue lists."""
@@ -163,7 +183,7 @@ class _Judge:
         state = Facts(
             ledger, chain.standing, pair.booked, chain.executed, pair.doubt or chain.doubt, lead,
             ours=owner is not None and owner.profile_id in self._facts.profiles,
-            settled=not pair.young and self._settled(chain.time_ms),
+            settled=not pair.young and self._settled(chain.time_ms) and (bool(pair.rows) or not self._moved_on(chain)),
             covered=bool(chain.orders) or self._reaches(_oldest(pair)), several=len(pair.filled_rows) > 1,
             ahead=any(not self._settled(row_time(row) or 0) for row in pair.filled_rows),
             same_price=self._same_price(pair, chain), twin=late_row(pair) is not None, untold=pair.untold,
@@ -280,8 +300,8 @@ class _Judge:
     def _require_told(self, row: LedgerOrder, chain: Chain, token: str, action: Action) -> None:
         """Raise ValueError where what a row does was only inferred, and the trade's entry may be missing.
 
-        A silent row beside no row of the other side may be an exit of an entry that is not in the ledger, or that still
-        works there; the ending of its order's tag tells.
+        A silent row beside no row of the other side may be an exit of an entry that is not in the ledger, or that books
+        nothing there yet; the ending of its order's tag tells.
         """
         if said_action(row) is not None:
             return
@@ -291,7 +311,9 @@ class _Judge:
             raise ValueError(f"the row would be an {action} by its side, and its order's tag says {ending}")
         one_sided = trade is None or not trade.entry_qty or not trade.exit_qty
         tagged = client is not None and is_tagged(self._facts.policy.tag_prefix, client)
-        if ending is None and one_sided and (tagged or (trade is not None and trade.working)):
+        side = chain.side.opposite if chain.side is not None else None
+        may_follow = (trade is not None and trade.working) or (row.profile_id, row.trade_id, side) in self._unbooked
+        if ending is None and one_sided and (tagged or may_follow):
             raise ValueError("neither the row nor its order's tag says whether it enters or leaves its trade")
 
     def _trade(self, row: LedgerOrder, token: str) -> Slice | None:
