@@ -19,7 +19,7 @@ from trueup.core.reconcile.comparing import Finding, OrderFacts, asked, compare_
 from trueup.core.reconcile.fitting import FitFacts, TradeKey, blocked, fit
 from trueup.core.reconcile.handlers import proof_of, reconcile_cancel
 from trueup.core.reconcile.importing import TradeName, unentered
-from trueup.core.reconcile.matching import row_time
+from trueup.core.reconcile.matching import order_keys, row_time
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
 from trueup.core.reconcile.table import Do
 from trueup.core.repair.chains import OrderKey
@@ -84,8 +84,7 @@ def heal(cycle: Cycle) -> None:
 
 def _awaited(cycle: Cycle) -> frozenset[OrderKey]:
     """Return the orders that the bot may be about to write: what the loop waits for, its backfill does not book."""
-    chains = [finding.pair.chain for finding in cycle.findings if finding.do is Do.WAIT]
-    return frozenset((chain.token, name) for chain in chains if chain is not None for name in chain.ids)
+    return order_keys(finding.pair.chain for finding in cycle.findings if finding.do is Do.WAIT)
 
 
 def _unsure(cycle: Cycle) -> frozenset[OrderKey]:
@@ -102,7 +101,7 @@ def _unsure(cycle: Cycle) -> frozenset[OrderKey]:
         if finding.facts.unsure
         or finding.time_ms < opened.get((finding.profile_id or "", finding.trade_id or "", finding.token), 0)
     ]
-    return frozenset((chain.token, name) for chain in chains if chain is not None for name in chain.ids)
+    return order_keys(chains)
 
 
 def _rows(cycle: Cycle) -> list[LedgerOrder]:

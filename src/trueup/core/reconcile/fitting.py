@@ -19,7 +19,7 @@ from trueup.core.orders import Action, LedgerOrder, StatusClass, status_class, w
 from trueup.core.reconcile.changes import Change, NewRow, RowChange
 from trueup.core.reconcile.comparing import Finding
 from trueup.core.reconcile.handlers import PARTIALLY_FILLED
-from trueup.core.reconcile.matching import OUR_PREFIXES, Chain
+from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, order_keys
 from trueup.core.reconcile.table import Do
 from trueup.core.repair.chains import OrderKey
 from trueup.core.repair.decisions import OVERSHOOT, POSITION_UNKNOWN
@@ -62,8 +62,7 @@ class Fitted:
     @property
     def refuted(self) -> frozenset[OrderKey]:
         """Return the orders of which nothing may be booked, by whatever row."""
-        chains = [finding.pair.chain for finding, reason, _ in self.held if reason in REFUTED]
-        return frozenset((chain.token, name) for chain in chains if chain is not None for name in chain.ids)
+        return order_keys(finding.pair.chain for finding, reason, _ in self.held if reason in REFUTED)
 
 
 @dataclass(frozen=True, slots=True)

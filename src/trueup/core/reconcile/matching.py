@@ -211,6 +211,11 @@ def standing_of(order: VenueOrder) -> Standing:
     return Standing.WORKING if kind is StatusClass.WORKING else Standing.UNKNOWN
 
 
+def order_keys(chains: Iterable[Chain | None]) -> frozenset[OrderKey]:
+    """Return the orders of chains, as (symbol token, id)."""
+    return frozenset((chain.token, name) for chain in chains if chain is not None for name in chain.ids)
+
+
 def match(
     chains: Iterable[Chain],
     rows: Iterable[LedgerOrder],
@@ -288,7 +293,7 @@ class _Finder:
             for row in rows
             if (row.action or row.order_action) is Action.ENTRY
         }
-        listed = {(chain.token, name) for chain in chains for name in chain.ids}
+        listed = order_keys(chains)
         said = {(chain.token, self._comparable(name)) for chain in chains for name in chain.clients.values() if name}
         self._strays: dict[str | None, Counter[Side | None]] = defaultdict(Counter)
         self._stray: set[int] = set()
