@@ -9,7 +9,8 @@ from tests.core.world import World, at, entry, fill, leave, leg, order, row, sho
 
 from trueup.core.orders import Action, LedgerOrder, Side
 from trueup.core.reconcile.changes import NewRow
-from trueup.core.reconcile.importing import ENTRY_MISSING, Owner, unentered
+from trueup.core.reconcile.importing import BOTH_WAYS, ENTRY_MISSING, Owner, unentered
+from trueup.core.reconcile.table import Do
 
 ENTRY, EXIT = Action.ENTRY, Action.EXIT
 CLOSED = "its trade is closed in the ledger, or of another symbol"
@@ -213,8 +214,31 @@ def test_an_exit_that_comes_before_its_entry_in_time_is_an_exit_still_where_it_s
     leaving = sell("X", minute=1, client_order_id=tag("TRD-9", ending="-exit"))
     entering = buy("E", minute=2, client_order_id=tag("TRD-9", ending="-entry"))
     assert owners(leaving, entering) == {"E": (ENTRY, ""), "X": (EXIT, "")}
-    alike = sell("Y", minute=3, client_order_id=tag("TRD-9", ending="-entry"))
-    assert owners(leaving, entering, alike)["Y"] == (ENTRY, UNLIKE)
+
+
+def test_entries_of_one_new_trade_that_go_both_ways_are_all_for_a_person() -> None:
+    named = {"client_order_id": tag("TRD-9", ending="-entry")}
+    bought, other = buy("E", minute=2, **named), (ENTRY, BOTH_WAYS)
+    leaving = sell("X", minute=4, client_order_id=tag("TRD-9", ending="-exit"))
+    assert owners(bought, sell("Y", minute=1, **named)) == {"E": other, "Y": other}
+    assert owners(bought, sell("Y", minute=3, **named), leaving)["X"] == (EXIT, BOTH_WAYS)
+    assert owners(bought, sell("Y", "0", 3, status="new", working=True, **named)) == {"E": other, "Y": other}
+    assert owners(bought, sell("Y", "0.5", 3, status="canceled", **named)) == {"E": other, "Y": other}
+    never = sell("Y", "0", 3, status="canceled", **named)
+    assert owners(bought, never) == {"E": (ENTRY, ""), "Y": (ENTRY, UNLIKE)}
+    assert owners(bought, sell("Y", minute=3, client_order_id=tag("TRD-9"))) == {"E": (ENTRY, ""), "Y": (EXIT, "")}
+
+
+@pytest.mark.parametrize("executed", ["0", "1"])
+def test_an_entry_that_goes_against_the_one_in_the_ledger_is_for_a_person(executed: str) -> None:
+    """Also once the loop itself has imported the first of the two."""
+    named = {"client_order_id": tag("TRD-9", ending="-entry")}
+    against = sell("Y", executed, 1, status="filled" if executed == "1" else "new", working=executed == "0", **named)
+    mine = row("TRD-9", None, 1, status="new", action="ENTRY", side="sell", exchange_order_id="Y")
+    both = World(rows=[mine], orders=[against, buy("E", minute=2, **named)], legs=[leg("1")])
+    assert [f.why for f in findings(both) if f.rule.name == "import"] == [BOTH_WAYS]
+    never = World(rows=[mine], orders=[sell("Y", "0", 1, status="canceled", **named), buy("E", minute=2, **named)])
+    assert [f.do for f in findings(never) if f.rule.name == "import"] == [Do.IMPORT]
 
 
 def test_a_named_entry_says_more_than_the_first_in_time() -> None:

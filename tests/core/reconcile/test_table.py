@@ -9,7 +9,7 @@ from tests.core.reconcile.looking import added, buy, findings, found, only, tag
 from tests.core.world import PARTIAL, World, at, entry, fill, leave, reaches, row
 
 from trueup.core.breaks import BreakKind
-from trueup.core.orders import DEAD, FILLED, WORKING, LedgerOrder
+from trueup.core.orders import DEAD, FILLED, WORKING, LedgerOrder, Side, StatusClass
 from trueup.core.reconcile.comparing import OTHERS_UNLISTED
 from trueup.core.reconcile.matching import Standing
 from trueup.core.reconcile.table import TABLE, Booked, Do, Facts, Rule, rule_for
@@ -448,3 +448,50 @@ def test_fills_of_an_order_that_is_not_listed_prove_a_double_only_where_they_are
         assert found(world.having(coverage={feed: PARTIAL})) == ["executed_unknown"]
         assert found(world.having(coverage={feed: reaches(-4.99)})) == ["executed_unknown"]
         assert found(world.having(coverage={feed: reaches(-5)})) == ["booked_twice"]
+
+
+HALF = replace(named("A"), qty=Decimal("0.7"))
+SUCCESSOR = entry(qty="0.5", minute=11, order_id="B", exchange_order_id="X2", client_order_id="c2")
+
+
+def test_what_an_order_lacks_may_be_booked_for_its_successor_while_the_chain_is_not_listed() -> None:
+    """The whole chain was seen once, and what was missing booked in its newest row; then only the fills are given."""
+    fills = [ONE, fill("F2", "X2", "0.2", 11, side="buy", price="100")]
+    chain = [
+        buy("X1", "1", price="100", status="replaced", replaced_by="X2"),
+        buy("X2", "0.2", 11, price="100", replaces="X1", client_order_id="c2"),
+    ]
+    assert found(World(rows=[HALF, SUCCESSOR], orders=chain, fills=fills)) == []
+    assert found(World(rows=[HALF, SUCCESSOR], fills=fills, coverage=UNLISTED)) == [
+        "booked_unknown",
+        "executed_unknown",
+    ]
+    assert found(World(rows=[HALF, SUCCESSOR], fills=fills)) == ["booked_by_another_name", "phantom_fill"]
+    unheard = World(rows=[HALF, SUCCESSOR], fills=[ONE], coverage=UNLISTED)
+    assert found(unheard) == ["booked_unknown"]
+    severed = replace(chain[0], replaced_by=None)
+    assert found(unheard.having(orders=[severed])) == ["booked_unknown"]
+    ours = replace(severed, client_order_id=tag("TRD-1"))
+    assert found(World(rows=[SUCCESSOR], orders=[ours], fills=[ONE], coverage=UNLISTED)) == ["booked_unknown"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SUCCESSOR, time_ms=at(9)), replace(SUCCESSOR, side=Side.SELL), replace(SUCCESSOR, trade_id="TRD-2"),
+        replace(SUCCESSOR, profile_id="p2"), replace(SUCCESSOR, status=StatusClass.DEAD),
+        replace(SUCCESSOR, qty=Decimal("0.2")),
+    ],
+)  # fmt: skip
+def test_another_row_that_cannot_be_the_successors_keeps_nothing_from_being_booked(other: LedgerOrder) -> None:
+    fills = [ONE, fill("F2", "X2", "0.2", 11, side="buy", price="100")]
+    assert "difference" in found(World(rows=[HALF, other], fills=fills, coverage=UNLISTED))
+
+
+def test_an_order_that_is_listed_whole_lacks_what_its_rows_lack() -> None:
+    listed = World(rows=[HALF, SUCCESSOR], orders=[buy("X1", price="100")], fills=[ONE], coverage=UNLISTED)
+    assert found(listed) == ["difference"]
+    exits = [entry(qty="3"), leave(qty="0.7", minute=1, exchange_order_id="X1")]
+    later = leave(qty="0.5", minute=11, order_id="B", exchange_order_id="X2", side="buy")
+    left = World(rows=[*exits, later], fills=[fill(qty="1", price="100")], coverage=UNLISTED)
+    assert found(left) == ["booked_unknown"]

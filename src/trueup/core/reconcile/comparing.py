@@ -4,12 +4,13 @@ Invariants 5 (Not found is not absent) and 9 (Deterministic): a row whose order 
 to be asked, never an answer; the same facts in any order give the same findings.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from trueup.core.breaks import Break
-from trueup.core.decimals import exactly, plain
+from trueup.core.decimals import NOTHING, exactly, plain
 from trueup.core.orders import Action, LedgerOrder, StatusClass
 from trueup.core.reconcile.changes import (
     DIFFERENCE_PREFIX,
@@ -31,7 +32,7 @@ from trueup.core.reconcile.handlers import (
     surplus_rows,
 )
 from trueup.core.reconcile.importing import Owner, OwnerReader, TradeName, ending_of, import_row
-from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, Pair, Standing, chains_of, match, row_time
+from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, Matches, Pair, Standing, chains_of, match, row_time
 from trueup.core.reconcile.policy import ReconcilePolicy
 from trueup.core.reconcile.table import Do, Facts, Rule, booked_as, rule_for
 from trueup.core.repair.evidence import executions_of
@@ -112,7 +113,7 @@ def compare_orders(facts: OrderFacts) -> list[Finding]:
     chains = chains_of(executions_of(snapshot, facts.policy.grace_ms), snapshot.symbols)
     settled_ms = snapshot.as_of_ms - facts.rules.settle_ms
     matches = match(chains, facts.rows, snapshot.symbols, facts.policy.tag_prefix, settled_ms)
-    judge = _Judge(facts, matches.pairs)
+    judge = _Judge(facts, matches)
     found = [judge.pair(pair) for pair in matches.pairs]
     found += [judge.alone(pair) for pair in matches.alone if _should_have_an_order(pair.rows[0])]
     findings = [finding for finding in found if finding is not None]
@@ -141,8 +142,8 @@ def _oldest(pair: Pair) -> int | None:
 class _Judge:
     """Decides about pairs, one at a time."""
 
-    def __init__(self, facts: OrderFacts, pairs: Sequence[Pair]) -> None:
-        self._facts = facts
+    def __init__(self, facts: OrderFacts, matches: Matches) -> None:
+        self._facts, pairs = facts, matches.pairs
         self._reach = order_feed_reach(facts.snapshot)
         self._owners = OwnerReader(
             facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt, facts.unentered
@@ -165,6 +166,25 @@ class _Judge:
             if row.client_order_id and row.exchange_order_id and row.exchange_order_id not in listed
             and not self._settled(row_time(row) or 0)
         }  # fmt: skip
+        self._beyond: dict[tuple[str, str | None], list[LedgerOrder]] = defaultdict(list)
+        surplus = (pair for pair in pairs if pair.chain is not None and pair.booked - pair.chain.executed > NOTHING)
+        for pair in (*surplus, *matches.alone):
+            for row in pair.filled_rows:
+                self._beyond[row.profile_id, row.trade_id].append(row)
+
+    def _carried_on(self, chain: Chain, profile_id: str, trade_id: str | None) -> bool:
+        """Say whether a row about another order of a trade may book an order of which the successor is not known.
+
+        It is later, and books more than the venue tells of its own order: it may be the one that replaced this one.
+        """
+        if chain.orders and chain.standing is not Standing.REPLACED:
+            return False
+        first_ms = min([order.time_ms for order in chain.orders] + [part.time_ms for part in chain.parts], default=0)
+        return any(
+            (row_time(row) or first_ms) >= first_ms
+            and (row.action is Action.EXIT or None in (row.side, chain.side) or row.side is chain.side)
+            for row in self._beyond.get((profile_id, trade_id), ())
+        )
 
     def _moved_on(self, chain: Chain) -> bool:
         """Say whether a row of just now has an order's client order id and names one that the venue does not list yet.
@@ -180,13 +200,15 @@ class _Judge:
         assert chain is not None
         owner = self._owners.of(chain) if not pair.rows else None
         ledger, lead = booked_as(pair)
+        of = lead or owner
         state = Facts(
             ledger, chain.standing, pair.booked, chain.executed, pair.doubt or chain.doubt, lead,
             ours=owner is not None and owner.profile_id in self._facts.profiles,
             settled=not pair.young and self._settled(chain.time_ms) and (bool(pair.rows) or not self._moved_on(chain)),
             covered=bool(chain.orders) or self._reaches(_oldest(pair)), several=len(pair.filled_rows) > 1,
             ahead=any(not self._settled(row_time(row) or 0) for row in pair.filled_rows),
-            same_price=self._same_price(pair, chain), twin=late_row(pair) is not None, untold=pair.untold,
+            same_price=self._same_price(pair, chain), twin=late_row(pair) is not None,
+            untold=pair.untold or (of is not None and self._carried_on(chain, of.profile_id, of.trade_id)),
         )  # fmt: skip
         return self._decided(pair, state, owner, chain.token, chain.symbol, chain.time_ms)
 

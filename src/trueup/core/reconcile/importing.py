@@ -60,6 +60,7 @@ def unentered(rows: Iterable[LedgerOrder], symbols: Symbols) -> dict[TradeName, 
 
 
 ENTRY_MISSING = "its trade's entry is not in the ledger: nothing says whether it enters or leaves"
+BOTH_WAYS = "its trade's entries go both ways: nothing says which of them enters it"
 OLDER_THAN_TRADE = "it is older than its trade, whose entry may be missing: nothing says whether it enters or leaves"
 
 
@@ -83,6 +84,7 @@ class OwnerReader:
             self._open[piece.profile_id, piece.trade_id.lower()].append(piece)
         self._new: dict[TradeName, Side] = {}
         self._entering: dict[TradeName, str] = {}
+        self._entered_by: dict[TradeName, set[Side]] = defaultdict(set)
         self._waiting: dict[tuple[str, str, str, Side | None], str] = {}
         self._left_by: dict[TradeName, set[Side]] = defaultdict(set)
         self._names: dict[str, list[str]] = defaultdict(list)
@@ -93,10 +95,13 @@ class OwnerReader:
         """Learn which trades the ledger does not have at all: an order that says so enters them, else the first."""
         for chain in sorted(chains, key=lambda each: (not self._says_entry(each), each.time_ms, each.newest_id)):
             owner = self.of(chain)
-            if owner is not None and owner.trade is None and owner.action is Action.ENTRY and not owner.why:
-                key = (owner.profile_id, str(owner.trade_id).lower(), chain.token)
-                if chain.side is not None:
-                    self._new.setdefault(key, chain.side)
+            if owner is None or owner.trade is not None or chain.side is None:
+                continue
+            key = (owner.profile_id, str(owner.trade_id).lower(), chain.token)
+            if self._says_entry(chain) and _may_enter(chain):
+                self._entered_by[key].add(chain.side)
+            if owner.action is Action.ENTRY and not owner.why:
+                self._new.setdefault(key, chain.side)
 
     def expect(self, row: LedgerOrder, chain: Chain) -> None:
         """Learn of an entry that books nothing, and that the venue executed or works; and which way a trade is left."""
@@ -108,6 +113,8 @@ class OwnerReader:
             self._left_by[key].add(chain.side)
         if action is not Action.ENTRY or row.status is StatusClass.FILLED:
             return
+        if _may_enter(chain):
+            self._entered_by[key].add(chain.side)
         if chain.executed > NOTHING:
             self._new[key], self._entering[key] = chain.side, row.trade_id
         elif chain.standing is Standing.WORKING:
@@ -171,6 +178,8 @@ class OwnerReader:
         if entering is None and (action is Action.ENTRY or key in self._new):
             entering = self._unentered.get(key)
         waiting = self._waiting.get((profile, name, chain.token, chain.side))
+        if len(self._entered_by[key]) > 1:
+            return Owner(profile, name, action, why=BOTH_WAYS)
         if entering is not None and (profile, name) not in self._open:
             return self._of_new(profile, entering, action, chain)
         if waiting is not None and (profile, name) not in self._open and action is Action.ENTRY:
@@ -179,6 +188,8 @@ class OwnerReader:
 
     def _of_new(self, profile: str, trade_id: str, action: Action | None, chain: Chain) -> Owner:
         """Return the owner of an order of a trade that the ledger does not have."""
+        if len(self._entered_by[profile, trade_id.lower(), chain.token]) > 1:
+            return Owner(profile, trade_id, action, why=BOTH_WAYS)
         entered = self._new.get((profile, trade_id.lower(), chain.token))
         if entered is None and action is Action.EXIT:
             return Owner(profile, trade_id, action, why="it is an exit of a trade that the ledger does not have")
@@ -226,6 +237,11 @@ class OwnerReader:
     def _slice(self, profile: str, name: str, chain: Chain) -> Slice | None:
         found = [piece for piece in self._open.get((profile, name), ()) if piece.token == chain.token]
         return found[0] if len(found) == 1 else None
+
+
+def _may_enter(chain: Chain) -> bool:
+    """Say whether an order executed something, or still may."""
+    return chain.executed > NOTHING or chain.standing is not Standing.DEAD
 
 
 def ending_of(client_order_id: str | None) -> Action | None:

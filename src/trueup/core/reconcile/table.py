@@ -52,7 +52,7 @@ class Facts:
     `settled` says that the order is older than the settle window, `covered` that the venue lists it or that the order
     feed reaches back to it, and `named` that there is an id to ask the venue for. `ahead` says that a row books
     something younger than the settle window, `twin` that one live row of the bot and rows of ours are about one order.
-    `untold` says that more of it may be booked, by rows that cannot be found.
+    `untold` says that more of it may be booked, by rows that cannot be found or are about its successor.
     """
 
     ledger: Booked
@@ -139,13 +139,14 @@ TABLE: tuple[Rule, ...] = (
         "Which of them is the order cannot be told.",
     ),
     Rule(
-        "booked_unknown", "a row may book it by a client order id that the venue does not list",
+        "booked_unknown", "a row may book it by a client order id that the venue does not list, or for its successor",
         _MORE + "; its client order id is not known, since it is not listed itself, or its successor is not",
         lambda f: f.unsure and (f.venue is Standing.REPLACED or not f.covered), Do.UNRESOLVED,
         BreakKind.QUANTITY_MISMATCH, "How much of it is booked is not known until the venue lists it.",
     ),
     Rule(
-        "booked_by_another_name", "a row may book it by a client order id that the venue does not list",
+        "booked_by_another_name",
+        "a row may book it by a client order id that the venue does not list, or for its successor",
         _MORE + "; the venue does not say its client order id",
         lambda f: f.unsure, Do.QUARANTINE, BreakKind.QUANTITY_MISMATCH,
         "Whether that row books this order cannot be told.",
