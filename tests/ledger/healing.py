@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
 from tests.ledger.bot import NOW, Bot, at
 
 from trueup.core.audit import AuditRow, closing
@@ -26,7 +25,7 @@ def rows_of(bot: Bot) -> dict[str, LedgerOrder]:
     """The whole ledger by order ids."""
     with bot.store.books.reading() as connection:
         table = bot.store.orders(connection)
-        return {row.order_id: row for row in read_rows(connection, table, select(*table.selected()))}
+        return {row.order_id: row for row in read_rows(connection, table, table.rows)}
 
 
 def proof(order: str | None = "X1", executed: str | None = "1", booked: str | None = "0", **more: Any) -> Proof:

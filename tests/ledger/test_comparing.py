@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import text
 from tests.ledger.attached import BOTH, POSTGRES, SQLITE, Form
 from tests.ledger.bot import Bot, at, native, row
 
@@ -63,7 +63,7 @@ def wanted(found: LedgerOrder, profiles: Sequence[str], exchange_ids: Sequence[s
 def everything(bot: Bot) -> list[LedgerOrder]:
     with bot.store.books.reading() as connection:
         table = bot.store.orders(connection)
-        return read_rows(connection, table, select(*table.selected()))
+        return read_rows(connection, table, table.rows)
 
 
 def test_the_rows_to_compare_are_those_of_the_whole_ledger_each_once(bot: Bot) -> None:

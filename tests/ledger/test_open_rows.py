@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
 from tests.ledger.bot import Bot, at, row
 
 from trueup.core.orders import StatusClass
@@ -104,7 +103,7 @@ def check(bot: Bot, rows: list[dict[str, Any]]) -> None:
                 f"INSERT INTO orders ({', '.join(COLUMNS)}) VALUES ({', '.join([mark(bot)] * len(COLUMNS))})",
                 tuple(values[name] for name in COLUMNS),
             )
-        everything = read_rows(connection, table, select(*table.selected()))
+        everything = read_rows(connection, table, table.rows)
         found = open_rows(connection, table, ["p1"])
         connection.exec_driver_sql("DELETE FROM orders")
     wanted = {key: s for key, s in open_slices(everything).items() if key[0] == "p1"}

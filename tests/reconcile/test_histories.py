@@ -53,6 +53,7 @@ FOUND = {
     3024612: "a row that names the order which replaced another, while the venue's reading is older than it",
     3026681: "a bot that names no actions, whose entry is dead in its books while its exit lacks a part",
     4053861: "a chain of replaced orders, its lack booked in the newest row, of which only the fills are told later",
+    5067647: "a bot that names no actions, whose entry was lost, and its exit executed in the very same moment",
     405887: "an entry whose row another one overwrote: it is older than the exit that is left, and books no exit",
 }
 """Histories that once went wrong."""

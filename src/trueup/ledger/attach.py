@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -131,9 +132,10 @@ class OrdersTable:
         """Return a column's type as the database has it, None where the table lacks it."""
         return self._kinds.get(name)
 
-    def selected(self) -> list[ColumnElement[Any]]:
-        """Return all columns under our names."""
-        return [self[name].label(name) for name in ORDER_COLUMNS]
+    @cached_property
+    def rows(self) -> Select[Any]:
+        """Return the query for every row, with all columns under our names."""
+        return select(*(self[name].label(name) for name in ORDER_COLUMNS))
 
     def to_theirs(self, row: Mapping[str, object], like: Mapping[str, object] = NOTHING_LIKE_IT) -> dict[str, object]:
         """Return a row by their column names and in their forms; `like` is a row as the table itself writes it."""

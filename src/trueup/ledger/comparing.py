@@ -117,7 +117,7 @@ def statuses_of(connection: Connection, table: OrdersTable, profile_ids: Sequenc
 def unfinished(table: OrdersTable, profile_ids: Sequence[str], spelt: Iterable[str]) -> Select[Any]:
     """Return the query for the working and partially filled rows of profiles, however old they are."""
     wanted = [text for text in spelt if status_class(text) is StatusClass.WORKING or word(text) == _PARTLY]
-    return select(*table.selected()).where(table["profile_id"].in_(profile_ids), _is_one_of(table, wanted))
+    return table.rows.where(table["profile_id"].in_(profile_ids), _is_one_of(table, wanted))
 
 
 def _is_one_of(table: OrdersTable, spelt: Sequence[str]) -> ColumnElement[bool]:
@@ -138,7 +138,7 @@ def recent_rows(
     )
     stretches = _from(table, "timestamp", since_ms, dialect)
     stretches.append(and_(table["timestamp"].is_(None), _written_since(table, since_ms, dialect)))
-    return union_all(*(select(*table.selected()).where(theirs, stretch) for stretch in stretches))
+    return union_all(*(table.rows.where(theirs, stretch) for stretch in stretches))
 
 
 def _written_since(table: OrdersTable, since_ms: int, dialect: str) -> ColumnElement[bool]:
@@ -256,7 +256,7 @@ def _unmarked(connection: Connection, table: OrdersTable, profile_ids: Sequence[
         *_from(table, "timestamp", since_ms, dialect),
         and_(table["timestamp"].is_(None), _written_since(table, since_ms, dialect)),
     )
-    rows = read_rows(connection, table, select(*table.selected()).where(empty, recent).limit(_SAMPLED))
+    rows = read_rows(connection, table, table.rows.where(empty, recent).limit(_SAMPLED))
     return any(row.order_ms is None or row.order_ms >= since_ms for row in rows)
 
 

@@ -244,7 +244,7 @@ def _working(
 ) -> list[tuple[Decimal | None, Decimal | None]]:
     """Return quantity and price of the profile's working entry orders; None where they cannot be read."""
     settled = among(table["status"], statuses.FILLED + statuses.DEAD)
-    query = select(*table.selected()).where(table["profile_id"] == profile.profile_id, not_(settled))
+    query = table.rows.where(table["profile_id"] == profile.profile_id, not_(settled))
     return [
         (_number(row["order_qty"], row["qty"], row["quantity"]), _number(row["price"]))
         for row in connection.execute(query).mappings()

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from trueup.core.orders import KNOWN_STATUSES, LedgerOrder, StatusClass
 from trueup.ledger.attach import OrdersTable
@@ -17,7 +17,7 @@ _UNRESOLVED = "Until then the trades of such rows stay unresolved."
 
 def examine(connection: Connection, table: OrdersTable, profile_ids: Sequence[str]) -> list[Check]:
     """Read the newest rows of profiles and those of their open trades, and say what keeps them from being of use."""
-    query = select(*table.selected()).where(table["profile_id"].in_(profile_ids))
+    query = table.rows.where(table["profile_id"].in_(profile_ids))
     newest = read_rows(connection, table, query.order_by(table["timestamp"].desc().nulls_last()).limit(NEWEST))
     rows = list(dict.fromkeys([*newest, *open_rows(connection, table, profile_ids)]))
     checks = [_readable(rows), _statuses(rows), _names(rows), _ids(rows, table)]

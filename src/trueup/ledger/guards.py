@@ -78,7 +78,7 @@ def trade_rows(
     """Return the rows of trades by trade id, locked against changes until the transaction ends."""
     found: dict[str, list[LedgerOrder]] = {trade_id: [] for trade_id in trade_ids}
     for part in chunks(found):
-        query = select(*table.selected()).where(table["profile_id"] == profile_id, table["trade_id"].in_(part))
+        query = table.rows.where(table["profile_id"] == profile_id, table["trade_id"].in_(part))
         for row in read_rows(connection, table, query.with_for_update()):
             if row.trade_id in found:
                 found[row.trade_id].append(row)

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha256
 
-from sqlalchemy import Connection, DateTime, Update, literal, select, update
+from sqlalchemy import Connection, DateTime, Update, literal, update
 
 from trueup.core.audit import canonical_json
 from trueup.core.decimals import read_decimal
@@ -37,7 +37,7 @@ def locked_rows(connection: Connection, table: OrdersTable, order_ids: Iterable[
 
 
 def _collect(connection: Connection, table: OrdersTable, spelt: Iterable[str], found: dict[str, list[Stored]]) -> None:
-    query = select(*table.selected()).where(table["order_id"].in_(list(spelt))).order_by(table["order_id"])
+    query = table.rows.where(table["order_id"].in_(list(spelt))).order_by(table["order_id"])
     for given in connection.execute(query.with_for_update()).mappings():
         row = dict(given)
         require_read_as_written(row)

@@ -92,7 +92,7 @@ class Reader:
         """Return all rows of a trade, dead ones included, oldest first."""
         with self._store.books.reading() as connection:
             table = self._store.orders(connection)
-            query = select(*table.selected()).where(table["trade_id"] == trade_id)
+            query = table.rows.where(table["trade_id"] == trade_id)
             if profile_ids is not None:
                 query = query.where(table["profile_id"].in_(profile_ids))
             rows = read_rows(connection, table, query)
@@ -135,7 +135,7 @@ class Reader:
             return [
                 row
                 for part in chunks(sorted(set(names)))
-                for row in read_rows(connection, table, select(*table.selected()).where(spelt.in_(part)))
+                for row in read_rows(connection, table, table.rows.where(spelt.in_(part)))
                 if row.profile_id in mine
             ]
 
@@ -227,7 +227,7 @@ def rows_booking(
     for column, values in asked:
         named: Counter[LedgerOrder] = Counter()
         for part in chunks(sorted(values)):
-            named.update(read_rows(connection, table, select(*table.selected()).where(column.in_(part)), known))
+            named.update(read_rows(connection, table, table.rows.where(column.in_(part)), known))
         found |= named
     return list(found.elements())
 

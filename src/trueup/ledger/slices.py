@@ -63,7 +63,7 @@ def maybe_open(connection: Connection, table: OrdersTable, profile_ids: Sequence
 
 def living_rows(table: OrdersTable, profile_ids: Sequence[str], trade_ids: Sequence[object]) -> Select[Any]:
     """Return the query for the filled, working and unreadable rows of trades."""
-    return select(*table.selected()).where(
+    return table.rows.where(
         table["trade_id"].in_(trade_ids),
         table["profile_id"].in_(profile_ids),
         not_(among(table["status"], statuses.DEAD)),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from trueup.core.audit import AuditRow
 from trueup.core.decimals import exactly, plain, read_decimal
@@ -68,7 +68,7 @@ def differences(
     """Return in words how rows in the ledger differ from what they should say, by order id; without those alike."""
     raw: dict[str, Mapping[str, object]] = {}
     for part in chunks(row.order_id for row in rows):
-        query = select(*table.selected()).where(table["order_id"].in_(part))
+        query = table.rows.where(table["order_id"].in_(part))
         raw |= {str(found["order_id"]).strip(): dict(found) for found in connection.execute(query).mappings()}
     said = {row.order_id: "; ".join(_differences(table, row, raw.get(row.order_id), status)) for row in rows}
     return {order_id: text for order_id, text in said.items() if text}

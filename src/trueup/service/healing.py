@@ -99,7 +99,7 @@ def _unsure(cycle: Cycle) -> frozenset[OrderKey]:
         finding.pair.chain
         for finding in cycle.findings
         if finding.facts.unsure
-        or finding.time_ms < opened.get((finding.profile_id or "", finding.trade_id or "", finding.token), 0)
+        or finding.time_ms <= opened.get((finding.profile_id or "", finding.trade_id or "", finding.token), -1)
     ]
     return order_keys(chains)
 

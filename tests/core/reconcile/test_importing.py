@@ -9,7 +9,7 @@ from tests.core.world import World, at, entry, fill, leave, leg, order, row, sho
 
 from trueup.core.orders import Action, LedgerOrder, Side
 from trueup.core.reconcile.changes import NewRow
-from trueup.core.reconcile.importing import BOTH_WAYS, ENTRY_MISSING, Owner, unentered
+from trueup.core.reconcile.importing import BOTH_WAYS, ENTRY_MISSING, OLDER_THAN_TRADE, Owner, unentered
 from trueup.core.reconcile.table import Do
 
 ENTRY, EXIT = Action.ENTRY, Action.EXIT
@@ -187,6 +187,16 @@ def test_a_sub_tag_that_is_the_whole_id_of_a_closed_trade_is_short_for_no_other(
     assert read(whole, sell(sub_tag="bytelyst:p1:TRD-ABCD"))[1:] == ("TRD-ABCD", EXIT, "")
     tiny = World(rows=[entry("TRD-1"), entry("TRD-11")])
     assert read(tiny, sell(sub_tag="bytelyst:p1:TRD-1"))[1:] == ("TRD-1", EXIT, "")
+
+
+def test_an_order_no_younger_than_its_trade_may_be_the_entry_that_the_ledger_lacks() -> None:
+    """A bot that names no actions wrote its exit alone, which then looks like the entry."""
+    silent = World(rows=[row("TRD-1", 1, 10, side="sell")])
+    for minute in (9, 10):
+        assert read(silent, buy(minute=minute, client_order_id=tag("TRD-1"))) == ("p1", "TRD-1", None, OLDER_THAN_TRADE)
+    assert read(silent, buy(minute=10.001, client_order_id=tag("TRD-1"))) == ("p1", "TRD-1", EXIT, "")
+    assert read(silent, sell(minute=9, client_order_id=tag("TRD-1"))) == ("p1", "TRD-1", ENTRY, "")
+    assert read(silent, buy(minute=9, client_order_id=tag("TRD-1", ending="-exit"))) == ("p1", "TRD-1", EXIT, "")
 
 
 # Several orders of one new trade in one look.

@@ -61,7 +61,7 @@ def unentered(rows: Iterable[LedgerOrder], symbols: Symbols) -> dict[TradeName, 
 
 ENTRY_MISSING = "its trade's entry is not in the ledger: nothing says whether it enters or leaves"
 BOTH_WAYS = "its trade's entries go both ways: nothing says which of them enters it"
-OLDER_THAN_TRADE = "it is older than its trade, whose entry may be missing: nothing says whether it enters or leaves"
+OLDER_THAN_TRADE = "it is not younger than its trade, whose entry may be missing: nothing says what it does"
 
 
 class OwnerReader:
@@ -218,7 +218,7 @@ class OwnerReader:
             return Owner(profile, trade.trade_id, action, trade, ENTRY_MISSING)
         if action is not None and by_side not in (None, action):
             return Owner(profile, trade.trade_id, action, trade, "its tag and its side say different things")
-        if action is None and by_side is Action.EXIT and chain.time_ms < trade.opened_ms:
+        if action is None and by_side is Action.EXIT and chain.time_ms <= trade.opened_ms:
             return Owner(profile, trade.trade_id, action, trade, OLDER_THAN_TRADE)
         return Owner(profile, trade.trade_id, by_side or action, trade)
 

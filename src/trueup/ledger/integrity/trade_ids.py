@@ -52,7 +52,7 @@ class TradeIds:
             return [
                 row
                 for part in chunks(order_ids)
-                for row in read_rows(connection, table, select(*table.selected()).where(table["order_id"].in_(part)))
+                for row in read_rows(connection, table, table.rows.where(table["order_id"].in_(part)))
             ]
 
     def trades_like(self, profile_id: str, beginnings: Sequence[str]) -> list[KnownTrade]:
@@ -194,7 +194,7 @@ def _has_newcomers(connection: Connection, table: OrdersTable, batch: IdBatch, g
     found = connection.scalars(select(table["order_id"]).where(mine)).all()
     new = [name for name in found if str(name).strip() not in guard.nameless]
     for part in chunks(new):
-        for row in read_rows(connection, table, select(*table.selected()).where(mine, table["order_id"].in_(part))):
+        for row in read_rows(connection, table, table.rows.where(mine, table["order_id"].in_(part))):
             end = guard.ends.get(spelling.token(row.symbol) if row.symbol else "", None if row.symbol else _ALWAYS)
             if end is not None and (row.order_ms is None or row.order_ms <= end):
                 return True
@@ -221,7 +221,7 @@ def _as_they_are(
     found: dict[str, IdChange] = {}
     marked = {change.row_id: change for change in changes if change.mark is not None}
     for part in chunks(sorted(marked)):
-        query = select(*table.selected()).where(table["order_id"].in_(part))
+        query = table.rows.where(table["order_id"].in_(part))
         for raw in connection.execute(query.with_for_update()).mappings():
             row = read_row(table, dict(raw))
             change = marked.get(row.order_id)

@@ -114,7 +114,7 @@ class Moment:
         return {name: int(number) for name, number in self._connection.execute(query)}
 
     def _read(self, names: Sequence[Any]) -> Iterator[TradeRows]:
-        query = select(*self._table.selected()).where(self._table["trade_id"].in_(names))
+        query = self._table.rows.where(self._table["trade_id"].in_(names))
         orders: dict[str, list[LedgerOrder]] = defaultdict(list)
         for row in read_rows(self._connection, self._table, query):
             orders[row.trade_id or ""].append(row)
@@ -154,7 +154,7 @@ class Moment:
         nameless: ColumnElement[bool] = table["trade_id"].is_(None)
         if blank:
             nameless = or_(nameless, is_blank_sql(self._connection, table))
-        query = select(*table.selected()).where(nameless, not_(among(table["status"], statuses.DEAD)))
+        query = table.rows.where(nameless, not_(among(table["status"], statuses.DEAD)))
         if self._profiles is not None:
             query = query.where(table["profile_id"].in_(self._profiles))
         with self._connection.execute(query.execution_options(yield_per=_STREAM)) as result:
