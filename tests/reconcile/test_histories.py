@@ -54,6 +54,9 @@ FOUND = {
     3026681: "a bot that names no actions, whose entry is dead in its books while its exit lacks a part",
     4053861: "a chain of replaced orders, its lack booked in the newest row, of which only the fills are told later",
     5067647: "a bot that names no actions, whose entry was lost, and its exit executed in the very same moment",
+    6051186: "an order with two live rows of the bot, of which a person decides, and what its rows lack",
+    6055042: "a bot that names no actions and no trades, whose entry was lost; its exit's row lacks a part",
+    7000214: "a row that a heal completed and the bot overwrote with less",
     405887: "an entry whose row another one overwrote: it is older than the exit that is left, and books no exit",
 }
 """Histories that once went wrong."""

@@ -82,6 +82,16 @@ class TagReader:
         return None, ""
 
 
+def begins(tag: Tag, trade: str) -> bool:
+    """Say whether a sub-tag is a trade's id (in lower case), or at least its first eight characters."""
+    return any(name == trade or (len(name) >= PREFIX_CHARS and trade.startswith(name)) for name in tag.trades)
+
+
+def stems(name: str) -> set[str]:
+    """Return what a name has before each of its separators: `trd-1` and `trd` of `trd-1-tp`."""
+    return {name[:at] for at in range(1, len(name)) if not name[at].isalnum() and name[at - 1].isalnum()}
+
+
 def comparable(prefix: str, client_order_id: str) -> str:
     """Return a client order id as it is compared with others: in lower case if it is of our grammar, else as it is."""
     return client_order_id.lower() if is_tagged(prefix, client_order_id) else client_order_id

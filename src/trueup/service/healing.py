@@ -24,7 +24,7 @@ from trueup.core.reconcile.records import BreakState, Sighting, confirmations
 from trueup.core.reconcile.table import Do
 from trueup.core.repair.chains import OrderKey
 from trueup.core.snapshot import Feed, Snapshot, VenueOrder
-from trueup.core.tags import TagReader
+from trueup.core.tags import TagReader, stems
 from trueup.core.times import iso
 from trueup.ports import HealBatch, HealResult, OrderAnswer, Profile, Venue
 from trueup.service.cycle import Cycle
@@ -44,6 +44,7 @@ def compare(cycle: Cycle) -> None:
     if answers.found:
         snapshot = replace(cycle.snapshot, orders=(*cycle.snapshot.orders, *answers.found))
         cycle.gathered = gather_again(cycle.app, cycle.gathered, snapshot)
+        cycle.rows = tuple(_rows(cycle))
         cycle.findings = _compared(cycle, snapshot)
     cycle.findings = [_after_counting(cycle, _after_asking(cycle, finding, answers)) for finding in cycle.findings]
     cycle.cleared |= _found_again(cycle)
@@ -58,18 +59,21 @@ def _is_of_a_flattening(finding: Finding, ours: frozenset[tuple[str, str]]) -> b
 
 def _found_again(cycle: Cycle) -> set[str]:
     """Return the breaks of orders that were missing and that the venue lists: their misses are counted anew."""
-    listed = {order.id for order in cycle.snapshot.orders} | {order.client_order_id for order in cycle.snapshot.orders}
+    token = cycle.snapshot.symbols.token
+    listed = {(token(each.symbol), name) for each in cycle.snapshot.orders for name in (each.id, each.client_order_id)}
     return {
         record.break_id
         for record in cycle.records.values()
-        if record.kind == BreakKind.MISSING_FROM_EXCHANGE and record.exchange_order_id in listed - {None}
+        if record.kind == BreakKind.MISSING_FROM_EXCHANGE
+        and record.exchange_order_id is not None
+        and (token(record.symbol or ""), record.exchange_order_id) in listed
     }
 
 
 def heal(cycle: Cycle) -> None:
     """Heal what may be healed, one transaction a profile, and say what becomes of every finding."""
     fitted = fit(cycle.findings, _fit_facts(cycle))
-    cycle.refuted = fitted.refuted | _unsure(cycle) | _awaited(cycle)
+    cycle.refuted = fitted.refuted | _unsure(cycle) | _awaited(cycle) | _disputed(cycle)
     held = {id(finding): blocked(finding, reason, why) for finding, reason, why in fitted.held}
     healing = {id(finding) for finding in fitted.healing}
     changes: dict[str, list[Change]] = defaultdict(list)
@@ -85,6 +89,12 @@ def heal(cycle: Cycle) -> None:
 def _awaited(cycle: Cycle) -> frozenset[OrderKey]:
     """Return the orders that the bot may be about to write: what the loop waits for, its backfill does not book."""
     return order_keys(finding.pair.chain for finding in cycle.findings if finding.do is Do.WAIT)
+
+
+def _disputed(cycle: Cycle) -> frozenset[OrderKey]:
+    """Return the orders of which rows book something, and of which a person decides what it is."""
+    disputed = (each for each in cycle.findings if each.do is Do.QUARANTINE and each.pair.filled_rows)
+    return order_keys(finding.pair.chain for finding in disputed)
 
 
 def _unsure(cycle: Cycle) -> frozenset[OrderKey]:
@@ -120,13 +130,14 @@ def _rows(cycle: Cycle) -> list[LedgerOrder]:
 def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
     facts = cycle.gathered.facts
     users = {profile.profile_id: profile.user_id for profile in cycle.gathered.profiles}
-    spelt = _spelt(cycle, snapshot.orders)
+    missing = _without_row(cycle, snapshot)
+    spelt = _spelt(cycle, snapshot.orders, missing)
     found = compare_orders(
         OrderFacts(
             snapshot=snapshot, rows=cycle.rows, slices=facts.slices, profiles=frozenset(cycle.here),
             known_profiles=facts.known_profiles, policy=cycle.app.backfill.policy,
             rules=cycle.app.reconcile.policy, users=users, spelt=spelt,
-            unentered=_unentered(cycle, snapshot, spelt),
+            unentered=_unentered(cycle, missing, spelt),
         )
     )  # fmt: skip
     sorted_out: dict[bool, list[Finding]] = {True: [], False: []}
@@ -137,9 +148,13 @@ def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
     return sorted_out[True]
 
 
-def _spelt(cycle: Cycle, orders: Iterable[VenueOrder]) -> frozenset[tuple[str, str]]:
-    """Return which of the trades that the venue's tags name the ledger has, open or not."""
+def _spelt(cycle: Cycle, orders: Iterable[VenueOrder], missing: Iterable[VenueOrder]) -> frozenset[tuple[str, str]]:
+    """Return which of the trades that the venue's tags name the ledger has, open or not.
+
+    Of the orders without a row, also those that a tag's name begins with: a bot may have added something to it.
+    """
     names = _names_in_tags(cycle, orders)
+    names |= {stem for name in _names_in_tags(cycle, missing) for stem in stems(name)}
     return cycle.app.ledger.trades_spelt(cycle.here, names) if names else frozenset()
 
 
@@ -152,11 +167,8 @@ def _names_in_tags(cycle: Cycle, orders: Iterable[VenueOrder]) -> set[str]:
     return names
 
 
-def _unentered(cycle: Cycle, snapshot: Snapshot, spelt: frozenset[tuple[str, str]]) -> Mapping[TradeName, str]:
-    """Return which of the trades that orders without a row name the ledger has without anything booked.
-
-    Only the trades of such orders are read: there are none of them where nothing is missing.
-    """
+def _without_row(cycle: Cycle, snapshot: Snapshot) -> list[VenueOrder]:
+    """Return the venue's orders that no row names."""
     token = snapshot.symbols.token
     named = {
         (token(row.symbol), name)
@@ -164,14 +176,23 @@ def _unentered(cycle: Cycle, snapshot: Snapshot, spelt: frozenset[tuple[str, str
         for name in (row.exchange_order_id, row.order_id, row.client_order_id)
         if row.symbol is not None and name
     }
-    missing = [
+    return [
         order
         for order in snapshot.orders
         if not named & {(token(order.symbol), order.id), (token(order.symbol), order.client_order_id)}
     ]
+
+
+def _unentered(
+    cycle: Cycle, missing: Iterable[VenueOrder], spelt: frozenset[tuple[str, str]]
+) -> Mapping[TradeName, str]:
+    """Return which of the trades that orders without a row name the ledger has without anything booked.
+
+    Only the trades of such orders are read: there are none of them where nothing is missing.
+    """
     names = _names_in_tags(cycle, missing) & {name for _, name in spelt}
     names -= {piece.trade_id.lower() for piece in cycle.gathered.facts.slices}
-    return unentered(cycle.app.ledger.rows_spelt(cycle.here, names), snapshot.symbols) if names else {}
+    return unentered(cycle.app.ledger.rows_spelt(cycle.here, names), cycle.snapshot.symbols) if names else {}
 
 
 class _Answers:
@@ -187,7 +208,8 @@ def _ask(cycle: Cycle) -> _Answers:
     answers = _Answers()
     missing = asked(cycle.findings)
     venue = cycle.gathered.account.venue() if missing else None
-    listed = {order.id for order in cycle.snapshot.orders}
+    token = cycle.snapshot.symbols.token
+    listed = {(token(order.symbol), order.id) for order in cycle.snapshot.orders}
     for number, finding in enumerate(missing):
         row = finding.lead
         assert row is not None
@@ -196,8 +218,9 @@ def _ask(cycle: Cycle) -> _Answers:
             answers.unknown[row.order_id] = f"more than {ASKED_AT_MOST} orders are missing; this one is asked for later"
             continue
         answer = _one_order(venue, finding.symbol, row)
-        if answer.order is not None and (answer.order.id == row.exchange_order_id or answer.order.id not in listed):
-            answers.found.append(answer.order)
+        order = answer.order
+        if order is not None and (order.id == row.exchange_order_id or (token(order.symbol), order.id) not in listed):
+            answers.found.append(order)
         elif answer.order is not None or answer.absent:
             # By the row's client order id the venue knows one that other rows account for: it knows none of this row.
             answers.absent.add(row.order_id)

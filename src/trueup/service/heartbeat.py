@@ -15,7 +15,6 @@ from trueup.core.errors import TrueupError
 from trueup.core.integrity.rules import REFUSED_BY_RULE, Rule, what_to_do
 from trueup.core.orders import Action, StatusClass
 from trueup.core.reconcile.changes import PARITY_PREFIX, Change
-from trueup.core.reconcile.fitting import TradeKey
 from trueup.core.reconcile.handlers import cancel_row, proof_of
 from trueup.core.reconcile.parity import (
     Look,
@@ -29,7 +28,7 @@ from trueup.core.reconcile.parity import (
     tagged_trades,
 )
 from trueup.core.reconcile.records import BreakState, Sighting, confirmations
-from trueup.core.repair.decisions import ALREADY_EXISTS, ELIGIBLE, REVERTED_BY_OPERATOR
+from trueup.core.repair.decisions import ALREADY_EXISTS, ELIGIBLE, REVERTED_BY_OPERATOR, SAME_ID
 from trueup.core.repair.plan import AccountPlan, Wanted, plan_account
 from trueup.core.repair.rows import PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import action_of
@@ -68,16 +67,19 @@ def beat(cycle: Cycle) -> None:
     _count(cycle, looks, closing)
 
 
+_Position = tuple[str, str, str]
+
+
 @dataclass(slots=True)
 class _Closing:
     """What became of the ghosts: the exits that were booked, those that a dry run would book, and why others were not.
 
-    By trade: profile and trade id.
+    By trade and symbol: profile, trade id, token.
     """
 
-    booked: dict[TradeKey, ExitRow] = field(default_factory=dict)
-    rehearsed: dict[TradeKey, ExitRow] = field(default_factory=dict)
-    withheld: dict[TradeKey, str] = field(default_factory=dict)
+    booked: dict[_Position, ExitRow] = field(default_factory=dict)
+    rehearsed: dict[_Position, ExitRow] = field(default_factory=dict)
+    withheld: dict[_Position, str] = field(default_factory=dict)
 
 
 def _look(cycle: Cycle) -> tuple[AccountPlan, list[SliceLook]]:
@@ -184,8 +186,8 @@ def _moved(cycle: Cycle, each: SliceLook) -> bool:
     return record is not None and not record.state.over and record.ledger_qty != plain(each.trade.signed_open)
 
 
-def _key(each: SliceLook) -> TradeKey:
-    return each.trade.profile_id, each.trade.trade_id
+def _key(each: SliceLook) -> _Position:
+    return each.trade.profile_id, each.trade.trade_id, each.trade.token
 
 
 def _sight(cycle: Cycle, each: SliceLook, closing: _Closing) -> None:
@@ -259,18 +261,23 @@ def _close(cycle: Cycle, chosen: list[SliceLook]) -> _Closing:
     """Book the synthetic exits of confirmed ghosts, one transaction a profile."""
     closing = _Closing()
     by_profile: dict[str, list[SliceLook]] = defaultdict(list)
+    named: set[str] = set()
     for each in chosen:
         row = synthetic_exit(each.trade, each.holding, cycle.snapshot.as_of_ms)
-        if cycle.app.ledger.existing_ids([row.order_id]):
+        if row.order_id in named:
+            closing.withheld[_key(each)] = f"{SAME_ID}: {_SAME.format(row.order_id)}"
+        elif cycle.app.ledger.existing_ids([row.order_id]):
             closing.withheld[_key(each)] = f"{ALREADY_EXISTS}: {_STANDS.format(row.order_id)}"
         else:
             by_profile[each.trade.profile_id].append(each)
+            named.add(row.order_id)
     for profile_id, items in sorted(by_profile.items()):
         _book(cycle, profile_id, items, closing)
     return closing
 
 
-_STANDS = "the ledger has {} and does not count it, so that a person decides"
+_STANDS = "the ledger has {}, which does not close this position, so that a person decides"
+_SAME = "the exit of another symbol of the trade is {} as well, so that a person decides"
 
 
 def _book(cycle: Cycle, profile_id: str, ghosts: list[SliceLook], closing: _Closing) -> None:

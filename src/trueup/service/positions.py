@@ -112,9 +112,24 @@ def _of_strangers(cycle: Cycle, token: str, gap: Decimal) -> str:
         if chain is not None and chain.side is not None:
             moved += chain.executed if chain.side is Side.BUY else -chain.executed
     if not orders or moved * gap <= 0:
-        return "no order of the venue explains it; a person decides"
+        return _of_open_orders(cycle, token)
     names = ", ".join(sorted(finding.pair.chain.newest_id for finding in orders if finding.pair.chain is not None)[:5])
     profiles = ", ".join(sorted({str(finding.stranger) for finding in orders}))
     whole = abs(moved - gap) <= cycle.app.backfill.policy.dust_abs
     how = "explained" if whole else f"explained up to {plain(abs(moved))}"
     return f"{how} by {names}, whose tag names {profiles}, not known here; a person decides"
+
+
+def _of_open_orders(cycle: Cycle, token: str) -> str:
+    """Say which orders of a symbol wait for a person, or that no order explains what is apart."""
+    kinds = (BreakState.QUARANTINED, BreakState.UNRESOLVED)
+    named = cycle.snapshot.symbols.token
+    orders = sorted(
+        f"{seen.found.kind} of {seen.found.exchange_order_id}"
+        for seen in cycle.sightings
+        if not seen.found.kind.of_positions and seen.state in kinds and named(seen.found.symbol) == token
+    )
+    if not orders:
+        return "no order of the venue explains it; a person decides"
+    more = f" and {len(orders) - 3} more" if len(orders) > 3 else ""
+    return f"what is not settled of its orders may explain it: {', '.join(orders[:3])}{more}; a person decides"

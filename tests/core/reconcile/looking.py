@@ -106,12 +106,21 @@ def refused(world: World) -> str:
 
 
 def owner(
-    world: World, of: Chain, known: Sequence[str] = ("p1", "p2"), met: Iterable[Chain] | None = None
+    world: World,
+    of: Chain,
+    known: Sequence[str] = ("p1", "p2"),
+    met: Iterable[Chain] | None = None,
+    heard: Iterable[Chain] = (),
 ) -> Owner | None:
-    """Whose order a chain is; `met` are the orders that the ledger does not have, it alone unless told otherwise."""
+    """Whose order a chain is; `met` are the orders that the ledger does not have, it alone unless told otherwise.
+
+    `heard` are all others that the venue lists.
+    """
     slices = slices_of(world.rows, world.fresh_symbols)
     names = unentered(world.rows, world.fresh_symbols)
-    reader = OwnerReader(world.policy.tag_prefix, known, slices, spelt(world.rows) | world.spelt, names)
+    reader = OwnerReader(world.policy.tag_prefix, known, slices, spelt(world.rows) | world.spelt, names, world.rows)
+    for each in heard:
+        reader.hear(each)
     reader.meet([of] if met is None else met)
     return reader.of(of)
 

@@ -437,7 +437,7 @@ def test_what_is_not_known_is_unresolved_the_rest_is_for_a_person() -> None:
         assert (held.why, held.changes) == (f"{reason.value}: so it is", ())
     assert [reason.value for reason in Held] == [
         "venue_position_unknown", "would_overshoot_venue", "would_exit_more_than_entered", "trade_unreadable",
-        "a_row_without_id_may_book_it", "reverted_by_operator", "refused_by_rule",
+        "a_row_without_id_may_book_it", "row_id_not_unique", "reverted_by_operator", "refused_by_rule",
     ]  # fmt: skip
 
 

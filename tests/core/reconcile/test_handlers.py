@@ -193,9 +193,10 @@ def test_an_order_that_trades_against_its_entry_row_heals_nothing() -> None:
     world = World(rows=[waiting(exchange_order_id="X1")], orders=[order("X1", "2")])
     assert refused(world) == "the row is a buy, the venue's order a sell"
     filled = World(rows=[entry("TRD-1", "1", exchange_order_id="X1")], orders=[order("X1", "2")])
-    assert refused(filled) == "the row is a buy, the venue's order a sell"
+    assert found(filled) == ["other_side"]
+    assert not only(filled).changes
     nameless = World(rows=[entry("TRD-1", "1", exchange_order_id="X1", action=None)], orders=[order("X1", "2")])
-    assert refused(nameless) == "the row is a buy, the venue's order a sell"
+    assert found(nameless) == ["other_side"]
 
 
 def test_an_exit_row_whose_order_enters_its_trade_heals_nothing() -> None:

@@ -9,7 +9,7 @@ from tests.core.world import World, at, entry, fill, leave, leg, order, row, sho
 
 from trueup.core.orders import Action, LedgerOrder, Side
 from trueup.core.reconcile.changes import NewRow
-from trueup.core.reconcile.importing import BOTH_WAYS, ENTRY_MISSING, OLDER_THAN_TRADE, Owner, unentered
+from trueup.core.reconcile.importing import BOTH_WAYS, ENTRY_MISSING, MAY_BE_NEW, OLDER_THAN_TRADE, Owner, unentered
 from trueup.core.reconcile.table import Do
 
 ENTRY, EXIT = Action.ENTRY, Action.EXIT
@@ -170,7 +170,8 @@ def test_a_sub_tag_names_a_trade_in_full_or_by_its_first_eight_characters() -> N
     assert read(LONG, sell(sub_tag="bytelyst:p1:TRD-ABCD-1")) == ("p1", "TRD-ABCD-1", EXIT, "")
     assert read(LONG, sell(sub_tag="bytelyst:p2:trd-zzzz")) == ("p2", "TRD-ZZZZ-1", EXIT, "")
     assert read(LONG, sell(sub_tag="bytelyst:p2:trd-zzz"))[3] == NOT_ONE
-    assert read(LONG, buy(sub_tag="BYTELYST:p2:trd-zzzz")) == ("p2", "TRD-ZZZZ-1", ENTRY, "")
+    assert read(LONG, buy(sub_tag="BYTELYST:p2:trd-zzzz-1")) == ("p2", "TRD-ZZZZ-1", ENTRY, "")
+    assert read(LONG, buy(sub_tag="BYTELYST:p2:trd-zzzz"))[3] == MAY_BE_NEW
 
 
 def test_a_sub_tag_that_begins_several_trades_or_none_is_for_a_person() -> None:
@@ -197,6 +198,72 @@ def test_an_order_no_younger_than_its_trade_may_be_the_entry_that_the_ledger_lac
     assert read(silent, buy(minute=10.001, client_order_id=tag("TRD-1"))) == ("p1", "TRD-1", EXIT, "")
     assert read(silent, sell(minute=9, client_order_id=tag("TRD-1"))) == ("p1", "TRD-1", ENTRY, "")
     assert read(silent, buy(minute=9, client_order_id=tag("TRD-1", ending="-exit"))) == ("p1", "TRD-1", EXIT, "")
+
+
+SUFFIXES = ("-tp", "-sl", "-2", "-exit-2", ".b", "-exit-exit")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    "world", [OPEN, World(spelt=frozenset({("p1", "trd-1")})), World(orders=[buy("E", client_order_id=tag("TRD-1"))])]
+)
+def test_what_is_added_to_a_trades_id_makes_no_new_trade(world: World, suffix: str) -> None:
+    """A second exit or a bracket of a trade, at a venue that wants each client order id once."""
+    of = chain(sell(client_order_id=tag("TRD-1", ending=suffix)))
+    found = owner(world, of, heard=chains(world))
+    assert found is not None
+    assert found.why.startswith(("its tag names no trade of the ledger", "its tag says whether it enters", NO_TRADE))
+    assert found.trade is None
+
+
+def test_a_trade_that_begins_like_another_one_may_be_new() -> None:
+    assert read(OPEN, buy(client_order_id=tag("TRD-11"))) == ("p1", "TRD-11", ENTRY, "")
+    assert read(OPEN, buy(client_order_id=tag("TRD-1-2", ending="-entry"))) == ("p1", "TRD-1-2", ENTRY, "")
+    assert read(OPEN, buy(client_order_id=tag("TRD-1-2", "p2"))) == ("p2", "TRD-1-2", ENTRY, "")
+    assert read(World(rows=[entry("TRD-1-2")]), buy(client_order_id=tag("TRD-1"))) == ("p1", "TRD-1", ENTRY, "")
+
+
+def test_a_client_order_id_that_was_cut_off_makes_no_new_trade() -> None:
+    long = "TRD-20260102-0001-BTCUSD-breakout"
+    world = World(rows=[entry(long)])
+    said = read(world, sell(client_order_id=tag(long)[:36]))
+    assert said[3].startswith(
+        "its tag names no trade of the ledger, and may be one of trd-20260102-0001-btcusd-breakout"
+    )
+    assert read(World(rows=[entry("TRD-20")]), buy(client_order_id=tag("TRD-2"))) == ("p1", "TRD-2", ENTRY, "")
+
+
+def test_a_sub_tag_that_names_another_trade_is_believed() -> None:
+    said = sell(client_order_id=tag("TRD-1-tp1", ending="-entry"), sub_tag="bytelyst:p1:TRD-1")
+    assert read(World(), said)[3] == TWO_TRADES
+    short = sell(client_order_id=tag("TRD-12345-6", ending="-entry"), sub_tag="bytelyst:p1:TRD-1234")
+    assert read(World(), short)[3] == ""
+
+
+DATED = ("TRD-20260102-0001", "TRD-20260103-0002")
+
+
+def test_a_short_sub_tag_means_the_one_trade_of_all_that_the_ledger_has() -> None:
+    first, second = DATED
+    other = row(second, None, 2, status="new", action="ENTRY", exchange_order_id="XB")
+    out = sell(sub_tag="bytelyst:p1:TRD-2026")
+    assert read(World(rows=[entry(first)]), out) == ("p1", first, EXIT, "")
+    assert read(World(rows=[entry(first), other]), out)[3] == NOT_ONE
+    assert read(World(rows=[other]), out)[3] == NOT_ONE
+
+
+def test_the_first_order_of_a_new_trade_is_inferred_to_enter_it() -> None:
+    def inferred(*orders: object) -> dict[str, bool]:
+        met = chains(World(orders=orders))
+        return {each.newest_id: owner(World(), each, met=met).inferred for each in met}  # type: ignore[union-attr]
+
+    bare, named = tag("TRD-9"), tag("TRD-9", ending="-entry")
+    assert inferred(buy("E", minute=1, client_order_id=bare)) == {"E": True}
+    assert inferred(buy("E", minute=1, client_order_id=named)) == {"E": False}
+    both = buy("E", minute=1, client_order_id=bare), sell("X", minute=2, client_order_id=bare)
+    assert inferred(*both) == {"E": True, "X": True}
+    told = buy("E", minute=2, client_order_id=named), sell("X", minute=1, client_order_id=bare)
+    assert inferred(*told) == {"E": False, "X": False}
 
 
 # Several orders of one new trade in one look.

@@ -280,6 +280,8 @@ def test_no_row_stands_twice_and_every_row_is_reached() -> None:
         for ledger, venue, booked, executed in product(Booked, Standing, ("0", "1"), ("0", "0.4", "1", "2"))
         for flags in product((True, False), repeat=9)
     }
+    reached |= {decided(Booked.FILLED, Standing.FILLED, "1", "1", turned=True)[0]}
+    reached |= {decided(Booked.NONE, Standing.FILLED, "0", "1", ours=True, inferred=True, reached=False)[0]}
     assert reached | {"order_unclear"} == set(names)
 
 

@@ -21,6 +21,7 @@ from trueup.core.reconcile.changes import (
     added_id,
 )
 from trueup.core.reconcile.handlers import (
+    PARTIALLY_FILLED,
     cancel_row,
     late_row,
     own_rows,
@@ -40,7 +41,7 @@ from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.reach import order_feed_reach
 from trueup.core.repair.rows import NAMES_NO_ORDER
 from trueup.core.repair.slices import Slice, said_action
-from trueup.core.snapshot import Snapshot
+from trueup.core.snapshot import Feed, Snapshot
 from trueup.core.tags import comparable, is_tagged
 
 
@@ -112,7 +113,9 @@ def compare_orders(facts: OrderFacts) -> list[Finding]:
     snapshot = facts.snapshot
     chains = chains_of(executions_of(snapshot, facts.policy.grace_ms), snapshot.symbols)
     settled_ms = snapshot.as_of_ms - facts.rules.settle_ms
-    matches = match(chains, facts.rows, snapshot.symbols, facts.policy.tag_prefix, settled_ms)
+    reach = order_feed_reach(snapshot)
+    listed_ms = reach + facts.policy.grace_ms if reach is not None else snapshot.as_of_ms
+    matches = match(chains, facts.rows, snapshot.symbols, facts.policy.tag_prefix, settled_ms, listed_ms)
     judge = _Judge(facts, matches)
     found = [judge.pair(pair) for pair in matches.pairs]
     found += [judge.alone(pair) for pair in matches.alone if _should_have_an_order(pair.rows[0])]
@@ -139,6 +142,13 @@ def _oldest(pair: Pair) -> int | None:
     return None if None in times else min((time for time in times if time is not None), default=None)
 
 
+def _require_readable(row: LedgerOrder) -> None:
+    """Raise ValueError where a row could not be read any more once it booked something."""
+    if row.order_side is None or row.order_ms is None or "action" in row.unread:
+        what = "side" if row.order_side is None else "time" if row.order_ms is None else "action"
+        raise ValueError(f"its {what} in the ledger cannot be read, so that what it would book could not be either")
+
+
 class _Judge:
     """Decides about pairs, one at a time."""
 
@@ -146,9 +156,11 @@ class _Judge:
         self._facts, pairs = facts, matches.pairs
         self._reach = order_feed_reach(facts.snapshot)
         self._owners = OwnerReader(
-            facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt, facts.unentered
+            facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt, facts.unentered, facts.rows
         )
         for pair in pairs:
+            if pair.chain is not None:
+                self._owners.hear(pair.chain)
             if pair.chain is not None and pair.doubt is None:
                 for row in pair.rows:
                     self._owners.expect(row, pair.chain)
@@ -166,6 +178,11 @@ class _Judge:
             if row.client_order_id and row.exchange_order_id and row.exchange_order_id not in listed
             and not self._settled(row_time(row) or 0)
         }  # fmt: skip
+        self._rowless = {
+            (pair.chain.token, pair.chain.side, pair.chain.time_ms)
+            for pair in pairs
+            if pair.chain is not None and not pair.rows and pair.chain.executed > NOTHING
+        }
         self._beyond: dict[tuple[str, str | None], list[LedgerOrder]] = defaultdict(list)
         surplus = (pair for pair in pairs if pair.chain is not None and pair.booked - pair.chain.executed > NOTHING)
         for pair in (*surplus, *matches.alone):
@@ -201,14 +218,19 @@ class _Judge:
         owner = self._owners.of(chain) if not pair.rows else None
         ledger, lead = booked_as(pair)
         of = lead or owner
+        doubt = pair.doubt or chain.doubt or self._foreign(pair, chain)
         state = Facts(
-            ledger, chain.standing, pair.booked, chain.executed, pair.doubt or chain.doubt, lead,
+            ledger, chain.standing, pair.booked, chain.executed, doubt, lead,
             ours=owner is not None and owner.profile_id in self._facts.profiles,
             settled=not pair.young and self._settled(chain.time_ms) and (bool(pair.rows) or not self._moved_on(chain)),
             covered=bool(chain.orders) or self._reaches(_oldest(pair)), several=len(pair.filled_rows) > 1,
             ahead=any(not self._settled(row_time(row) or 0) for row in pair.filled_rows),
             same_price=self._same_price(pair, chain), twin=late_row(pair) is not None,
             untold=pair.untold or (of is not None and self._carried_on(chain, of.profile_id, of.trade_id)),
+            cut=not chain.orders and bool(pair.filled_rows) and not self._fills_reach(_oldest(pair)),
+            turned=any(self._action(row, chain.token) is not Action.EXIT and row_side_differs(row, chain)
+                       for row in pair.filled_rows),
+            inferred=owner is not None and owner.inferred, reached=self._reaches(chain.time_ms),
         )  # fmt: skip
         return self._decided(pair, state, owner, chain.token, chain.symbol, chain.time_ms)
 
@@ -234,6 +256,20 @@ class _Judge:
         if self._reach is None or time_ms is None:
             return False
         return self._reach <= time_ms - self._facts.policy.grace_ms
+
+    def _fills_reach(self, time_ms: int | None) -> bool:
+        """Say whether the fills are complete from before a time that is known."""
+        fills = self._facts.snapshot.feed(Feed.FILLS)
+        if not fills.complete or time_ms is None:
+            return False
+        return fills.since_ms is None or fills.since_ms <= time_ms - self._facts.policy.grace_ms
+
+    def _foreign(self, pair: Pair, chain: Chain) -> str | None:
+        """Return the profile that an order's tag names, where one of its rows is another profile's."""
+        tagged = self._owners.profile_of(chain)
+        if tagged is None or all(row.profile_id == tagged for row in pair.rows):
+            return None
+        return f"its tag names profile {tagged}, and the ledger books it under another one"
 
     def _settled(self, time_ms: int) -> bool:
         return time_ms <= self._facts.snapshot.as_of_ms - self._facts.rules.settle_ms
@@ -274,6 +310,8 @@ class _Judge:
         chain = finding.pair.chain
         if chain is None:
             return ()
+        if finding.do in _CHANGING and self._may_be_about_others(finding.pair):
+            raise ValueError(OTHERS_UNLISTED)
         proof = proof_of(finding.rule.name, chain, self._facts.snapshot.as_of_ms)
         if finding.do is Do.IMPORT:
             assert owner is not None
@@ -284,6 +322,14 @@ class _Judge:
             return tuple(cancel_row(row, proof) for row in self._surplus(finding))
         lead = finding.lead
         return (self._change(finding, chain, lead, proof),) if lead is not None and finding.do in _CHANGING else ()
+
+    def _may_be_about_others(self, pair: Pair) -> bool:
+        """Say whether a row that names an order by its client order id alone is from before what the venue lists.
+
+        A bot may give a client order id anew, as when it counts from one again.
+        """
+        over = (row for row in pair.filled_rows if row.order_id in pair.weak and row.word != PARTIALLY_FILLED)
+        return any(not self._reaches(row_time(row)) for row in over)
 
     def _giving_way(self, finding: Finding, chain: Chain, proof: Proof) -> tuple[Change, ...]:
         """Return the changes that leave an order to the bot's late row, which never loses what it says already."""
@@ -306,6 +352,8 @@ class _Judge:
             return reconcile_cancel(lead, chain, proof)
         if finding.do is Do.BOOK_DIFFERENCE:
             return self._difference(finding, chain, lead, proof)
+        if lead.status is not StatusClass.FILLED:
+            _require_readable(lead)
         elsewhere = finding.pair.booked - (lead.qty if lead.status is StatusClass.FILLED else Decimal(0))
         leaves = self._action(lead, finding.token) is Action.EXIT
         self._require_side(lead, chain, finding.token, leaves=leaves)
@@ -323,7 +371,7 @@ class _Judge:
         """Raise ValueError where what a row does was only inferred, and the trade's entry may be missing.
 
         A silent row beside no row of the other side may be an exit of an entry that is not in the ledger, or that books
-        nothing there yet; the ending of its order's tag tells.
+        nothing there yet; the ending of its order's tag tells. An order without any row may be that entry.
         """
         if said_action(row) is not None:
             return
@@ -335,6 +383,9 @@ class _Judge:
         tagged = client is not None and is_tagged(self._facts.policy.tag_prefix, client)
         side = chain.side.opposite if chain.side is not None else None
         may_follow = (trade is not None and trade.working) or (row.profile_id, row.trade_id, side) in self._unbooked
+        may_follow = may_follow or any(
+            (other, way) == (token, side) and time_ms <= chain.time_ms for other, way, time_ms in self._rowless
+        )
         if ending is None and one_sided and (tagged or may_follow):
             raise ValueError("neither the row nor its order's tag says whether it enters or leaves its trade")
 

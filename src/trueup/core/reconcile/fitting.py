@@ -5,7 +5,7 @@ together, since an entry and its exit may both be missing; else trade by trade i
 all. What cannot be measured is not healed.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -22,7 +22,7 @@ from trueup.core.reconcile.handlers import PARTIALLY_FILLED
 from trueup.core.reconcile.matching import OUR_PREFIXES, Chain, order_keys
 from trueup.core.reconcile.table import Do
 from trueup.core.repair.chains import OrderKey
-from trueup.core.repair.decisions import OVERSHOOT, POSITION_UNKNOWN
+from trueup.core.repair.decisions import OVERSHOOT, POSITION_UNKNOWN, SAME_ID
 from trueup.core.repair.policy import BackfillPolicy
 from trueup.core.repair.reach import PositionReach
 from trueup.core.repair.slices import NamelessExit, Slice, average_price, slices_of
@@ -41,6 +41,7 @@ class Held(StrEnum):
     OVER_EXIT = "would_exit_more_than_entered"
     UNREADABLE = "trade_unreadable"
     NAMELESS = "a_row_without_id_may_book_it"
+    NOT_UNIQUE = SAME_ID
     REVERTED = "reverted_by_operator"
     RULE = REFUSED_BY_RULE
 
@@ -111,13 +112,17 @@ class FitFacts:
 @exactly
 def fit(findings: Iterable[Finding], facts: FitFacts) -> Fitted:
     """Choose among the findings with changes those that may be healed."""
+    findings = list(findings)
+    twice = _not_unique(findings)
     healing: list[Finding] = []
     held: list[tuple[Finding, Held, str]] = []
     moving: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         if not finding.changes:
             continue
-        if facts.is_taken_back(finding):
+        if why := twice.get(id(finding)):
+            held.append((finding, Held.NOT_UNIQUE, why))
+        elif facts.is_taken_back(finding):
             held.append((finding, Held.REVERTED, "an operator took this heal back"))
         elif (rule := facts.refusing(finding)) is not None:
             held.append((finding, Held.RULE, f"{rule.name}: {what_to_do(rule)}"))
@@ -128,6 +133,17 @@ def fit(findings: Iterable[Finding], facts: FitFacts) -> Fitted:
         healing += chosen
         held += back
     return Fitted(tuple(healing), tuple(held))
+
+
+def _not_unique(findings: Iterable[Finding]) -> dict[int, str]:
+    """Return the findings, by identity, of which a row has no id, or one that another changed row has as well."""
+    changed = [(finding, change) for finding in findings for change in finding.changes]
+    count = Counter((change.profile_id, change.order_id) for _, change in changed)
+    return {
+        id(finding): f"two of its rows have the id {change.order_id}" if change.order_id else "a row has no id"
+        for finding, change in changed
+        if not change.order_id or count[change.profile_id, change.order_id] > 1
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +167,11 @@ class _Group:
             return self.before is not self.after
         return (self.before.entry_qty, self.before.exit_qty) != (self.after.entry_qty, self.after.exit_qty)
 
+    @property
+    def inferred(self) -> bool:
+        """Say whether the trade's entry is told by being its first order alone."""
+        return any(finding.facts.inferred for finding in self.findings)
+
     def held(self, reason: Held, why: str) -> list[tuple[Finding, Held, str]]:
         """Return the findings as held back."""
         return [(finding, reason, why) for finding in self.findings]
@@ -167,7 +188,7 @@ class _Symbol:
         self._token = token
         self._facts = facts
         self._reach = PositionReach(facts.snapshot, facts.policy.grace_ms)
-        self._spare = facts.policy.dust_abs + _fees_in_base(token, facts.snapshot)
+        self._spare = facts.policy.dust_abs
         snapshot = facts.snapshot
         orders = [order for order in snapshot.orders if snapshot.symbols.token(order.symbol) == token]
         self._clients = {self._comparable(order.client_order_id) for order in orders if order.client_order_id}
@@ -180,6 +201,7 @@ class _Symbol:
 
     def choose(self, findings: list[Finding]) -> tuple[list[Finding], list[tuple[Finding, Held, str]]]:
         """Return the findings that may be healed and those that are held."""
+        self._spare += self._fees_in_base(findings)
         fine: list[_Group] = []
         held: list[tuple[Finding, Held, str]] = []
         for group in self._groups(findings):
@@ -281,10 +303,22 @@ class _Symbol:
         ledger = self._ledger()
         if holding.unknown is not None or ledger is None:
             why = holding.unknown or "a trade of the symbol cannot be read, or is newer than what the venue says"
-            return still, [held for group in moving for held in group.held(Held.POSITION_UNKNOWN, why)]
+            return still, [each for group in moving for each in group.held(Held.POSITION_UNKNOWN, why)]
+        sure = ledger + sum((group.delta for group in moving if not group.inferred), Decimal(0))
+        away = [group for group in moving if group.inferred and self._leads_away(sure, group.delta, holding.signed)]
+        held = [
+            each
+            for group in away
+            for each in group.held(
+                Held.OVERSHOOT,
+                f"the ledger would hold {plain(sure)} without it, the venue"
+                f" {plain(holding.signed)}, and that it enters is only inferred",
+            )
+        ]
+        moving = [group for group in moving if group not in away]
         total = sum((group.delta for group in moving), Decimal(0))
         if self._fits(ledger, ledger + total, holding.signed):
-            return still + moving, []
+            return still + moving, held
         chosen, waiting, start = list(still), list(moving), ledger
         while (
             fits := next(
@@ -302,7 +336,27 @@ class _Symbol:
             chosen.append(fits)
             waiting.remove(fits)
         why = f"the ledger holds {plain(ledger)}, the venue {plain(holding.signed)}"
-        return chosen, [held for group in waiting for held in group.held(Held.OVERSHOOT, why)]
+        return chosen, held + [each for group in waiting for each in group.held(Held.OVERSHOOT, why)]
+
+    def _fees_in_base(self, findings: Iterable[Finding]) -> Decimal:
+        """Return what the account paid of the symbol's base asset as fees, which it does not hold.
+
+        As far as its executions say, and from the first on of what is open or would be healed: what closed trades paid
+        is no part of any position.
+        """
+        snapshot, symbols = self._facts.snapshot, self._facts.snapshot.symbols
+        opened = [each.opened_ms for each in self._facts.slices if each.token == self._token and each.is_open]
+        since = min(opened + [_first_ms(finding) for finding in findings], default=0)
+        total = Decimal(0)
+        for item in snapshot.fills or snapshot.orders:
+            if item.time_ms >= since and symbols.token(item.symbol) == self._token and item.fee and item.fee_asset:
+                base = symbols.base_asset(item.symbol)
+                total += item.fee if base is not None and symbols.asset(item.fee_asset) == base else 0
+        return max(total, Decimal(0))
+
+    def _leads_away(self, before: Decimal, delta: Decimal, venue: Decimal) -> bool:
+        """Say whether a move does not lead towards the venue's position by itself."""
+        return delta * (venue - before) <= 0 and abs(delta) > self._spare
 
     def _fits(self, before: Decimal, after: Decimal, venue: Decimal) -> bool:
         """Say whether a move ends between where it began and the venue's position, or there but for dust and fees."""
@@ -325,6 +379,13 @@ class _Symbol:
             rows[change.order_id] = after_change(change)
         pieces = slices_of(rows.values(), self._facts.snapshot.symbols)
         return next((piece for piece in pieces if piece.token == self._token), None)
+
+
+def _first_ms(finding: Finding) -> int:
+    """Return when the first of an order's executions was, as far as the venue tells."""
+    chain = finding.pair.chain
+    parts = chain.parts if chain is not None else ()
+    return min((part.time_ms for part in parts), default=finding.time_ms)
 
 
 def _life_of(chain: Chain | None, change: Change) -> tuple[int, int]:
@@ -378,17 +439,6 @@ def _changed(change: RowChange) -> LedgerOrder:
         time_ms=row.time_ms or row.order_ms or change.filled_ms,
         exchange_order_id=row.exchange_order_id or change.exchange_order_id,
     )  # fmt: skip
-
-
-def _fees_in_base(token: str, snapshot: Snapshot) -> Decimal:
-    """Return what the account paid of a symbol's base asset as fees, as far as its executions say: it is not held."""
-    total = Decimal(0)
-    for source in (snapshot.fills or snapshot.orders,):
-        for item in source:
-            if snapshot.symbols.token(item.symbol) == token and item.fee is not None and item.fee_asset is not None:
-                base = snapshot.symbols.base_asset(item.symbol)
-                total += item.fee if base is not None and snapshot.symbols.asset(item.fee_asset) == base else 0
-    return max(total, Decimal(0))
 
 
 def blocked(finding: Finding, reason: Held, why: str) -> Finding:

@@ -14,16 +14,20 @@ from trueup.core.reconcile.changes import IMPORT_PREFIX, NewRow, Proof, added_id
 from trueup.core.reconcile.matching import Chain, Standing
 from trueup.core.repair.slices import Slice
 from trueup.core.symbols import Symbols
-from trueup.core.tags import Tag, TagReader
+from trueup.core.tags import PREFIX_CHARS, Tag, TagReader, begins, stems
 
 _ENDINGS = re.compile(r"-(entry|exit)$", re.IGNORECASE)
+_ENDING_INSIDE = re.compile(r"-(entry|exit)(?![a-z])")
+_CUT_FROM = 30
+"""Venues take client order ids of some 32 or 36 characters: a bot may have cut one as long as this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Whose order it is: the profile, the trade (None where the tag does not tell it), and what it does to the trade.
 
-    `trade` is the open trade that is meant, None for one that the ledger does not have. `why` says what is unclear.
+    `trade` is the open trade that is meant, None for one that the ledger does not have. `inferred` says that such a
+    trade's entry is told by being its first order alone. `why` says what is unclear.
     """
 
     profile_id: str
@@ -31,6 +35,7 @@ class Owner:
     action: Action | None = None
     trade: Slice | None = None
     why: str = ""
+    inferred: bool = False
 
 
 TradeName = tuple[str, str, str]
@@ -61,6 +66,7 @@ def unentered(rows: Iterable[LedgerOrder], symbols: Symbols) -> dict[TradeName, 
 
 ENTRY_MISSING = "its trade's entry is not in the ledger: nothing says whether it enters or leaves"
 BOTH_WAYS = "its trade's entries go both ways: nothing says which of them enters it"
+MAY_BE_NEW = "its sub-tag has the beginning of a trade's id alone: it may enter another one that begins alike"
 OLDER_THAN_TRADE = "it is not younger than its trade, whose entry may be missing: nothing says what it does"
 
 
@@ -74,6 +80,7 @@ class OwnerReader:
         slices: Iterable[Slice],
         spelt: frozenset[tuple[str, str]],
         unentered: Mapping[TradeName, str],
+        rows: Iterable[LedgerOrder] = (),
     ) -> None:
         self._prefix = prefix
         self._reader = TagReader(prefix, profiles)
@@ -83,13 +90,22 @@ class OwnerReader:
         for piece in slices:
             self._open[piece.profile_id, piece.trade_id.lower()].append(piece)
         self._new: dict[TradeName, Side] = {}
+        self._inferred: set[TradeName] = set()
+        self._heard: set[tuple[str, str]] = set()
         self._entering: dict[TradeName, str] = {}
         self._entered_by: dict[TradeName, set[Side]] = defaultdict(set)
         self._waiting: dict[tuple[str, str, str, Side | None], str] = {}
         self._left_by: dict[TradeName, set[Side]] = defaultdict(set)
         self._names: dict[str, list[str]] = defaultdict(list)
-        for profile, name in sorted(self._open):
+        of_rows = {(row.profile_id, row.trade_id.lower()) for row in rows if row.trade_id}
+        for profile, name in sorted(self._open.keys() | of_rows):
             self._names[profile].append(name)
+
+    def hear(self, chain: Chain) -> None:
+        """Learn of the trade that an order's client order id names, whoever has it."""
+        tag = self._reader.client_order_id(chain.said("client_order_id"))
+        if tag is not None and tag.profile_id is not None:
+            self._heard.add((tag.profile_id, tag.trades[0]))
 
     def meet(self, chains: Iterable[Chain]) -> None:
         """Learn which trades the ledger does not have at all: an order that says so enters them, else the first."""
@@ -100,8 +116,9 @@ class OwnerReader:
             key = (owner.profile_id, str(owner.trade_id).lower(), chain.token)
             if self._says_entry(chain) and _may_enter(chain):
                 self._entered_by[key].add(chain.side)
-            if owner.action is Action.ENTRY and not owner.why:
-                self._new.setdefault(key, chain.side)
+            if owner.action is Action.ENTRY and not owner.why and key not in self._new:
+                self._new[key] = chain.side
+                self._inferred |= {key} if owner.inferred else set()
 
     def expect(self, row: LedgerOrder, chain: Chain) -> None:
         """Learn of an entry that books nothing, and that the venue executed or works; and which way a trade is left."""
@@ -141,6 +158,13 @@ class OwnerReader:
             owner = self._by_sub_tag(profile, sub, chain)
         return replace(owner, why="its tags name different trades") if self._contradicted(owner, sub, chain) else owner
 
+    def profile_of(self, chain: Chain) -> str | None:
+        """Return the known profile that an order's tags name; None where they name none, or two."""
+        client = self._reader.client_order_id(chain.said("client_order_id"))
+        sub = self._reader.sub_tag(chain.said("sub_tag"))
+        named = {tag.profile_id for tag in (client, sub) if tag is not None}
+        return named.pop() if len(named) == 1 else None
+
     def stranger(self, chain: Chain) -> str | None:
         """Return the profile that an order's tag names and that is not known."""
         return self._reader.stranger(chain.said("client_order_id"), chain.said("sub_tag"))
@@ -149,9 +173,8 @@ class OwnerReader:
         """Say whether an order names another trade as well, by its sub-tag or in the venue's own field."""
         if owner.trade_id is None or owner.why:
             return False
-        names = sub.trades if sub is not None else ()
-        said = chain.said("trade_id")
-        return said not in (None, owner.trade_id) or not all(map(owner.trade_id.lower().startswith, names))
+        named = sub is None or not sub.trades or begins(sub, owner.trade_id.lower())
+        return chain.said("trade_id") not in (None, owner.trade_id) or not named
 
     def _by_client(self, profile: str, tag: Tag, text: str, chain: Chain) -> Owner:
         action = ending_of(text)
@@ -169,7 +192,24 @@ class OwnerReader:
         trade_id = _ENDINGS.sub("", text.strip()[start:])
         if not is_well_formed(trade_id):
             return Owner(profile, trade_id or None, action, why="the trade that its tag names is not well formed")
+        if action is not Action.ENTRY and (why := self._misspelt(profile, tag.trades[0], text)):
+            return Owner(profile, trade_id, action, why=why)
         return self._of_new(profile, trade_id, action, chain)
+
+    def _misspelt(self, profile: str, name: str, text: str) -> str:
+        """Return why a trade that the ledger does not have may be another one, to whose id more was added, or cut off.
+
+        A venue wants each client order id once, so that a bot adds something for the second exit or for a bracket.
+        """
+        for stem in sorted(stems(name), key=len, reverse=True):
+            if any((profile, stem) in known for known in (self._open, self._spelt, self._heard)):
+                return f"its tag names no trade of the ledger, and begins like one of {stem}"
+        if _ENDING_INSIDE.search(name):
+            return "its tag says whether it enters or leaves, and goes on after that"
+        cut = [known for known in self._names.get(profile, ()) if known.startswith(name)]
+        if cut and len(text.strip()) >= _CUT_FROM:
+            return f"its tag names no trade of the ledger, and may be one of {cut[0]} that was cut off"
+        return ""
 
     def _of_unentered(self, profile: str, name: str, action: Action | None, chain: Chain) -> Owner:
         """Return the owner of an order of a trade that the ledger has and that is not open there."""
@@ -188,15 +228,17 @@ class OwnerReader:
 
     def _of_new(self, profile: str, trade_id: str, action: Action | None, chain: Chain) -> Owner:
         """Return the owner of an order of a trade that the ledger does not have."""
-        if len(self._entered_by[profile, trade_id.lower(), chain.token]) > 1:
+        key = (profile, trade_id.lower(), chain.token)
+        if len(self._entered_by[key]) > 1:
             return Owner(profile, trade_id, action, why=BOTH_WAYS)
-        entered = self._new.get((profile, trade_id.lower(), chain.token))
+        entered = self._new.get(key)
         if entered is None and action is Action.EXIT:
             return Owner(profile, trade_id, action, why="it is an exit of a trade that the ledger does not have")
         by_side = Action.ENTRY if entered in (None, chain.side) else Action.EXIT
         if action not in (None, by_side):
             return Owner(profile, trade_id, action, why="its tag and its side say different things")
-        return Owner(profile, trade_id, by_side)
+        inferred = entered is None and action is None
+        return Owner(profile, trade_id, by_side, inferred=inferred or key in self._inferred)
 
     def _by_sub_tag(self, profile: str, tag: Tag, chain: Chain) -> Owner:
         [name] = tag.trades or ("",)
@@ -205,12 +247,14 @@ class OwnerReader:
         meant = [known for known in names[at : at + 2] if name and known.startswith(name)]
         exact = [known for known in meant if known == name]
         meant = exact or meant
-        if len(meant) != 1 or (not exact and (len(name) < 8 or (profile, name) in self._spelt)):
+        short = not exact and (len(name) < PREFIX_CHARS or (profile, name) in self._spelt)
+        if len(meant) != 1 or short or (profile, meant[0]) not in self._open:
             return Owner(profile, why="its sub-tag does not name exactly one open trade")
         found = self._slice(profile, meant[0], chain)
         if found is None:
             return Owner(profile, why="its sub-tag names a trade of another symbol")
-        return self._of_open(profile, found, None, chain)
+        owner = self._of_open(profile, found, None, chain)
+        return owner if exact or owner.why or owner.action is Action.EXIT else replace(owner, why=MAY_BE_NEW)
 
     def _of_open(self, profile: str, trade: Slice, action: Action | None, chain: Chain) -> Owner:
         by_side = self._by_side(trade, chain)

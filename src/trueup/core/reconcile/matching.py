@@ -222,17 +222,18 @@ def match(
     symbols: Symbols,
     tag_prefix: str,
     settled_ms: int | None = None,
+    listed_ms: int = 0,
 ) -> Matches:
     """Match the ledger's rows to the venue's orders: by exchange order id, by the row's own id, by client order id.
 
     Working rows from `settled_ms` on are too young to be told by a client order id: the venue may not list theirs yet;
-    None is that none is.
+    None is that none is. Of a row from before `listed_ms` the venue may not list the order any more.
     """
     books = sorted(rows, key=lambda row: (row_time(row) or 0, row.order_id, row.profile_id))
     chains = list(chains)
     found = _Finder(books, symbols, tag_prefix, chains)
     claims: dict[int, list[int]] = defaultdict(list)
-    chosen = [_told_apart(found.about(chain), chain, books, settled_ms) for chain in chains]
+    chosen = [_told_apart(found.about(chain), chain, books, settled_ms, listed_ms) for chain in chains]
     for number, claim in enumerate(chosen):
         for at in claim.rows:
             claims[at].append(number)
@@ -258,17 +259,21 @@ class _Claim:
     untold: bool = False
 
 
-def _told_apart(claim: _Claim, chain: Chain, books: Sequence[LedgerOrder], settled_ms: int | None) -> _Claim:
+def _told_apart(
+    claim: _Claim, chain: Chain, books: Sequence[LedgerOrder], settled_ms: int | None, listed_ms: int
+) -> _Claim:
     """Leave out the working rows that name a chain by the client order id alone and may be about another order.
 
-    That is so where a row is too young, and where other rows account for a chain that is over.
+    That is so where a row is too young, and where other rows account for a chain that is over: not by the client order
+    id alone where they are so old that they may be about an order which is not listed any more.
     """
     working = [at for at in claim.rows if at in claim.weak and books[at].status is StatusClass.WORKING]
     young = {at for at in working if settled_ms is not None and (row_time(books[at]) or settled_ms) >= settled_ms}
     rows = tuple(at for at in claim.rows if at not in young)
     filled = [books[at] for at in rows if at not in working and books[at].status is StatusClass.FILLED]
     over = chain.standing in (Standing.FILLED, Standing.DEAD)
-    told = over and filled and claim.doubt is None
+    old = {at for at in claim.weak if (row_time(books[at]) or 0) < listed_ms}
+    told = over and filled and claim.doubt is None and not any(books[at] in filled for at in old)
     if told and abs(sum((row.qty for row in filled), Decimal(0)) - chain.executed) <= NOTHING:
         rows = tuple(at for at in rows if at not in working)
     return replace(claim, rows=rows, young=bool(young))

@@ -20,7 +20,7 @@ from trueup.core.repair.reach import PositionReach
 from trueup.core.repair.rows import NO_PRICE, PARITY, PARITY_ORDER, ExitRow
 from trueup.core.repair.slices import Slice
 from trueup.core.snapshot import Snapshot, VenueOrder
-from trueup.core.tags import PREFIX_CHARS, Tag, TagReader
+from trueup.core.tags import TagReader, begins
 from trueup.core.times import iso
 
 MARK = "mark"
@@ -97,7 +97,7 @@ def look(about: ParityFacts) -> list[SliceLook]:
             continue
         holding, key = holdings.of(trade.symbol), (trade.profile_id, trade.trade_id)
         silent = trade.detail or trade.defect or reach.why_not(trade) or holding.unknown
-        silent = silent or _omitted(facts.snapshot, trade, holding, dust)
+        silent = silent or _omitted(facts.snapshot, trade, holding, dust) or _spent(facts, holdings, trade, dust)
         silent = silent or (about.misnamed.get(key) if holding.is_flat(dust) else None)
         if silent:
             state, why = Look.UNKNOWN, silent
@@ -126,6 +126,23 @@ def _omitted(snapshot: Snapshot, trade: Slice, holding: Holding, dust: Decimal) 
     if not holding.is_flat(dust) or abs(held) <= dust:
         return None
     return f"the venue lists no position in {trade.symbol}, and a balance of {plain(held)} {asset}"
+
+
+def _spent(facts: AccountFacts, holdings: Holdings, trade: Slice, dust: Decimal) -> str | None:
+    """Return why a balance of nothing is no proof that a trade is over: its coin paid for another symbol since.
+
+    What ETH/BTC costs is taken from the balance of BTC, and no order of BTC/USD tells of it.
+    """
+    assets, symbols = holdings.balance_assets(trade.symbol), facts.snapshot.symbols
+    if not assets or not holdings.of(trade.symbol).is_flat(dust):
+        return None
+    bought = [(order.symbol, order.time_ms) for order in facts.snapshot.orders if order.side is Side.BUY and order.qty]
+    bought += [(fill.symbol, fill.time_ms) for fill in facts.snapshot.fills if fill.side is Side.BUY]
+    bought += [(piece.symbol, piece.newest_ms) for piece in facts.slices if piece.entry_side is Side.BUY]
+    paid = {symbol for symbol, at_ms in bought if at_ms >= trade.opened_ms and symbols.quote_asset(symbol) in assets}
+    if not paid:
+        return None
+    return f"the venue gives balances alone, and {assets[0]} may have been spent on {', '.join(sorted(paid))}"
 
 
 def misnamed_trades(rows: Iterable[LedgerOrder], snapshot: Snapshot) -> dict[tuple[str, str], str]:
@@ -284,12 +301,7 @@ def tagged_trades(
         for client_text, sub_text in tags:
             client, sub = reader.client_order_id(client_text), reader.sub_tag(sub_text)
             agree = [client.profile_id == profile and lower in client.trades] if client is not None else []
-            agree += [sub.profile_id == profile and _begins(sub, lower)] if sub is not None else []
+            agree += [sub.profile_id == profile and begins(sub, lower)] if sub is not None else []
             if agree and all(agree):
                 found.add((profile, trade))
     return found
-
-
-def _begins(tag: Tag, trade: str) -> bool:
-    """Say whether a sub-tag is a trade's id, or at least its first eight characters."""
-    return any(name == trade or (len(name) >= PREFIX_CHARS and trade.startswith(name)) for name in tag.trades)

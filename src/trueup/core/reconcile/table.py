@@ -52,7 +52,10 @@ class Facts:
     `settled` says that the order is older than the settle window, `covered` that the venue lists it or that the order
     feed reaches back to it, and `named` that there is an id to ask the venue for. `ahead` says that a row books
     something younger than the settle window, `twin` that one live row of the bot and rows of ours are about one order.
-    `untold` says that more of it may be booked, by rows that cannot be found or are about its successor.
+    `untold` says that more of it may be booked, by rows that cannot be found or are about its successor; `cut` that the
+    fills, all that is known of it, do not reach back to its rows. `turned` says that a row which books something trades
+    the other way. `inferred` says that an order is taken for an entry because it is the first of its trade, `reached`
+    that the order feed reaches back to it.
     """
 
     ledger: Booked
@@ -70,6 +73,10 @@ class Facts:
     twin: bool = False
     same_price: bool = True
     untold: bool = False
+    cut: bool = False
+    turned: bool = False
+    inferred: bool = False
+    reached: bool = True
 
     @property
     def more(self) -> bool:
@@ -129,6 +136,11 @@ TABLE: tuple[Rule, ...] = (
         "Nobody knows what such a row has booked.",
     ),
     Rule(
+        "other_side", "filled, partially filled, and no exit", "trades the other way",
+        lambda f: f.turned, Do.QUARANTINE, BreakKind.QUANTITY_MISMATCH,
+        "A row and its order contradict each other: nothing says what the trade holds.",
+    ),
+    Rule(
         "own_row_beside", "one live row of the bot's, and one of ours", "any",
         lambda f: f.twin and (f.ledger is Booked.SEVERAL or (f.live and f.fewer)), Do.GIVE_WAY, BreakKind.DUPLICATE,
         "The bot wrote late what was booked for it; its own row stands, and ours gives way.",
@@ -150,6 +162,11 @@ TABLE: tuple[Rule, ...] = (
         _MORE + "; the venue does not say its client order id",
         lambda f: f.unsure, Do.QUARANTINE, BreakKind.QUANTITY_MISMATCH,
         "Whether that row books this order cannot be told.",
+    ),
+    Rule(
+        "import_unknown", "none", "ours by tag, the first of its trade; the order feed is cut, or begins after it",
+        lambda f: f.ledger is Booked.NONE and f.ours and f.settled and f.matters and f.inferred and not f.reached,
+        Do.UNRESOLVED, BreakKind.MISSING_IN_DB, "It may leave a trade whose entry is not listed any more.",
     ),
     Rule(
         "import", "none", "ours by tag, executed or working",
@@ -177,9 +194,10 @@ TABLE: tuple[Rule, ...] = (
         None, "The bot may know of an execution that the venue's reading is too old for.",
     ),
     Rule(
-        "executed_unknown", "more booked than executed",
+        "executed_unknown", "more booked than executed; or fewer, and the fills do not reach back to the row",
         "replaced by an order that is not listed, or not listed itself and the order feed does not reach back to it",
-        lambda f: f.fewer and (f.venue is Standing.REPLACED or not f.covered) and f.venue is not Standing.NOT_FOUND,
+        lambda f: (f.fewer and (f.venue is Standing.REPLACED or not f.covered) and f.venue is not Standing.NOT_FOUND)
+        or (f.more and f.cut),
         Do.UNRESOLVED, BreakKind.QUANTITY_MISMATCH, "Only a part of what was executed is known.",
     ),
     Rule(
