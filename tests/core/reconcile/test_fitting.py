@@ -129,6 +129,13 @@ def test_what_an_order_had_executed_at_one_moment_may_be_booked_without_an_id() 
     ]
     replaced = world.having(orders=chain, fills=[])
     assert heals(replaced.having(rows=[entry("TRD-1", "0.3", price="99")])) == ["TRD-1: import held, NAMELESS"]
+    orders = [
+        buy("X1", "0.3", status="replaced", replaced_by="X2", client_order_id=tag("TRD-1")),
+        buy("X2", "0.3", 11, working=True, status="partially_filled", replaces="X1", client_order_id=tag("TRD-1")),
+    ]
+    carried = World(rows=[entry("TRD-1", "0.6", 11)], orders=orders, legs=[leg("1")])
+    assert heals(carried) == ["TRD-1: import held, NAMELESS"], "nothing but fills says that they did not execute 0.6"
+    assert heals(carried.having(rows=[entry("TRD-1", "0.7", 11)])) == ["TRD-1: import"]
     assert heals(replaced.having(rows=[entry("TRD-1", "0.3", price="100")])) == ["TRD-1: import"]
     half = entry("TRD-1", "1", exchange_order_id="X1", minute=3)
     whole = world.having(rows=[half, entry("TRD-1", "2", 3.1)])

@@ -271,13 +271,16 @@ class _Symbol:
     def _executed(self, chain: Chain | None, change: Change) -> list[tuple[Decimal, Decimal | None]]:
         """Return the quantities that a row about an order may have booked, each with its price, None where not known.
 
-        They are what the change books, all of the order, what it had executed at one moment, and each fill of it.
+        They are what the change books, all of the order, what it had executed at one moment, and each fill of it; of
+        replaced orders also what they add up to, since nothing but fills says what one carried on from another.
         """
         price = after_change(change).price
         found = [(change.executed, price), (change.moved, price)]
         if chain is None:
             return found
         found += [(chain.executed, chain.price), *((part.qty, part.price) for part in chain.parts)]
+        if len(chain.orders) > 1:
+            found.append((sum((order.qty for order in chain.orders), Decimal(0)), None))
         fills = [fill for name in chain.ids for fill in self._fills.get(name, ())]
         so_far = accumulate(fill.qty for fill in fills)
         return found + [(qty, None) for qty in so_far] + [(fill.qty, fill.price) for fill in fills]
