@@ -54,6 +54,7 @@ FOUND = {
     3026681: "a bot that names no actions, whose entry is dead in its books while its exit lacks a part",
     4053861: "a chain of replaced orders, its lack booked in the newest row, of which only the fills are told later",
     5067647: "a bot that names no actions, whose entry was lost, and its exit executed in the very same moment",
+    9054570: "a bot that names no actions, whose entry's row has the time of its last fill, after the exit's",
     8010266: "a row without ids of replaced orders, of which the venue gives no fills, so that they add up to less",
     6051186: "an order with two live rows of the bot, of which a person decides, and what its rows lack",
     6055042: "a bot that names no actions and no trades, whose entry was lost; its exit's row lacks a part",

@@ -36,8 +36,9 @@ class Cycle:
     `runs` are the profiles' runs by profile id; `findings` what was found about orders in the scope of what was asked,
     and `beyond` about the account's others, of which this cycle heals none; `records` the account's open breaks by id,
     and those seen again; `refuted` are the orders (symbol token, id) of which nothing may be booked, or not yet;
-    `touched` the trades (profile, trade id) that were healed; `unclear` names what the look could not tell; `cleared`
-    are the ids of breaks that the look saw to be none, whatever else it could not tell.
+    `touched` the trades (profile, trade id) that were healed, `healing` the breaks that rows were changed for, by order
+    id; `unclear` names what the look could not tell; `cleared` are the ids of breaks that the look saw to be none,
+    whatever else it could not tell.
     """
 
     app: App
@@ -53,6 +54,7 @@ class Cycle:
     sightings: list[Sighting] = field(default_factory=list)
     refuted: frozenset[OrderKey] = frozenset()
     touched: set[tuple[str, str]] = field(default_factory=set)
+    healing: dict[str, Break] = field(default_factory=dict)
     unclear: list[tuple[str | None, str, str]] = field(default_factory=list)
     cleared: set[str] = field(default_factory=set)
 
@@ -65,6 +67,11 @@ class Cycle:
     def snapshot(self) -> Snapshot:
         """Return what the venue claims."""
         return self.gathered.snapshot
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Say whether no row of the ledger may be written: a dry run, or a ledger that is attached read-only."""
+        return self.request.dry_run or not self.app.ledger.writable
 
     @property
     def now_ms(self) -> int:

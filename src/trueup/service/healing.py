@@ -16,7 +16,7 @@ from trueup.core.orders import Action, LedgerOrder
 from trueup.core.reconcile.audited import announced
 from trueup.core.reconcile.changes import Change, resting_on
 from trueup.core.reconcile.comparing import Finding, OrderFacts, asked, compare_orders
-from trueup.core.reconcile.fitting import FitFacts, TradeKey, blocked, fit
+from trueup.core.reconcile.fitting import FitFacts, Fitted, Held, TradeKey, blocked, fit
 from trueup.core.reconcile.handlers import proof_of, reconcile_cancel
 from trueup.core.reconcile.importing import TradeName, unentered
 from trueup.core.reconcile.matching import order_keys, row_time
@@ -73,13 +73,15 @@ def _found_again(cycle: Cycle) -> set[str]:
 def heal(cycle: Cycle) -> None:
     """Heal what may be healed, one transaction a profile, and say what becomes of every finding."""
     fitted = fit(cycle.findings, _fit_facts(cycle))
-    cycle.refuted = fitted.refuted | _unsure(cycle) | _awaited(cycle) | _disputed(cycle)
+    cycle.refuted = fitted.refuted | _unsure(cycle, fitted) | _awaited(cycle) | _left_to_others(cycle, fitted)
     held = {id(finding): blocked(finding, reason, why) for finding, reason, why in fitted.held}
     healing = {id(finding) for finding in fitted.healing}
     changes: dict[str, list[Change]] = defaultdict(list)
     for finding in fitted.healing:
+        found = finding.as_break(cycle.account)
         for change in finding.changes:
             changes[change.profile_id].append(resting_on(change, cycle.gathered.facts.booked))
+            cycle.healing |= {change.order_id: found} if found is not None else {}
     done = {name: heal_profile(cycle, name, tuple(found)) for name, found in sorted(changes.items())}
     for finding in cycle.findings:
         healed = id(finding) in healing and done.get(finding.profile_id or "", False)
@@ -91,14 +93,18 @@ def _awaited(cycle: Cycle) -> frozenset[OrderKey]:
     return order_keys(finding.pair.chain for finding in cycle.findings if finding.do is Do.WAIT)
 
 
-def _disputed(cycle: Cycle) -> frozenset[OrderKey]:
-    """Return the orders of which rows book something, and of which a person decides what it is."""
-    disputed = (each for each in cycle.findings if each.do is Do.QUARANTINE and each.pair.filled_rows)
-    return order_keys(finding.pair.chain for finding in disputed)
+def _left_to_others(cycle: Cycle, fitted: Fitted) -> frozenset[OrderKey]:
+    """Return the orders that have rows and are not healed now: the backfill does not book beside them."""
+    healing = {id(finding) for finding in fitted.healing}
+    return order_keys(each.pair.chain for each in cycle.findings if each.pair.rows and id(each) not in healing)
 
 
-def _unsure(cycle: Cycle) -> frozenset[OrderKey]:
-    """Return the orders that rows which cannot be found may have booked, and those that may be their trade's entry."""
+def _unsure(cycle: Cycle, fitted: Fitted) -> frozenset[OrderKey]:
+    """Return the orders that rows which cannot be found may have booked, and those that may be their trade's entry.
+
+    They may be it where no row says which one is: where they are not younger than the first row, or would leave more
+    than was entered.
+    """
     entered = {(row.profile_id, row.trade_id) for row in cycle.gathered.rows if row.order_action is Action.ENTRY}
     opened = {
         (piece.profile_id, piece.trade_id, piece.token): piece.opened_ms
@@ -110,6 +116,11 @@ def _unsure(cycle: Cycle) -> frozenset[OrderKey]:
         for finding in cycle.findings
         if finding.facts.unsure
         or finding.time_ms <= opened.get((finding.profile_id or "", finding.trade_id or "", finding.token), -1)
+    ]
+    chains += [
+        finding.pair.chain
+        for finding, reason, _ in fitted.held
+        if reason is Held.OVER_EXIT and (finding.profile_id, finding.trade_id) not in entered
     ]
     return order_keys(chains)
 
@@ -193,6 +204,11 @@ def _unentered(
     names = _names_in_tags(cycle, missing) & {name for _, name in spelt}
     names -= {piece.trade_id.lower() for piece in cycle.gathered.facts.slices}
     return unentered(cycle.app.ledger.rows_spelt(cycle.here, names), cycle.snapshot.symbols) if names else {}
+
+
+READ_ONLY = (
+    "the ledger is attached read-only ([ledger] state_url): what could be healed is told, and nothing is written"
+)
 
 
 class _Answers:
@@ -304,6 +320,10 @@ def heal_profile(cycle: Cycle, profile_id: str, changes: tuple[Change, ...]) -> 
         result = app.ledger.heal(batch, rehearse=True) if app.ledger.writable else HealResult()
         run.heals += result.applied
         return bool(result.applied)
+    if cycle.changes_nothing:
+        if READ_ONLY not in run.notes:
+            run.notes.append(READ_ONLY)
+        return False
     pending = app.journal.interrupted([profile_id])
     closed = [interrupted(row, "interrupted") for row in pending]
     app.journal.record(closed + [announced(change, run.run_id, app.actor) for change in changes])

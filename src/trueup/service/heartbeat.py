@@ -236,6 +236,8 @@ def _refusal(rule: Rule) -> str:
 
 def _idle(cycle: Cycle) -> str:
     """Return why no synthetic exit is booked at all; empty where they are."""
+    if not cycle.app.ledger.writable:
+        return "the ledger is attached read-only"
     if _is_dry(cycle):
         return "a dry run books nothing"
     return "" if cycle.app.reconcile.policy.parity else "the heartbeat is turned off"
@@ -243,7 +245,7 @@ def _idle(cycle: Cycle) -> str:
 
 def _is_dry(cycle: Cycle) -> bool:
     """Say whether the heartbeat books nothing, whatever it confirms."""
-    return cycle.request.dry_run or cycle.app.reconcile.policy.parity_dry_run
+    return cycle.changes_nothing or cycle.app.reconcile.policy.parity_dry_run
 
 
 def _to_close(cycle: Cycle, looks: list[SliceLook]) -> list[SliceLook]:

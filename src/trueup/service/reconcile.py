@@ -242,7 +242,7 @@ def _backfill(cycle: Cycle) -> None:
     """
     if not cycle.app.backfill.enabled:
         return
-    dry_run = cycle.request.dry_run or cycle.app.backfill.dry_run
+    dry_run = cycle.changes_nothing or cycle.app.backfill.dry_run
     request = BackfillRequest(
         tuple(sorted(cycle.profile_ids)), cycle.request.symbols, cycle.request.trade_ids, apply=not dry_run
     )

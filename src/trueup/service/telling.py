@@ -32,7 +32,11 @@ def _tell_run(cycle: Cycle, run: RunReport) -> None:
         _tell_break(cycle, record)
     for effect in run.heals:
         if not run.dry_run:
-            log("break_healed", break_id="", kind="", rule=effect.rule, order_id=effect.order_id)
+            found = cycle.healing.get(effect.order_id)
+            log(
+                "break_healed", break_id=found.break_id if found is not None else "",
+                kind=found.kind.value if found is not None else "", rule=effect.rule, order_id=effect.order_id,
+            )  # fmt: skip
     if run.watchdog:
         total = run.parity.total
         profile = next(p for p in cycle.members if p.profile_id == run.profile_id)

@@ -9,7 +9,15 @@ from tests.core.world import World, at, entry, fill, leave, leg, order, row, sho
 
 from trueup.core.orders import Action, LedgerOrder, Side
 from trueup.core.reconcile.changes import NewRow
-from trueup.core.reconcile.importing import BOTH_WAYS, ENTRY_MISSING, MAY_BE_NEW, OLDER_THAN_TRADE, Owner, unentered
+from trueup.core.reconcile.importing import (
+    BOTH_WAYS,
+    ENTRY_MISSING,
+    MAY_BE_NEW,
+    NOT_LIKE_ITS_TRADES,
+    OLDER_THAN_TRADE,
+    Owner,
+    unentered,
+)
 from trueup.core.reconcile.table import Do
 
 ENTRY, EXIT = Action.ENTRY, Action.EXIT
@@ -132,9 +140,26 @@ def test_a_new_trade_keeps_the_case_of_its_id() -> None:
 
 @pytest.mark.parametrize("name", ["9", "trd-9", "TRD-", "TRD-a b", "TRD-é", "TRD-" + "a" * 121])
 def test_a_new_trade_must_be_well_formed(name: str) -> None:
-    assert read(World(), buy(client_order_id=tag(name)))[2:] == (
-        None, "the trade that its tag names is not well formed",
-    )  # fmt: skip
+    """Or as the profile's own: else it may be a part of the name of a profile that is not known."""
+    assert read(World(), buy(client_order_id=tag(name)))[2:] == (None, NOT_LIKE_ITS_TRADES)
+    assert read(World(rows=[entry("TRD-1")]), buy(client_order_id=tag(name)))[2:] == (None, NOT_LIKE_ITS_TRADES)
+
+
+UUID = "8c3c2f0e-7a43-4a6f-9d7e-3f6a6b0a9b11"
+
+
+@pytest.mark.parametrize(
+    ("own", "name"),
+    [("T1", "T3"), ("trade_1", "trade_22"), (UUID, UUID.replace("8c3", "f00")), ("7", "9"), ("trd-1", "trd-9")],
+)
+def test_a_new_trade_may_have_an_id_like_those_of_its_profile(own: str, name: str) -> None:
+    working_row = row(own, None, 1, status="new", action="ENTRY")
+    for rows in ([entry(own)], [working_row]):
+        assert read(World(rows=rows), buy(client_order_id=tag(name, ending="-entry")))[1:] == (name, ENTRY, "")
+    others = World(rows=[entry(own, profile_id="p2")])
+    assert read(others, buy(client_order_id=tag(name)))[3] == NOT_LIKE_ITS_TRADES
+    for strange in (f"2-{name}", "x-TRD-9", f"{name} 1", f"{name}é", f"{name}/a/b"):
+        assert read(World(rows=[entry(own)]), buy(client_order_id=tag(strange)))[3] == NOT_LIKE_ITS_TRADES
 
 
 def test_a_new_trade_may_be_as_long_as_its_grammar_says() -> None:

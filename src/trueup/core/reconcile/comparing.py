@@ -292,6 +292,10 @@ class _Judge:
         profile_id = lead.profile_id if lead is not None else mine.profile_id if mine is not None else None
         trade_id = lead.trade_id if lead is not None else mine.trade_id if mine is not None else None
         finding = Finding(rule, pair, state, rule.do, _words(state, rule), profile_id, trade_id, symbol, token, time_ms)
+        if rule.name == "price_differs" and pair.chain is not None and pair.chain.price is not None:
+            booked = ", ".join(plain(row.price) for row in pair.filled_rows if row.price is not None)
+            prices = f"booked at {booked}, executed at {plain(pair.chain.price)}"
+            finding = replace(finding, why=_words(state, rule, f"{prices}. {rule.why}"))
         stranger = self._owners.stranger(pair.chain) if rule.name == "orphan" and pair.chain is not None else None
         if stranger is not None:
             finding = replace(finding, why=_words(state, rule, self._not_known(stranger)), stranger=stranger)

@@ -18,6 +18,7 @@ from trueup.core.tags import PREFIX_CHARS, Tag, TagReader, begins, stems
 
 _ENDINGS = re.compile(r"-(entry|exit)$", re.IGNORECASE)
 _ENDING_INSIDE = re.compile(r"-(entry|exit)(?![a-z])")
+_PART = re.compile(r"[A-Za-z0-9]+")
 _CUT_FROM = 30
 """Venues take client order ids of some 32 or 36 characters: a bot may have cut one as long as this."""
 
@@ -66,6 +67,10 @@ def unentered(rows: Iterable[LedgerOrder], symbols: Symbols) -> dict[TradeName, 
 
 ENTRY_MISSING = "its trade's entry is not in the ledger: nothing says whether it enters or leaves"
 BOTH_WAYS = "its trade's entries go both ways: nothing says which of them enters it"
+NOT_LIKE_ITS_TRADES = (
+    "the trade that its tag names is not of the form TRD-NAME, and no trade of the profile that the ledger holds has an"
+    " id like it; write its row, or acknowledge the break"
+)
 MAY_BE_NEW = "its sub-tag has the beginning of a trade's id alone: it may enter another one that begins alike"
 OLDER_THAN_TRADE = "it is not younger than its trade, whose entry may be missing: nothing says what it does"
 
@@ -96,9 +101,14 @@ class OwnerReader:
         self._entered_by: dict[TradeName, set[Side]] = defaultdict(set)
         self._waiting: dict[tuple[str, str, str, Side | None], str] = {}
         self._left_by: dict[TradeName, set[Side]] = defaultdict(set)
+        self._forms: dict[str, set[str]] = defaultdict(set)
+        trades = {(row.profile_id, row.trade_id) for row in rows if row.trade_id}
+        trades |= {(piece.profile_id, piece.trade_id) for pieces in self._open.values() for piece in pieces}
+        for profile, trade_id in trades:
+            if not is_well_formed(trade_id):
+                self._forms[profile].add(_form(trade_id))
         self._names: dict[str, list[str]] = defaultdict(list)
-        of_rows = {(row.profile_id, row.trade_id.lower()) for row in rows if row.trade_id}
-        for profile, name in sorted(self._open.keys() | of_rows):
+        for profile, name in sorted({(profile, trade_id.lower()) for profile, trade_id in trades}):
             self._names[profile].append(name)
 
     def hear(self, chain: Chain) -> None:
@@ -190,11 +200,18 @@ class OwnerReader:
             return self._of_open(profile, found, said, chain)
         start = len(self._prefix) + len(profile) + 2
         trade_id = _ENDINGS.sub("", text.strip()[start:])
-        if not is_well_formed(trade_id):
-            return Owner(profile, trade_id or None, action, why="the trade that its tag names is not well formed")
+        if not is_well_formed(trade_id) and not self._like_its_own(profile, trade_id):
+            return Owner(profile, trade_id or None, action, why=NOT_LIKE_ITS_TRADES)
         if action is not Action.ENTRY and (why := self._misspelt(profile, tag.trades[0], text)):
             return Owner(profile, trade_id, action, why=why)
         return self._of_new(profile, trade_id, action, chain)
+
+    def _like_its_own(self, profile: str, trade_id: str) -> bool:
+        """Say whether an id has the parts that the profile's own ids have, where it does not begin them with TRD-.
+
+        What the tag of a profile that is not known names would begin with a part of that profile's name.
+        """
+        return _form(trade_id) in self._forms.get(profile, ()) and "-trd-" not in trade_id.lower()
 
     def _misspelt(self, profile: str, name: str, text: str) -> str:
         """Return why a trade that the ledger does not have may be another one, to whose id more was added, or cut off.
@@ -281,6 +298,11 @@ class OwnerReader:
     def _slice(self, profile: str, name: str, chain: Chain) -> Slice | None:
         found = [piece for piece in self._open.get((profile, name), ()) if piece.token == chain.token]
         return found[0] if len(found) == 1 else None
+
+
+def _form(trade_id: str) -> str:
+    """Return how an id is made of parts: its separators, with one letter for each part between them."""
+    return _PART.sub("a", trade_id)
 
 
 def _may_enter(chain: Chain) -> bool:
