@@ -261,6 +261,15 @@ degraded; the gate falls to the dead-man mode after it; the alert rules TrueupRu
 its default. Prometheus does not know the flag: where you set it, change these two rules with it, and keep it longer
 than RECON_INTERVAL_SECONDS.
 
+**When the venue cannot be read,** a worker asks it less and less: from the second time on it waits twice as long as
+the time before, up to twenty times RECON_INTERVAL_SECONDS, and each wait is in the log (`account_backed_off`). The
+first reading that is whole ends it. The gate's dead-man may thus last longer than the trouble did; `trueup reconcile`
+looks at once.
+
+**When what is read is old.** A ledger can agree with a venue of last week: an export that nobody writes any more, a
+cache in between. `trueup_venue_reading_age_seconds` says how old what the newest cycle read is, and
+TrueupVenueReadingOld fires after a quarter of an hour; where exports are written less often, change it.
+
 A dry run (`trueup reconcile --dry-run`) is listed among the runs with `dry_run: true` and counted by no figure: it
 is no run of the loop, and how old the newest run is does not change by it. Only its calls to the venue are counted,
 since they were made. A break that a person acknowledged is in `trueup_breaks` with that state and counted by no other

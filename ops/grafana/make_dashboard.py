@@ -120,6 +120,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             about="1 all, 0.5 part, 0 nothing",
         ),
         Panel(
+            "Age of what was read of the venue",
+            {"{{account}}": "max by (account) (trueup_venue_reading_age_seconds{there})"},
+            unit="s",
+        ),
+        Panel(
             "Leases",
             {
                 "refusals a minute": "sum(rate(trueup_lease_refusals_total[5m])) * 60",

@@ -216,3 +216,44 @@ def test_a_head_that_is_none_and_seconds_without_live_are_wrong_usage(bot: Bot) 
     assert program("audit", "verify", "--expect-head", "zzz").code == 2
     assert program("demo", "--seconds", "3").code == 2
     assert "reconcile" in program("backfill", "revert", "--help").out
+
+
+def test_a_ledger_that_is_attached_read_only_is_watched(bot: Bot) -> None:
+    """Every look is told, confirmed and remembered; nothing is announced in the audit that can never be made."""
+    bot.ledger["state_url"] = f"sqlite:///{bot.folder / 'state.db'}"
+    app = bot.init()
+    kept = bot.db.table("orders")
+    for later in range(4):
+        see(bot, later)
+        said = Program(bot)("reconcile")
+        assert said.code == 1, said.err
+        assert "the ledger is attached read-only" in said.out + said.err
+        assert " healed" not in said.out.replace("could be healed", "")
+    assert bot.db.table("orders") == kept
+    assert list(app.journal.audit_rows()) == []
+    first = Program(bot)("breaks", "list", "--format", "json").json["breaks"]
+    assert {each["state"] for each in first} >= {"open", "quarantined"}
+    assert {each["confirmations"] for each in first if each["kind"] == "orphan_order"} == {4}
+    dry = Program(bot)("reconcile", "--dry-run")
+    assert (dry.code, "would heal" in dry.out) == (1, False)
+
+
+def test_a_ghost_in_a_ledger_that_is_attached_read_only_stays(sqlite_bot: Bot) -> None:
+    sqlite_bot.init()
+    sqlite_bot.db.orders(ENTRY)
+    sqlite_bot.ledger["state_url"] = f"sqlite:///{sqlite_bot.folder / 'state.db'}"
+    sqlite_bot.init()
+    for later in range(5):
+        sqlite_bot.venue(closed_orders=[BOUGHT], as_of=iso(at(NOW + later)))
+        said = Program(sqlite_bot)("reconcile")
+    assert "confirmed 5 times; the ledger is attached read-only" in " ".join(said.out.split())
+    assert len(sqlite_bot.db.table("orders")) == 1
+
+
+def test_another_price_is_told_with_both(sqlite_bot: Bot) -> None:
+    sqlite_bot.init()
+    sqlite_bot.db.orders(ENTRY)
+    held = [{"symbol": "BTC/USD", "qty": "1", "side": "long"}]
+    sqlite_bot.venue(closed_orders=[{**BOUGHT, "filled_avg_price": "155.5"}], positions=held)
+    [found] = Program(sqlite_bot)("reconcile", "--format", "json").json["runs"][0]["breaks"]
+    assert (found["kind"], "booked at 100, executed at 155.5." in found["reason"]) == ("price_mismatch", True)

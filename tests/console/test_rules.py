@@ -11,6 +11,7 @@ from tests.ledger.bot import Bot, row
 
 from trueup.core.errors import CannotKnow
 from trueup.core.modes import Mode
+from trueup.service.alerts import raise_alert, resolve_alert
 from trueup.service.tokens import ROLES, Permission
 from trueup.surfaces.console.app import HEADERS
 from trueup.surfaces.console.navigation import ALL, routes_of, sections
@@ -244,3 +245,13 @@ class TestLive:
         assert "It was in" not in guest.get("/modes", **{"X-Console-Live": "1"}).text
         assert "it was in NORMAL" in guest.get("/modes").text
         assert "it was in NORMAL" not in guest.get("/modes").text
+
+
+def test_an_alert_that_nobody_heard_is_not_called_delivered(api: Api) -> None:
+    """It ended before a target was set; a green mark would say that somebody was told."""
+    raise_alert(api.app, "mismatch", "B-1", "profile:p1", "warning", "0.4 BTC/USD is not at the venue")
+    resolve_alert(api.app, "B-1")
+    page = visitor(api, "viewer").get("/alerts").text
+    [cell] = re.findall(r'data-label="Delivery">(.*?)</td>', page)
+    assert "ended unheard" in cell
+    assert "delivered" not in cell

@@ -139,6 +139,8 @@ def test_an_unexpected_error_is_on_record_and_stops_no_other_account(
     }  # fmt: skip
     assert json.loads(ended["other"]["summary"])["error"] == "ZeroDivisionError: a defect"
     assert [said["account"] for name, said in heard if name == "cycle_failed"] == ["other"]
+    [wait] = [said for name, said in heard if name == "account_backed_off"]
+    assert (wait["account"], wait["times"], wait["retry_ms"] > 0) == ("other", 1, True)
     assert [state.owner for state in app.leases.states()] == [None] * 3
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from tests.cli.program import Terminal, process
-from tests.ledger.bot import Bot, a_bot, row
+from tests.ledger.bot import Bot, a_bot, row, sold
 
 from trueup.service import events
+from trueup.service.cycle import ReconcileRequest
 from trueup.service.events import log, within
+from trueup.service.reconcile import run_reconcile
 from trueup.surfaces.logs import start_logs
 
 SECRET = "hush-hush/1"
@@ -160,3 +162,17 @@ class TestCommands:
         answer = process(bot.folder, "check", environ={"TRUEUP_LOG_LEVEL": "loud"})
         assert answer.code == 2
         assert "TRUEUP_LOG_LEVEL" in answer.err
+
+
+def test_a_heal_is_told_with_the_break_that_it_ended(tmp_path: Path, sqlite_url: str) -> None:
+    with a_bot(tmp_path, sqlite_url) as bot:
+        app = bot.ready(row("TRD-1", status="new", exchange_order_id="E1"))
+        held = [{"symbol": "BTC/USD", "qty": "1", "side": "long"}]
+        bot.sells(sold("E1", side="buy"), positions=held)
+        out = StringIO()
+        start_logs("info", "json", (), out)
+        [run] = run_reconcile(app, ReconcileRequest()).runs
+    [told] = [line for line in lines(out) if line["event"] == "break_healed"]
+    [record] = run.breaks
+    assert (told["break_id"], told["kind"], told["rule"]) == (record.break_id, "status_mismatch", "filled_at_venue")
+    assert told["order_id"] == "p1/TRD-1/ENTRY/new/0"

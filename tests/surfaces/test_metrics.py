@@ -84,6 +84,7 @@ def test_the_figures_are_those_of_the_runs(bot: Bot) -> None:
     assert found["trueup_watchdog_triggered"] == {P1: 1, P2: 0}
     assert found["trueup_parity_mismatch_notional_usd"][P1] == 50
     assert found["trueup_feed_coverage"] == {("main", "fills"): 0.5, ("main", "positions"): 1}
+    assert found["trueup_venue_reading_age_seconds"] == {("main",): 60}
     assert found["trueup_run_duration_seconds_count"] == {(): 2}
     assert found["trueup_run_duration_seconds_sum"] == {(): 1.4}
     assert found["trueup_run_duration_seconds_bucket"][("0.5",)] == 0

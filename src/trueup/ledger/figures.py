@@ -158,11 +158,14 @@ def _run_counter(summary: Mapping[str, Any], now: str) -> Callable[[Document], N
 
 def _cycle_counter(summaries: Sequence[Mapping[str, Any]]) -> Callable[[Document], None]:
     coverage = next((item["coverage"] for item in summaries if item.get("coverage")), None)
+    as_of = next((item["timestamp"] for item in summaries if item.get("timestamp")), None)
 
     def count(document: Document) -> None:
         document["cycles"] = document.get("cycles", 0) + 1
         if coverage is not None:
             document["coverage"] = {feed: str(said.get("state")) for feed, said in coverage.items()}
+        if as_of is not None:
+            document["as_of"] = as_of
 
     return count
 
@@ -206,7 +209,8 @@ def _run_figures(scope: str, found: Document) -> RunFigures:
 
 def _account_figures(scope: str, found: Document) -> AccountFigures:
     venue = VenueCount(found.get("calls", 0), found.get("errors", {}))
-    return AccountFigures(scope.partition(":")[2], found.get("cycles", 0), venue, found.get("coverage", {}))
+    as_of_ms = read_time(found["as_of"]) if found.get("as_of") else None
+    return AccountFigures(scope.partition(":")[2], found.get("cycles", 0), venue, found.get("coverage", {}), as_of_ms)
 
 
 def _new_rows(connection: Connection, found: Document) -> bool:

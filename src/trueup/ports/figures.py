@@ -46,12 +46,16 @@ class VenueCount:
 
 @dataclass(frozen=True, slots=True)
 class AccountFigures:
-    """One account: its cycles, the calls to its venue, and how much of each feed the newest cycle read."""
+    """One account: its cycles, the calls to its venue, and how much of each feed the newest cycle read.
+
+    `as_of_ms` is the moment of the venue's that the newest cycle saw, epoch milliseconds; None where none saw one.
+    """
 
     account: str
     cycles: int = 0
     venue: VenueCount = field(default_factory=VenueCount)
     coverage: Mapping[str, str] = field(default_factory=dict)
+    as_of_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,10 @@ EVENTS = (
         "cycle_failed", "error", ("account", "error", "retry_ms"),
         "A cycle was broken off; its runs are INCONCLUSIVE, and the account is due again after the time given.",
     ),
+    Event(
+        "account_backed_off", "warning", ("account", "times", "retry_ms"),
+        "The venue did not say all that is needed, so many times in a row; the account is due again after that time.",
+    ),
     Event("run_started", "debug", ("kind", "scope"), "A run is on record as PENDING."),
     Event(
         "run_ended", "info", ("kind", "scope", "status", "found", "healed", "unresolved"),

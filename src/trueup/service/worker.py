@@ -170,8 +170,12 @@ class Worker:
         finally:
             with self.lock:
                 self.troubles[account] = 0 if readable else self.troubles.get(account, 0) + 1
+                times = self.troubles[account]
             renewal.drop(lease)
-            self.app.leases.release(lease, self.app.clock.now_ms() + self._wait_ms(account))
+            wait_ms = self._wait_ms(account)
+            self.app.leases.release(lease, self.app.clock.now_ms() + wait_ms)
+            if times:
+                log("account_backed_off", account=account, times=times, retry_ms=wait_ms)
             self.nudge.set()
 
     def _flatten(self, account: str, lease: Lease) -> None:

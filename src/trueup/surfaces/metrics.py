@@ -59,6 +59,10 @@ METRICS = (
         "trueup_feed_coverage", "gauge", ("account", "feed"),
         "How much of a feed the newest cycle read: 1 all, 0.5 part, 0 nothing.",
     ),
+    Metric(
+        "trueup_venue_reading_age_seconds", "gauge", ("account",),
+        "Age of what the newest cycle read of the venue: an export that nobody renews grows old.",
+    ),
     Metric("trueup_breaks", "gauge", _BREAK, "Breaks that are not over."),
     Metric("trueup_break_oldest_age_seconds", "gauge", _BREAK, "Age of the oldest of them."),
     Metric("trueup_breaks_notional_usd", "gauge", _BREAK, "What they are worth, in quote currency."),
@@ -222,6 +226,8 @@ def _accounts(found: Standing) -> Iterator[Sample]:
             yield "trueup_venue_errors_total", (name, kind), number
         for feed, state in sorted(account.coverage.items()):
             yield "trueup_feed_coverage", (name, feed), _COVERED.get(state, 0.0)
+        if account.as_of_ms is not None:
+            yield "trueup_venue_reading_age_seconds", (name,), _age(account.as_of_ms, found.now_ms)
 
 
 def _breaks(found: Standing) -> Iterator[Sample]:
