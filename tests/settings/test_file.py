@@ -217,6 +217,8 @@ WRONG = [
     ("[ledger]\norders_table = 2020-01-01", "[ledger] orders_table: a date or time is not text."),
     ("[ledger]\nkind = 'freqtrade'", "[ledger] kind: there is no kind 'freqtrade'.\nAllowed: native."),
     ("[ledger.columns]\nqty = ' '", "[ledger.columns] qty: it is empty."),
+    ("[ledger.columns]\nqty = 'x'\nprice = 'x'", "[ledger.columns] price: 'x' is the column of qty already."),
+    ("[ledger.columns]\nside = 'x'\naction = 'x'", "[ledger.columns] side: 'x' is the column of action already."),
     ("[[accounts]]\nvenue = 'a'", "[[accounts]] number 1, name: it is missing."),
     ("[[accounts]]\nname = 'a'", "[[accounts]] number 1, venue: it is missing."),
     ("[[accounts]]\nname = ' '\nvenue = 'a'", "[[accounts]] number 1, name: it is empty."),
@@ -312,3 +314,16 @@ def test_the_settings_are_imported_without_anything_heavy() -> None:
     found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
     assert "trueup" in found
     assert not {"alembic", "psycopg", "pydantic", "pydantic_settings", "rich", "sqlalchemy", "typer"} & set(found)
+
+
+def test_one_column_of_theirs_may_be_an_id_or_a_time_twice(tmp_path: Path) -> None:
+    same = {
+        "order_id": "id",
+        "exchange_order_id": "id",
+        "qty": "n",
+        "quantity": "n",
+        "timestamp": "t",
+        "filled_at": "t",
+    }
+    text = "\n".join(["[ledger.columns]", *(f"{ours} = '{theirs}'" for ours, theirs in same.items())])
+    assert dict(read(tmp_path, text).ledger.columns) == same

@@ -289,7 +289,9 @@ def _require(columns: Mapping[str, Column[Any]], table: Table, wanted: OrdersMap
     if not {"qty", "quantity"} & columns.keys():
         missing.append("qty (or quantity)")
     if "profile_id" not in columns and wanted.only_profile is None:
-        missing.append("profile_id (only a database of one profile may lack it)")
+        missing.append(
+            "profile_id (only where trueup.toml names exactly one profile, under [[profiles]], may it lack that)"
+        )
     if missing:
         raise ConfigurationError(
             f"The table {table.name!r} lacks {', '.join(missing)}.",

@@ -36,7 +36,8 @@ def tell_positions(cycle: Cycle, plan: AccountPlan, looks: list[SliceLook]) -> N
             continue
         worth = marks.get(token)
         gap = abs((each.ledger or Decimal(0)) - (each.venue or Decimal(0)))
-        why = "which trade it is cannot be told while the venue holds some of the symbol"
+        why = "which trade of the symbol it is cannot be told"
+        why += " while the venue holds some of it" if each.venue else ": trades of both sides are open"
         if each.kind is not BreakKind.GHOST_POSITION:
             why = _of_strangers(cycle, token, (each.venue or Decimal(0)) - (each.ledger or Decimal(0)))
         # What a ghost's count must not go on with: the venue held some of it at this look.

@@ -64,9 +64,26 @@ def read_ledger(top: Table, folder: Path, current: Path, environ: Mapping[str, s
         url=url,
         kind=table.read("kind", Rule(_kind, " or ".join(KINDS))) or KINDS[0],
         orders_table=table.read("orders_table", NAME) or "orders",
-        columns=MappingProxyType(columns.entries(NAME)),
+        columns=MappingProxyType(_told_apart(columns)),
         state_url=table.read("state_url", in_file),
     )
+
+
+_ALONE = ("symbol", "side", "status", "price", "action")
+"""Columns of ours of which theirs means nothing else; an id or a time of theirs may be several of ours."""
+
+
+def _told_apart(table: Table) -> dict[str, str]:
+    """Read the columns, and refuse one of theirs that is two different things of ours."""
+    columns = table.entries(NAME)
+    for name in _ALONE:
+        others = [other for other, theirs in columns.items() if other != name and theirs == columns.get(name)]
+        if others:
+            raise table.place(name).refused(
+                f"{shown(columns[name])} is the column of {', '.join(others)} already",
+                "Give each a column of its own, or leave out what the table does not have.",
+            )
+    return columns
 
 
 def read_accounts(top: Table, folder: Path) -> tuple[AccountSettings, ...]:

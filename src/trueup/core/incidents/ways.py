@@ -65,9 +65,11 @@ REPAIRS: dict[Pattern, tuple[str, tuple[str, ...]]] = {
     Pattern.MISSING: (
         "Book from the venue what is missing: each row with its proof, after a dry run that you have read.",
         (
+            "trueup breaks {whose}",
             "trueup backfill run {whose} --dry-run",
             "trueup backfill run {whose} --apply --plan HASH",
             "trueup reconcile --full {whose}",
+            'trueup breaks acknowledge BREAK_ID --reason "what a person put right, or takes over"',
         ),
     ),
     Pattern.OUT_OF_ORDER: (
