@@ -164,7 +164,8 @@ class LedgerOrder:
     its order, None where that cannot be read: `order_qty` is what was ordered (a working row may say it in its
     quantity), `order_price` the price that a working or dead row asks for, `order_ms` the row's time. `written` is when
     the row was written last, as the table has it, None where it does not say. `unread` names which of `trade_id` and
-    `action` hold something that says none.
+    `action` hold something that says none; `action_unknown` that a row which books nothing has an action, and a word for
+    it that nobody knows.
     """
 
     order_id: str
@@ -194,6 +195,7 @@ class LedgerOrder:
     order_ms: int | None = None
     written: object = field(default=None, compare=False)
     unread: tuple[str, ...] = field(default=(), compare=False)
+    action_unknown: bool = field(default=False, compare=False)
 
 
 def read_order(raw: Mapping[str, object]) -> LedgerOrder:
@@ -268,6 +270,7 @@ def _unbooked(raw: Mapping[str, object], status: StatusClass, name: str) -> Ledg
         order_action=said.action,
         order_price=said.price,
         order_ms=said.time_ms,
+        action_unknown=said.action is None and text_or_none(raw.get("action")) is not None,
     )
 
 

@@ -112,6 +112,11 @@ def test_a_row_that_could_not_be_read_once_it_is_filled_is_left_alone(
     assert heals(world) == ["TRD-2: filled_at_venue"]
 
 
+def test_a_row_whose_action_is_blank_can_be_read_as_one_without() -> None:
+    blank = row("TRD-1", None, 1, status="new", action=" ", exchange_order_id="X1")
+    assert heals(World(rows=[blank], orders=[buy("X1")], legs=[leg("1")])) == ["TRD-1: filled_at_venue"]
+
+
 # Orders of which a part alone is known.
 
 

@@ -144,7 +144,7 @@ def _oldest(pair: Pair) -> int | None:
 
 def _require_readable(row: LedgerOrder) -> None:
     """Raise ValueError where a row could not be read any more once it booked something."""
-    if row.order_side is None or row.order_ms is None or "action" in row.unread:
+    if row.order_side is None or row.order_ms is None or row.action_unknown:
         what = "side" if row.order_side is None else "time" if row.order_ms is None else "action"
         raise ValueError(f"its {what} in the ledger cannot be read, so that what it would book could not be either")
 
