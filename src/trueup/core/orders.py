@@ -164,8 +164,8 @@ class LedgerOrder:
     its order, None where that cannot be read: `order_qty` is what was ordered (a working row may say it in its
     quantity), `order_price` the price that a working or dead row asks for, `order_ms` the row's time. `written` is when
     the row was written last, as the table has it, None where it does not say. `unread` names which of `trade_id` and
-    `action` hold something that says none; `action_unknown` that a row which books nothing has an action, and a word for
-    it that nobody knows.
+    `action` hold something that says none; `action_unknown` that a row which books nothing has an action that nobody
+    knows.
     """
 
     order_id: str
