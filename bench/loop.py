@@ -30,6 +30,7 @@ from trueup.service.cycle import ReconcileRequest
 from trueup.service.open_trades import OpenTrades
 from trueup.service.reconcile import reconcile_account
 from trueup.service.worker import Worker, WorkerOptions
+from trueup.surfaces.cli.session import stays
 
 SMALL = "small" in sys.argv
 """A shorter look, for a busy machine."""
@@ -158,16 +159,21 @@ def _run_for(worker: Worker) -> float:
 
 
 def memory(url: str, folder: Path, cycles: int = 2000) -> None:
-    """Print how memory grows over many cycles."""
+    """Print how memory grows over many cycles, with garbage collected as a worker does it."""
+    stays()
     each = steady(url, "SQLite", 10_000, folder)
     for _ in range(100):
         each.cycle()
     gc.collect()
-    before = _resident_kb()
+    before = peak = _resident_kb()
     for _ in range(cycles - 100):
         each.cycle()
+        peak = max(peak, _resident_kb())
     gc.collect()
-    print(f"memory over {cycles:,} cycles: {before / 1024:.1f} MB after 100, {_resident_kb() / 1024:.1f} MB at the end")
+    print(
+        f"memory over {cycles:,} cycles: {before / 1024:.1f} MB after 100, {peak / 1024:.1f} MB at most after that,"
+        f" {_resident_kb() / 1024:.1f} MB at the end"
+    )
     each.app.close()
 
 

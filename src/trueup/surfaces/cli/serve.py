@@ -12,7 +12,7 @@ import typer
 from trueup.core.errors import ConfigurationError
 from trueup.surfaces.cli.options import Format, FormatOption, add_command
 from trueup.surfaces.cli.output import STRONG, note, print_json, say
-from trueup.surfaces.cli.session import open_app
+from trueup.surfaces.cli.session import open_app, stays
 
 if TYPE_CHECKING:
     from trueup.service.app import App
@@ -85,6 +85,7 @@ def answering(
         ) from None
     from trueup.service.tokens import first_token
 
+    stays()
     app, place = build(), Place(*place_of)
     options = ApiOptions(
         metrics=lambda: render(app),

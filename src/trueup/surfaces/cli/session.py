@@ -1,5 +1,6 @@
 """What every command is handed: the way to build the App, and the configuration that was named for it."""
 
+import gc
 import os
 import shutil
 import sys
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from trueup.service.app import App, LivePlace, TrialPlace
 
 NAME = "trueup"
+
+COLLECT_OFTEN = (50_000, 20, 100)
+"""How many objects a program that stays makes between two collections of garbage: its memory is as flat as that."""
 
 Say = Callable[[str], None]
 Demo = Callable[[str | None, Path, Say, str], int]
@@ -83,3 +87,8 @@ def acting(context: typer.Context) -> "App":
     from trueup.service.tokens import Permission, in_the_name_of
 
     return in_the_name_of(open_app(context), Permission.ACT)
+
+
+def stays() -> None:
+    """Collect garbage often from now on: a command that ends soon leaves it to its end, one that stays would grow."""
+    gc.set_threshold(*COLLECT_OFTEN)

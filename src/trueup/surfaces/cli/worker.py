@@ -9,7 +9,7 @@ import typer
 
 from trueup.surfaces.cli.options import Format, FormatOption, add_command
 from trueup.surfaces.cli.output import note, print_json, say
-from trueup.surfaces.cli.session import open_app
+from trueup.surfaces.cli.session import open_app, stays
 
 _EXIT_CODES = "Exit codes: 0 stopped when asked or after its cycles, 2 wrong usage or configuration, 3 no database."
 
@@ -39,6 +39,7 @@ def worker(
 
     app = open_app(context)
     app.start_logs("info")
+    stays()
     working = Worker(app, WorkerOptions(threads=threads, cycles=cycles, dry_run=dry_run))
     _stop_when_asked(working.stop)
     done = working.run()
