@@ -84,7 +84,12 @@ class TagReader:
 
 def begins(tag: Tag, trade: str) -> bool:
     """Say whether a sub-tag is a trade's id (in lower case), or at least its first eight characters."""
-    return any(name == trade or (len(name) >= PREFIX_CHARS and trade.startswith(name)) for name in tag.trades)
+    return any(abbreviates(name, trade) for name in tag.trades)
+
+
+def abbreviates(text: str, trade: str) -> bool:
+    """Say whether a text is a trade's id, or at least eight of its first characters; both in lower case."""
+    return text == trade or (len(text) >= PREFIX_CHARS and trade.startswith(text))
 
 
 def stems(name: str) -> set[str]:

@@ -73,9 +73,9 @@ def _found_again(cycle: Cycle) -> set[str]:
 def heal(cycle: Cycle) -> None:
     """Heal what may be healed, one transaction a profile, and say what becomes of every finding."""
     fitted = fit(cycle.findings, _fit_facts(cycle))
-    cycle.refuted = fitted.refuted | _unsure(cycle, fitted) | _awaited(cycle) | _left_to_others(cycle, fitted)
     held = {id(finding): blocked(finding, reason, why) for finding, reason, why in fitted.held}
     healing = {id(finding) for finding in fitted.healing}
+    cycle.refuted = fitted.refuted | _unsure(cycle, fitted) | _awaited(cycle) | _left_to_others(cycle, healing)
     changes: dict[str, list[Change]] = defaultdict(list)
     for finding in fitted.healing:
         found = finding.as_break(cycle.account)
@@ -93,9 +93,11 @@ def _awaited(cycle: Cycle) -> frozenset[OrderKey]:
     return order_keys(finding.pair.chain for finding in cycle.findings if finding.do is Do.WAIT)
 
 
-def _left_to_others(cycle: Cycle, fitted: Fitted) -> frozenset[OrderKey]:
-    """Return the orders that have rows and are not healed now: the backfill does not book beside them."""
-    healing = {id(finding) for finding in fitted.healing}
+def _left_to_others(cycle: Cycle, healing: set[int]) -> frozenset[OrderKey]:
+    """Return the orders that have rows and are not healed now: the backfill does not book beside them.
+
+    `healing` are the findings that are, by identity.
+    """
     return order_keys(each.pair.chain for each in cycle.findings if each.pair.rows and id(each) not in healing)
 
 
@@ -141,7 +143,7 @@ def _rows(cycle: Cycle) -> list[LedgerOrder]:
 def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
     facts = cycle.gathered.facts
     users = {profile.profile_id: profile.user_id for profile in cycle.gathered.profiles}
-    missing = _without_row(cycle, snapshot)
+    missing = _names_in_tags(cycle, _without_row(cycle, snapshot))
     spelt = _spelt(cycle, snapshot.orders, missing)
     found = compare_orders(
         OrderFacts(
@@ -159,13 +161,12 @@ def _compared(cycle: Cycle, snapshot: Snapshot) -> list[Finding]:
     return sorted_out[True]
 
 
-def _spelt(cycle: Cycle, orders: Iterable[VenueOrder], missing: Iterable[VenueOrder]) -> frozenset[tuple[str, str]]:
+def _spelt(cycle: Cycle, orders: Iterable[VenueOrder], missing: Iterable[str]) -> frozenset[tuple[str, str]]:
     """Return which of the trades that the venue's tags name the ledger has, open or not.
 
-    Of the orders without a row, also those that a tag's name begins with: a bot may have added something to it.
+    Of those that orders without a row name (`missing`), also what the name begins with: a bot may have added the rest.
     """
-    names = _names_in_tags(cycle, orders)
-    names |= {stem for name in _names_in_tags(cycle, missing) for stem in stems(name)}
+    names = _names_in_tags(cycle, orders) | {stem for name in missing for stem in stems(name)}
     return cycle.app.ledger.trades_spelt(cycle.here, names) if names else frozenset()
 
 
@@ -194,14 +195,12 @@ def _without_row(cycle: Cycle, snapshot: Snapshot) -> list[VenueOrder]:
     ]
 
 
-def _unentered(
-    cycle: Cycle, missing: Iterable[VenueOrder], spelt: frozenset[tuple[str, str]]
-) -> Mapping[TradeName, str]:
-    """Return which of the trades that orders without a row name the ledger has without anything booked.
+def _unentered(cycle: Cycle, missing: set[str], spelt: frozenset[tuple[str, str]]) -> Mapping[TradeName, str]:
+    """Return which of the trades that orders without a row name (`missing`) the ledger has without anything booked.
 
     Only the trades of such orders are read: there are none of them where nothing is missing.
     """
-    names = _names_in_tags(cycle, missing) & {name for _, name in spelt}
+    names = missing & {name for _, name in spelt}
     names -= {piece.trade_id.lower() for piece in cycle.gathered.facts.slices}
     return unentered(cycle.app.ledger.rows_spelt(cycle.here, names), cycle.snapshot.symbols) if names else {}
 

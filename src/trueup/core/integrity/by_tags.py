@@ -26,7 +26,7 @@ from trueup.core.integrity.rules import is_well_formed
 from trueup.core.integrity.walk import late_entry
 from trueup.core.orders import LedgerOrder, StatusClass
 from trueup.core.repair.slices import said_action, slices_of
-from trueup.core.tags import PREFIX_CHARS, Tag
+from trueup.core.tags import Tag, abbreviates
 
 _ENTRY_END, _EXIT_END = "-entry", "-exit"
 
@@ -110,7 +110,11 @@ class _Tags:
             says_exit = ending.endswith(_EXIT_END)
             if (client.is_entry and action.value == "EXIT") or (says_exit and action.value == "ENTRY"):
                 return Why.TAG_AGAINST_ACTION
-        if client is not None and sub is not None and not any(_begins(name, sub.trades[0]) for name in client.trades):
+        if (
+            client is not None
+            and sub is not None
+            and not any(abbreviates(sub.trades[0], name) for name in client.trades)
+        ):
             return Why.TAGS_CONFLICT
         return None
 
@@ -124,7 +128,7 @@ class _Tags:
         if not is_well_formed(name):
             self.left += left_alone([item.row], Why.TAG_MALFORMED, name)
             return
-        if item.beginning and not _begins(name.lower(), item.beginning):
+        if item.beginning and not abbreviates(item.beginning, name.lower()):
             self.left += left_alone([item.row], Why.TAGS_CONFLICT, name)
             return
         given[name].append((item.row, How.CLIENT_ORDER_ID))
@@ -142,10 +146,12 @@ class _Tags:
             for trade in self.facts.trades
             if trade.profile_id == row.profile_id
             and self._token(trade.symbol) == token
-            and _begins(trade.trade_id.lower(), item.beginning)
+            and abbreviates(item.beginning, trade.trade_id.lower())
         }
         fitting |= {
-            name for name, first in new if self._token(first.symbol) == token and _begins(name.lower(), item.beginning)
+            name
+            for name, first in new
+            if self._token(first.symbol) == token and abbreviates(item.beginning, name.lower())
         }
         if len(fitting) != 1:
             self.left += left_alone([row], Why.TAG_MAY_BE_CUT, ", ".join(sorted(fitting)))
@@ -217,11 +223,6 @@ class _Tags:
 
 def _of_trade(row: LedgerOrder, name: str) -> LedgerOrder:
     return replace(row, trade_id=name)
-
-
-def _begins(name: str, beginning: str) -> bool:
-    """Say whether a tag's text is a trade's id, or at least eight of its first characters; both in lower case."""
-    return name == beginning or (len(beginning) >= PREFIX_CHARS and name.startswith(beginning))
 
 
 def _spelt(row: LedgerOrder, tag: Tag) -> str:

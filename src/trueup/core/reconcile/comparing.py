@@ -116,7 +116,7 @@ def compare_orders(facts: OrderFacts) -> list[Finding]:
     reach = order_feed_reach(snapshot)
     listed_ms = reach + facts.policy.grace_ms if reach is not None else snapshot.as_of_ms
     matches = match(chains, facts.rows, snapshot.symbols, facts.policy.tag_prefix, settled_ms, listed_ms)
-    judge = _Judge(facts, matches)
+    judge = _Judge(facts, matches, reach)
     found = [judge.pair(pair) for pair in matches.pairs]
     found += [judge.alone(pair) for pair in matches.alone if _should_have_an_order(pair.rows[0])]
     findings = [finding for finding in found if finding is not None]
@@ -152,9 +152,9 @@ def _require_readable(row: LedgerOrder) -> None:
 class _Judge:
     """Decides about pairs, one at a time."""
 
-    def __init__(self, facts: OrderFacts, matches: Matches) -> None:
+    def __init__(self, facts: OrderFacts, matches: Matches, reach: int | None) -> None:
         self._facts, pairs = facts, matches.pairs
-        self._reach = order_feed_reach(facts.snapshot)
+        self._reach = reach
         self._owners = OwnerReader(
             facts.policy.tag_prefix, facts.known_profiles, facts.slices, facts.spelt, facts.unentered, facts.rows
         )

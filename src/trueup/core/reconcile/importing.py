@@ -154,13 +154,10 @@ class OwnerReader:
     def of(self, chain: Chain) -> Owner | None:
         """Return the owner of an order; None where no tag names a known profile, or two name different ones."""
         client_text = chain.said("client_order_id")
-        client = self._reader.client_order_id(client_text)
-        sub = self._reader.sub_tag(chain.said("sub_tag"))
-        tags = [tag for tag in (client, sub) if tag is not None]
-        owners = {tag.profile_id for tag in tags}
-        if len(owners) != 1 or None in owners:
+        client, sub = self._tags(chain)
+        profile = _one_profile(client, sub)
+        if profile is None:
             return None
-        profile = str(next(iter(owners)))
         if client is not None and client_text is not None:
             owner = self._by_client(profile, client, client_text, chain)
         else:
@@ -170,10 +167,12 @@ class OwnerReader:
 
     def profile_of(self, chain: Chain) -> str | None:
         """Return the known profile that an order's tags name; None where they name none, or two."""
-        client = self._reader.client_order_id(chain.said("client_order_id"))
-        sub = self._reader.sub_tag(chain.said("sub_tag"))
-        named = {tag.profile_id for tag in (client, sub) if tag is not None}
-        return named.pop() if len(named) == 1 else None
+        return _one_profile(*self._tags(chain))
+
+    def _tags(self, chain: Chain) -> tuple[Tag | None, Tag | None]:
+        """Return what an order's client order id and its sub-tag say."""
+        client, sub = chain.said("client_order_id"), chain.said("sub_tag")
+        return self._reader.client_order_id(client), self._reader.sub_tag(sub)
 
     def stranger(self, chain: Chain) -> str | None:
         """Return the profile that an order's tag names and that is not known."""
@@ -298,6 +297,12 @@ class OwnerReader:
     def _slice(self, profile: str, name: str, chain: Chain) -> Slice | None:
         found = [piece for piece in self._open.get((profile, name), ()) if piece.token == chain.token]
         return found[0] if len(found) == 1 else None
+
+
+def _one_profile(*tags: Tag | None) -> str | None:
+    """Return the known profile that tags name; None where they name none, or two."""
+    named = {tag.profile_id for tag in tags if tag is not None}
+    return named.pop() if len(named) == 1 else None
 
 
 def _form(trade_id: str) -> str:

@@ -270,11 +270,11 @@ def _told_apart(
     working = [at for at in claim.rows if at in claim.weak and books[at].status is StatusClass.WORKING]
     young = {at for at in working if settled_ms is not None and (row_time(books[at]) or settled_ms) >= settled_ms}
     rows = tuple(at for at in claim.rows if at not in young)
-    filled = [books[at] for at in rows if at not in working and books[at].status is StatusClass.FILLED]
+    filled = [at for at in rows if at not in working and books[at].status is StatusClass.FILLED]
     over = chain.standing in (Standing.FILLED, Standing.DEAD)
-    old = {at for at in claim.weak if (row_time(books[at]) or 0) < listed_ms}
-    told = over and filled and claim.doubt is None and not any(books[at] in filled for at in old)
-    if told and abs(sum((row.qty for row in filled), Decimal(0)) - chain.executed) <= NOTHING:
+    old = any(at in claim.weak and (row_time(books[at]) or 0) < listed_ms for at in filled)
+    told = over and filled and claim.doubt is None and not old
+    if told and abs(sum((books[at].qty for at in filled), Decimal(0)) - chain.executed) <= NOTHING:
         rows = tuple(at for at in rows if at not in working)
     return replace(claim, rows=rows, young=bool(young))
 

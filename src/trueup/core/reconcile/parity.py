@@ -97,8 +97,9 @@ def look(about: ParityFacts) -> list[SliceLook]:
             continue
         holding, key = holdings.of(trade.symbol), (trade.profile_id, trade.trade_id)
         silent = trade.detail or trade.defect or reach.why_not(trade) or holding.unknown
-        silent = silent or _omitted(facts.snapshot, trade, holding, dust) or _spent(facts, holdings, trade, dust)
-        silent = silent or (about.misnamed.get(key) if holding.is_flat(dust) else None)
+        silent = silent or _omitted(facts.snapshot, trade, holding, dust)
+        if holding.is_flat(dust):
+            silent = silent or _spent(facts, holdings, trade) or about.misnamed.get(key)
         if silent:
             state, why = Look.UNKNOWN, silent
         elif trade.token in agreeing or not holding.is_flat(dust):
@@ -128,13 +129,13 @@ def _omitted(snapshot: Snapshot, trade: Slice, holding: Holding, dust: Decimal) 
     return f"the venue lists no position in {trade.symbol}, and a balance of {plain(held)} {asset}"
 
 
-def _spent(facts: AccountFacts, holdings: Holdings, trade: Slice, dust: Decimal) -> str | None:
+def _spent(facts: AccountFacts, holdings: Holdings, trade: Slice) -> str | None:
     """Return why a balance of nothing is no proof that a trade is over: its coin paid for another symbol since.
 
     What ETH/BTC costs is taken from the balance of BTC, and no order of BTC/USD tells of it.
     """
     assets, symbols = holdings.balance_assets(trade.symbol), facts.snapshot.symbols
-    if not assets or not holdings.of(trade.symbol).is_flat(dust):
+    if not assets:
         return None
     bought = [(order.symbol, order.time_ms) for order in facts.snapshot.orders if order.side is Side.BUY and order.qty]
     bought += [(fill.symbol, fill.time_ms) for fill in facts.snapshot.fills if fill.side is Side.BUY]
